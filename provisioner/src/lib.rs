@@ -1,1 +1,20 @@
-//! x
+//! From source to an autoscaling deployment on AWS.
+//!
+//! Values move down once:
+//!
+//! ```text
+//! flags + env + provisioner.toml --config--> Config
+//! Config --target.provision--> Site { cluster, registry }      ECR, foundation, EKS
+//! Config --image::publish----> Images { name -> repo@sha256 }
+//! manifests --cluster::manifest--> objects --apply--> ChangeSet --wait--> Readiness --chain::verify--> Chain
+//! all of it --------------------> Summary
+//! ```
+//!
+//! Logic never prints: it hands [`report::Event`]s to a [`report::Reporter`].
+
+pub mod aws;
+pub mod chain;
+pub mod cluster;
+pub mod image;
+pub mod names;
+pub mod report;

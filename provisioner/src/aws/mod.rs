@@ -1,0 +1,1 @@
+//! AWS: clients and the resources that the tool ensures and deletes.

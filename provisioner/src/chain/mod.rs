@@ -1,0 +1,1 @@
+//! The metric chain as typed hops: app -> Prometheus -> adapter -> HPA.

@@ -1,0 +1,1 @@
+//! Kubernetes: read manifests, apply, wait, delete; all by ownership labels.

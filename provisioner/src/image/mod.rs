@@ -1,0 +1,1 @@
+//! Images: built, assembled and pushed without a Docker daemon.

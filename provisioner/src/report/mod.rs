@@ -1,0 +1,133 @@
+//! What the use cases tell about their progress; who renders it decides where and how.
+
+use std::time::Duration;
+
+/// How one thing ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was made.
+    Created,
+    /// It existed and was changed.
+    Updated,
+    /// It existed as wanted.
+    Unchanged,
+    /// It was removed.
+    Deleted,
+    /// It was left alone on purpose.
+    Skipped,
+    /// It is in the state that was waited for.
+    Ready,
+    /// It was uploaded.
+    Pushed,
+}
+
+/// One thing that happened. Rendered on stderr, never on stdout.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A phase of the command begins, e.g. "cluster".
+    Phase {
+        /// Its title.
+        name: String,
+    },
+    /// Something reached an outcome.
+    Done {
+        /// Kind of thing, e.g. "repository", "Deployment".
+        kind: String,
+        /// Its name, with the namespace where it has one.
+        name: String,
+        /// How it ended.
+        outcome: Outcome,
+        /// A figure or reason worth reading, else empty.
+        detail: String,
+    },
+    /// A wait goes on.
+    Waiting {
+        /// What is waited for.
+        what: String,
+        /// Its present state, as a person would say it.
+        state: String,
+        /// How long so far, in seconds.
+        #[serde(rename = "elapsed_s", serialize_with = "seconds")]
+        elapsed: Duration,
+    },
+    /// Bytes of a transfer or steps of a build.
+    Progress {
+        /// What is transferred or built.
+        what: String,
+        /// Done so far.
+        done: u64,
+        /// Of how much; 0 where unknown.
+        total: u64,
+    },
+    /// Something the user should know.
+    Warning {
+        /// A sentence.
+        message: String,
+    },
+    /// Something worth saying.
+    Note {
+        /// A sentence.
+        message: String,
+    },
+}
+
+/// Takes events. Implementations must not block for long nor fail.
+pub trait Reporter: Send + Sync {
+    /// Takes one event.
+    fn emit(&self, event: Event);
+
+    /// A phase begins.
+    fn phase(&self, name: &str) {
+        self.emit(Event::Phase {
+            name: name.to_owned(),
+        });
+    }
+
+    /// Something reached an outcome.
+    fn done(&self, kind: &str, name: &str, outcome: Outcome, detail: &str) {
+        self.emit(Event::Done {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            outcome,
+            detail: detail.to_owned(),
+        });
+    }
+
+    /// A wait goes on.
+    fn waiting(&self, what: &str, state: &str, elapsed: Duration) {
+        self.emit(Event::Waiting {
+            what: what.to_owned(),
+            state: state.to_owned(),
+            elapsed,
+        });
+    }
+
+    /// Something the user should know.
+    fn warning(&self, message: &str) {
+        self.emit(Event::Warning {
+            message: message.to_owned(),
+        });
+    }
+
+    /// Something worth saying.
+    fn note(&self, message: &str) {
+        self.emit(Event::Note {
+            message: message.to_owned(),
+        });
+    }
+}
+
+/// Drops every event: for tests and library callers that want none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Reporter for Silent {
+    fn emit(&self, _event: Event) {}
+}
+
+fn seconds<S: serde::Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(value.as_secs_f64())
+}
