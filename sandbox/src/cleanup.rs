@@ -4,11 +4,12 @@ use std::fs;
 
 use crate::error::Error;
 use crate::state::Dirs;
-use crate::{network, node, process, say};
+use crate::{network, node, process, say, up};
 
 /// Stops and removes everything; the logs stay for reading.
 pub(crate) fn down(dirs: &Dirs) -> Result<(), Error> {
     let _lock = dirs.lock()?;
+    up::require_ours(dirs)?;
     clear(dirs)?;
     let left = left(dirs);
     if !left.is_empty() {

@@ -70,6 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
 }
 
 fn status(dirs: &Dirs) -> Result<(), Error> {
+    up::require_ours(dirs)?;
     let mut dead = Vec::new();
     for name in up::NAMES {
         if let Some(pid) = process::pid(dirs, name) {
@@ -90,6 +91,7 @@ fn status(dirs: &Dirs) -> Result<(), Error> {
 }
 
 fn env(dirs: &Dirs) -> Result<(), Error> {
+    up::require_ours(dirs)?;
     if !up::all_running(dirs) {
         return Err(Error::failed("the sandbox is not up").with_hint("start it: sandbox up"));
     }

@@ -129,7 +129,7 @@ pub(crate) fn pid(dirs: &Dirs, name: &str) -> Option<i32> {
 
 /// Every recorded name, whether it runs or not.
 pub(crate) fn recorded(dirs: &Dirs) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(dirs.at("pids")) else {
+    let Ok(entries) = fs::read_dir(dirs.cache.join("pids")) else {
         return Vec::new();
     };
     let mut names: Vec<String> = entries
@@ -176,8 +176,9 @@ fn read_record(path: &Path) -> Option<Record> {
     })
 }
 
+/// Beside the owner file, not in the state: a machine has one sandbox, and its state may be removed while it runs.
 fn pid_file(dirs: &Dirs, name: &str) -> PathBuf {
-    dirs.at("pids").join(name)
+    dirs.cache.join("pids").join(name)
 }
 
 fn died(dirs: &Dirs, name: &str) -> Error {

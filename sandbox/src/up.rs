@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
@@ -54,7 +55,9 @@ pub(crate) const NAMES: [&str; 11] = [
 
 /// Whether the sandbox came up completely and everything still runs.
 pub(crate) fn all_running(dirs: &Dirs) -> bool {
-    dirs.at("complete").exists() && NAMES.iter().all(|name| process::is_running(dirs, name))
+    owner(dirs).as_ref() == Some(&dirs.state)
+        && dirs.at("complete").exists()
+        && NAMES.iter().all(|name| process::is_running(dirs, name))
 }
 
 fn control_plane(dirs: &Dirs) -> Result<(), Error> {
@@ -116,31 +119,41 @@ fn require_root() -> Result<(), Error> {
     )
 }
 
+/// The state folder of the machine's one sandbox, where there is one.
+pub(crate) fn owner(dirs: &Dirs) -> Option<PathBuf> {
+    fs::read_to_string(dirs.owner_file())
+        .ok()
+        .map(|text| PathBuf::from(text.trim()))
+}
+
+/// Refuses while another checkout's sandbox runs on this machine.
+pub(crate) fn require_ours(dirs: &Dirs) -> Result<(), Error> {
+    let Some(other) = owner(dirs).filter(|o| *o != dirs.state) else {
+        return Ok(());
+    };
+    if !process::recorded(dirs)
+        .into_iter()
+        .any(|name| process::is_running(dirs, &name))
+    {
+        return Ok(());
+    }
+    Err(
+        Error::usage(format!("the sandbox of `{}` runs on this machine", other.display()))
+            .with_hint(format!("stop it: SANDBOX_DIR={} sandbox down", other.display())),
+    )
+}
+
 /// One sandbox a machine: another checkout's running one is named, a dead one is cleared.
 fn take_ownership(dirs: &Dirs) -> Result<(), Error> {
-    let file = dirs.owner_file();
-    let own = dirs.state.display().to_string();
-    if let Ok(other) = fs::read_to_string(&file) {
-        let other = Dirs {
-            state: other.trim().into(),
+    require_ours(dirs)?;
+    if let Some(other) = owner(dirs).filter(|o| *o != dirs.state) {
+        say::line(&format!("clear what the sandbox of `{}` left", other.display()));
+        cleanup::clear(&Dirs {
+            state: other,
             ..dirs.clone()
-        };
-        if other.state != dirs.state {
-            let alive = process::recorded(&other)
-                .into_iter()
-                .any(|name| process::is_running(&other, &name));
-            if alive {
-                return Err(Error::usage(format!(
-                    "the sandbox of `{}` runs on this machine",
-                    other.state.display()
-                ))
-                .with_hint(format!("stop it: SANDBOX_DIR={} sandbox down", other.state.display())));
-            }
-            say::line(&format!("clear what the sandbox of `{}` left", other.state.display()));
-            cleanup::clear(&other)?;
-        }
+        })?;
     }
-    write(&file, own, false)
+    write(&dirs.owner_file(), dirs.state.display().to_string(), false)
 }
 
 fn require_free_ports(dirs: &Dirs) -> Result<(), Error> {
