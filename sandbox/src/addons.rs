@@ -69,7 +69,7 @@ pub(crate) fn wipe(dirs: &Dirs) -> Result<(), Error> {
     let doomed = kubectl(dirs, &["get", CLUSTER_KINDS, "--selector", &selector, "-o", "name"])?;
     let mut objects: Vec<&str> = doomed
         .lines()
-        .filter(|o| !o.contains("/system:") && !o.contains("/system-") && *o != "")
+        .filter(|o| !o.contains("/system:") && !o.contains("/system-") && !o.is_empty())
         .collect();
     objects.retain(|o| !o.starts_with("clusterrole.rbac.authorization.k8s.io/kubeadm"));
     delete(dirs, &objects)?;
