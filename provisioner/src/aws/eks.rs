@@ -203,11 +203,11 @@ fn view(found: Cluster, name: &str, stack: &StackName) -> Result<EksCluster, Aws
 
 fn sentence(issue: &ClusterIssue) -> String {
     let code = issue.code().map_or("issue", |c| c.as_str());
-    let mut text = format!("{code}: {}", issue.message().unwrap_or("no message"));
-    if !issue.resource_ids().is_empty() {
-        text += &format!(" ({})", issue.resource_ids().join(", "));
+    let message = issue.message().unwrap_or("no message");
+    if issue.resource_ids().is_empty() {
+        return format!("{code}: {message}");
     }
-    text
+    format!("{code}: {message} ({})", issue.resource_ids().join(", "))
 }
 
 #[cfg(test)]

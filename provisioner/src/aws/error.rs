@@ -131,16 +131,21 @@ impl fmt::Display for ApiError {
         if !self.object.is_empty() {
             write!(f, " `{}`", self.object)?;
         }
-        if let Some(code) = &self.code {
-            write!(f, ": {code}")?;
-        }
-        if !self.message.is_empty() {
-            write!(f, ": {}", self.message)?;
-        }
-        match &self.request_id {
-            Some(id) => write!(f, " (request id {id})"),
-            None => Ok(()),
-        }
+        write!(f, ": {}", self.answer())
+    }
+}
+
+impl ApiError {
+    /// What AWS said: "CODE: message (request id ID)".
+    pub fn answer(&self) -> String {
+        let message = self.message.trim_end_matches('.');
+        let words: Vec<&str> = [self.code.as_deref().unwrap_or_default(), message]
+            .into_iter()
+            .filter(|word| !word.is_empty())
+            .collect();
+        let id = self.request_id.as_ref();
+        let id = id.map_or(String::new(), |id| format!(" (request id {id})"));
+        format!("{}{id}", words.join(": "))
     }
 }
 
@@ -196,13 +201,16 @@ fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<String> {
     Some(format!("HTTP {}", response.status().as_u16()))
 }
 
+/// Layers of the SDK that say nothing by themselves.
+const EMPTY_WORDS: [&str; 3] = ["dispatch failure", "service error", "io error"];
+
 /// The texts of an error and its sources, joined, without repetitions.
 pub(super) fn chain(error: &dyn StdError) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
         let text = error.to_string();
-        if !texts.iter().any(|t| t.contains(&text)) {
+        if !EMPTY_WORDS.contains(&text.as_str()) && !texts.iter().any(|t| t.contains(&text)) {
             texts.push(text);
         }
         next = error.source();

@@ -22,6 +22,27 @@ use super::{Aws, Identity};
 use crate::names::StackName;
 use crate::report::{Event, Reporter};
 
+/// The body of an answer: text or JSON.
+pub(super) struct Body(String);
+
+impl From<&str> for Body {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<serde_json::Value> for Body {
+    fn from(json: serde_json::Value) -> Self {
+        Self(json.to_string())
+    }
+}
+
 type Answers = HashMap<String, VecDeque<(u16, String)>>;
 
 /// A wire with prepared answers.
@@ -33,10 +54,11 @@ pub(super) struct Wire {
 
 impl Wire {
     /// The next answer to `operation`; the last one given stays.
-    pub(super) fn on(self, operation: &str, status: u16, body: impl ToString) -> Self {
+    pub(super) fn on(self, operation: &str, status: u16, body: impl Into<Body>) -> Self {
+        let Body(body) = body.into();
         let mut answers = self.answers.lock().expect("lock");
         let queue = answers.entry(operation.to_owned()).or_default();
-        queue.push_back((status, body.to_string()));
+        queue.push_back((status, body));
         drop(answers);
         self
     }

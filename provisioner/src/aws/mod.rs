@@ -83,7 +83,7 @@ pub struct Identity {
 }
 
 /// A connection to one account and region: the clients, made from one configuration.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Aws {
     ecr: aws_sdk_ecr::Client,
     eks: aws_sdk_eks::Client,
@@ -95,6 +95,16 @@ pub struct Aws {
     timeout: Duration,
     /// When this run began, nanoseconds: part of every request token, see [`Aws::request_token`].
     run: u128,
+}
+
+impl std::fmt::Debug for Aws {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The clients' own output is pages long and names access keys.
+        f.debug_struct("Aws")
+            .field("identity", &self.identity)
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Aws {
@@ -214,18 +224,11 @@ async fn identify(config: &SdkConfig, region: &str) -> Result<Identity, AwsError
             url: sts_url(config, region),
             reason: chain(&error),
         },
-        _ => match api(
+        _ => refused(api(
             "sts:GetCallerIdentity",
             "ask who the credentials belong to",
             "",
-        )(error)
-        {
-            error if error.refuses_credentials() => AwsError::InvalidCredentials {
-                code: error.code().map(str::to_owned),
-                reason: error.to_string(),
-            },
-            error => error,
-        },
+        )(error)),
     })?;
     let missing = |missing| error::incomplete("sts:GetCallerIdentity", region, missing);
     let arn = answer.arn.ok_or_else(|| missing("ARN"))?;
@@ -234,6 +237,17 @@ async fn identify(config: &SdkConfig, region: &str) -> Result<Identity, AwsError
         partition: arn.split(':').nth(1).unwrap_or("aws").to_owned(),
         arn,
     })
+}
+
+/// Sets credentials that AWS refuses apart from other failures.
+fn refused(error: AwsError) -> AwsError {
+    match error {
+        AwsError::Api(answer) if answer.refuses_credentials() => AwsError::InvalidCredentials {
+            reason: answer.answer(),
+            code: answer.code,
+        },
+        other => other,
+    }
 }
 
 fn sts_url(config: &SdkConfig, region: &str) -> String {

@@ -13,7 +13,7 @@ use crate::aws::error::{self, AwsError, api, is};
 const MOVING_TAGS: &str = "latest*";
 
 /// Untagged images go after a week, of the tagged ones the last 20 stay.
-const LIFECYCLE: &str = r#"{"rules":[{"rulePriority":1,"description":"provisioner: untagged images after 7 days","selection":{"tagStatus":"untagged","countType":"sinceImagePushed","countUnit":"days","countNumber":7},"action":{"type":"expire"}},{"rulePriority":2,"description":"provisioner: all but the last 20 images","selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":20},"action":{"type":"expire"}}]}"#;
+pub(super) const LIFECYCLE: &str = r#"{"rules":[{"rulePriority":1,"description":"provisioner: untagged images after 7 days","selection":{"tagStatus":"untagged","countType":"sinceImagePushed","countUnit":"days","countNumber":7},"action":{"type":"expire"}},{"rulePriority":2,"description":"provisioner: all but the last 20 images","selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":20},"action":{"type":"expire"}}]}"#;
 
 pub(super) fn has_tag_rules(settings: &ecr::Repository) -> bool {
     let filters = settings.image_tag_mutability_exclusion_filters();

@@ -16,11 +16,6 @@ const CREDENTIAL_CODES: [&str; 9] = [
 ];
 
 impl AwsError {
-    /// Whether AWS refused the credentials themselves, not what they may do.
-    pub(in crate::aws) fn refuses_credentials(&self) -> bool {
-        self.code().is_some_and(|c| CREDENTIAL_CODES.contains(&c))
-    }
-
     /// What to try, where there is something to try.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -44,11 +39,22 @@ impl AwsError {
             Self::NotOurs { .. } => {
                 "only what this stack created is deleted; delete it yourself, or give the `--name` that created it"
             }
+            Self::Protected {
+                kind: "foundation stack",
+                ..
+            } => {
+                "switch termination protection off with cloudformation:UpdateTerminationProtection, then run the command again"
+            }
             Self::Protected { .. } => {
                 "switch deletion protection off with eks:UpdateClusterConfig, then run the command again"
             }
+            Self::Failed {
+                kind: "cluster", ..
+            } => {
+                "remove the cause, delete the cluster with `provisioner teardown --delete-cluster`, then run the command again"
+            }
             Self::Failed { .. } => {
-                "remove the cause, then run `provisioner teardown` or the same command again"
+                "remove the cause, then run the same command again: it goes on from here"
             }
             Self::TimedOut { .. } => {
                 "it may still get there: run the same command again, it goes on from here; `--timeout` allows more"
@@ -60,6 +66,13 @@ impl AwsError {
 }
 
 impl ApiError {
+    /// Whether AWS refused the credentials themselves, not what they may do.
+    pub(in crate::aws) fn refuses_credentials(&self) -> bool {
+        self.code
+            .as_deref()
+            .is_some_and(|c| CREDENTIAL_CODES.contains(&c))
+    }
+
     fn hint(&self) -> Option<String> {
         let code = self.code.as_deref().unwrap_or_default();
         let hint = match code {
