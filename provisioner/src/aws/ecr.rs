@@ -78,7 +78,11 @@ pub async fn ensure_repository(
         }
         // Someone was faster, or the answer to our own request was lost: tags tell which.
         None => match look(aws, stack, image).await? {
-            Some((found, as_found)) => settle(aws, found, &as_found, report).await,
+            Some((found, as_found)) => {
+                let (found, outcome) = settle(aws, found, &as_found, report).await?;
+                let ours = found.created_by_us;
+                Ok((found, if ours { Outcome::Created } else { outcome }))
+            }
             None => Err(error::incomplete(
                 "ecr:DescribeRepositories",
                 &stack.repository(image),

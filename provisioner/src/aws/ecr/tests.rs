@@ -134,7 +134,7 @@ async fn already_exists_with_our_tags_is_adopted() {
         .on("PutLifecyclePolicy", 200, "{}");
     let (found, outcome) = ensure(&wire).await;
     assert!(found.created_by_us);
-    assert_eq!(outcome, Outcome::Updated);
+    assert_eq!(outcome, Outcome::Created);
 }
 
 #[tokio::test]

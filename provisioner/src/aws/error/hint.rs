@@ -91,6 +91,9 @@ impl ApiError {
             "InsufficientCapabilitiesException" => {
                 "the foundation makes IAM roles: the credentials must be allowed to"
             }
+            "Throttling" | "ThrottlingException" | "TooManyRequestsException" => {
+                "AWS asks for a slower pace: wait a minute, then run the same command again"
+            }
             "" => "no answer came: check the network, then run the same command again",
             code if CREDENTIAL_CODES.contains(&code) => {
                 "the credentials ran out on the way: sign in again and run the same command, it goes on from here"
