@@ -13,6 +13,7 @@ mod elf;
 mod error;
 mod layout;
 mod push;
+mod registry;
 mod retry;
 mod target;
 

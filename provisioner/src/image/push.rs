@@ -1,29 +1,16 @@
 //! Pushing an image: only what the registry lacks, the manifest last, then verified.
 //!
-//! Protocol: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>. A tag exists only after every
-//! blob does, so that a run that is cut off leaves nothing that could be pulled half.
+//! A tag exists only after every blob does, so that a run that is cut off leaves nothing that could be pulled half,
+//! and the next run goes on where it stopped.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
-use http::HeaderValue;
-use oci_client::client::{ClientConfig, ClientProtocol};
-use oci_client::errors::OciDistributionError;
-use oci_client::secrets::RegistryAuth;
-use oci_client::token_cache::{RegistryToken, RegistryTokenType};
-use oci_client::{Client, Reference, RegistryOperation};
+use futures::future::try_join_all;
 
-use super::layout::MANIFEST_TYPE;
-use super::retry::{self, Exhausted};
-use super::{Blob, Image, ImageError, RegistryTarget, RetryPolicy};
+use super::registry::Registry;
+use super::{Blob, Image, ImageError, RegistryTarget, RetryPolicy, retry};
 use crate::report::{Event, Outcome, Reporter};
-
-/// Blobs in flight at once: an image has three.
-const CONCURRENCY: usize = 4;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest silence of a registry, which may be hashing a layer.
-const READ_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// An image as the registry has it now.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -71,9 +58,18 @@ pub async fn publish_with(
 ) -> Result<Published, ImageError> {
     let started = Instant::now();
     let tag = tag.map_or_else(|| image.default_tag(), str::to_owned);
-    let push = Push::new(image, target, tag, reporter, policy)?;
-    push.sign_in().await?;
-    let sent = match push.tagged().await? {
+    if !is_tag(&tag) {
+        return Err(ImageError::Tag { tag });
+    }
+    let push = Push {
+        registry: Registry::sign_in(target, &tag, reporter, policy).await?,
+        image,
+        target,
+        tag: &tag,
+        reporter,
+        settled: AtomicU64::new(0),
+    };
+    let sent = match push.registry.tagged().await? {
         Some(digest) if digest == image.digest => None,
         Some(digest) => return Err(push.taken(digest)),
         None => {
@@ -90,192 +86,77 @@ pub async fn publish_with(
 
 /// One push under way.
 struct Push<'a> {
-    client: Client,
-    auth: RegistryAuth,
-    reference: Reference,
-    tag: String,
+    registry: Registry<'a>,
     image: &'a Image,
     target: &'a RegistryTarget,
+    tag: &'a str,
     reporter: &'a dyn Reporter,
-    policy: RetryPolicy,
     /// Bytes that the registry has by now.
     settled: AtomicU64,
 }
 
-impl<'a> Push<'a> {
-    fn new(
-        image: &'a Image,
-        target: &'a RegistryTarget,
-        tag: String,
-        reporter: &'a dyn Reporter,
-        policy: RetryPolicy,
-    ) -> Result<Self, ImageError> {
-        target.check()?;
-        if !is_tag(&tag) {
-            return Err(ImageError::Tag { tag });
-        }
-        let client = connect(target).map_err(|error| ImageError::Registry {
-            action: "set up a client for".to_owned(),
-            place: target.place(),
-            attempts: 1,
-            source: Box::new(error),
-        })?;
-        let auth = match (&target.username, &target.password) {
-            (Some(user), Some(password)) => RegistryAuth::Basic(user.clone(), password.clone()),
-            _ => RegistryAuth::Anonymous,
-        };
-        let (registry, repository) = (target.registry.clone(), target.repository.clone());
-        Ok(Self {
-            client,
-            auth,
-            reference: Reference::with_tag(registry, repository, tag.clone()),
-            tag,
-            image,
-            target,
-            reporter,
-            policy,
-            settled: AtomicU64::new(0),
-        })
+impl Push<'_> {
+    /// Sends the blobs that the registry lacks, side by side; the result holds the sizes of those.
+    async fn blobs(&self) -> Result<Vec<u64>, ImageError> {
+        let sent = try_join_all(self.image.blobs().map(|blob| self.blob(blob))).await?;
+        Ok(sent.into_iter().flatten().collect())
     }
 
-    /// Asks the registry how it authenticates and keeps the answer for every request that follows.
-    ///
-    /// The client would do so by itself, but takes a failing registry for one that wants no credentials.
-    async fn sign_in(&self) -> Result<(), ImageError> {
-        let (client, reference, auth) = (&self.client, &self.reference, &self.auth);
-        let bearer = self
-            .attempt("sign in to", || {
-                client.auth(reference, auth, RegistryOperation::Push)
-            })
-            .await?;
-        let token = match (bearer, auth) {
-            (Some(token), _) => RegistryTokenType::Bearer(RegistryToken::Token { token }),
-            (None, RegistryAuth::Basic(user, password)) => {
-                RegistryTokenType::Basic(user.clone(), password.clone())
-            }
-            (None, _) => return Ok(()),
-        };
-        for operation in [RegistryOperation::Pull, RegistryOperation::Push] {
-            let tokens = &client.tokens;
-            tokens.insert(reference, operation, token.clone()).await;
-        }
-        Ok(())
-    }
-
-    /// The digest that the tag points to, if it exists.
-    async fn tagged(&self) -> Result<Option<String>, ImageError> {
-        let (client, reference, auth) = (&self.client, &self.reference, &self.auth);
-        self.attempt(&format!("look up tag `{}` in", self.tag), || async move {
-            match client.fetch_manifest_digest(reference, auth).await {
-                Ok(digest) => Ok(Some(digest)),
-                Err(error) if retry::status(&error) == Some(404) => Ok(None),
-                Err(error) => Err(error),
-            }
-        })
-        .await
-    }
-
-    /// Sends the blobs that the registry lacks; the result says for each one how many bytes were sent.
-    async fn blobs(&self) -> Result<Vec<Option<u64>>, ImageError> {
-        stream::iter(self.image.blobs())
-            .map(|blob| self.blob(blob))
-            .buffered(CONCURRENCY)
-            .try_collect()
-            .await
-    }
-
-    /// Makes sure that the registry has `blob`. An attempt whose answer got lost is not sent twice.
     async fn blob(&self, blob: &Blob) -> Result<Option<u64>, ImageError> {
-        let (client, reference) = (&self.client, &self.reference);
-        let sent = &AtomicBool::new(false);
-        self.attempt(&format!("push blob {} to", blob.digest), || async move {
-            if client.blob_exists(reference, &blob.digest).await? {
-                return Ok(());
-            }
-            sent.store(true, Ordering::Relaxed);
-            client
-                .push_blob(reference, blob.bytes.clone(), &blob.digest)
-                .await
-                .map(|_| ())
-        })
-        .await?;
+        let sent = self.registry.ensure_blob(blob).await?;
         let size = blob.bytes.len() as u64;
         self.reporter.emit(Event::Progress {
             what: format!("push {}", self.target.repository),
             done: self.settled.fetch_add(size, Ordering::Relaxed) + size,
             total: self.image.blobs().map(|blob| blob.bytes.len() as u64).sum(),
         });
-        Ok(sent.load(Ordering::Relaxed).then_some(size))
+        Ok(sent.then_some(size))
     }
 
-    /// Puts the manifest under the tag. Where the registry refuses, the tag itself says whether it was too late.
+    /// Puts the manifest. Where the registry refuses it, the tag itself says whether somebody else was faster.
     async fn manifest(&self) -> Result<(), ImageError> {
-        let (client, reference, image) = (&self.client, &self.reference, self.image);
-        let action = format!("push manifest {} to", image.digest);
-        let outcome = self
-            .attempt(&action, || {
-                let media_type = HeaderValue::from_static(MANIFEST_TYPE);
-                client.push_manifest_raw(reference, image.manifest.clone(), media_type)
-            })
-            .await;
-        match outcome {
-            Ok(_) => Ok(()),
-            Err(error) if is_conflict(&error) => match self.tagged().await? {
-                Some(digest) if digest == image.digest => Ok(()),
-                Some(digest) => Err(self.taken(digest)),
+        let (manifest, digest) = (&self.image.manifest, &self.image.digest);
+        match self.registry.put_manifest(manifest, digest).await {
+            Err(error) if is_conflict(&error) => match self.registry.tagged().await? {
+                Some(existing) if existing == *digest => Ok(()),
+                Some(existing) => Err(self.taken(existing)),
                 None => Err(error),
             },
-            Err(error) => Err(error),
+            outcome => outcome,
         }
     }
 
     async fn verify(&self) -> Result<(), ImageError> {
-        let shown = self.tagged().await?;
+        let shown = self.registry.tagged().await?;
         if shown.as_ref() == Some(&self.image.digest) {
             return Ok(());
         }
         Err(ImageError::NotVerified {
             place: self.target.place(),
-            tag: self.tag.clone(),
+            tag: self.tag.to_owned(),
             pushed: self.image.digest.clone(),
             shown: shown.unwrap_or_else(|| "nothing".to_owned()),
         })
     }
 
-    async fn attempt<T, F>(&self, action: &str, request: impl FnMut() -> F) -> Result<T, ImageError>
-    where
-        F: Future<Output = Result<T, OciDistributionError>>,
-    {
-        let what = format!("{action} `{}`", self.target.place());
-        self.policy
-            .run(&what, self.reporter, request)
-            .await
-            .map_err(|Exhausted { attempts, error }| ImageError::Registry {
-                action: action.to_owned(),
-                place: self.target.place(),
-                attempts,
-                source: Box::new(error),
-            })
-    }
-
     fn taken(&self, existing: String) -> ImageError {
         ImageError::TagTaken {
             place: self.target.place(),
-            tag: self.tag.clone(),
+            tag: self.tag.to_owned(),
             existing,
             digest: self.image.digest.clone(),
         }
     }
 
-    fn published(&self, sent: Option<&[Option<u64>]>, elapsed: Duration) -> Published {
+    fn published(&self, sent: Option<&[u64]>, elapsed: Duration) -> Published {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let all = self.image.blobs().count();
-        let uploads: Vec<u64> = sent.unwrap_or_default().iter().flatten().copied().collect();
+        let uploads = sent.unwrap_or_default();
         let manifest = sent.map_or(0, |_| self.image.manifest.len() as u64);
         Published {
             reference: format!("{}@{}", self.target.reference_base, self.image.digest),
             digest: self.image.digest.clone(),
-            tag: self.tag.clone(),
+            tag: self.tag.to_owned(),
             bytes_sent: uploads.iter().sum::<u64>() + manifest,
             blobs_sent: count(uploads.len()),
             blobs_reused: count(all - uploads.len()),
@@ -302,23 +183,6 @@ impl<'a> Push<'a> {
     }
 }
 
-/// One POST and one PUT per blob, as containerd does it: ECR wants parts of 5 MiB, GHCR at most 4 MiB, but both take
-/// a whole blob.
-fn connect(target: &RegistryTarget) -> Result<Client, OciDistributionError> {
-    Client::try_from(ClientConfig {
-        protocol: if target.plain_http {
-            ClientProtocol::Http
-        } else {
-            ClientProtocol::Https
-        },
-        use_monolithic_push: true,
-        connect_timeout: Some(CONNECT_TIMEOUT),
-        read_timeout: Some(READ_TIMEOUT),
-        user_agent: concat!("provisioner/", env!("CARGO_PKG_VERSION")),
-        ..ClientConfig::default()
-    })
-}
-
 /// Answers to a manifest that may mean that the tag exists: registries do not agree on one code.
 fn is_conflict(error: &ImageError) -> bool {
     matches!(error, ImageError::Registry { source, .. } if matches!(retry::status(source), Some(400 | 409 | 412)))
@@ -334,6 +198,15 @@ fn is_tag(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_push_can_run_beside_other_work() {
+        fn is_send(_: impl Send) {}
+        fn check(image: &Image, target: &RegistryTarget, reporter: &dyn Reporter) {
+            is_send(publish(image, target, None, reporter));
+        }
+        let _ = check;
+    }
 
     #[test]
     fn tags_are_what_the_distribution_specification_allows() {
