@@ -42,7 +42,7 @@ pub struct Global {
     /// EKS cluster to work on
     #[arg(long, global = true, value_name = "CLUSTER")]
     pub cluster: Option<String>,
-    /// Stack's name, where the cluster's name does not fit: [a-z][a-z0-9-]*, 2 to 40 characters
+    /// Stack's name, where the cluster's does not fit [default: CLUSTER]
     #[arg(long, global = true, value_name = "NAME")]
     pub name: Option<String>,
     /// AWS region [default: that of the AWS configuration]
@@ -51,16 +51,16 @@ pub struct Global {
     /// AWS profile [default: that of the AWS configuration]
     #[arg(long, global = true, value_name = "PROFILE")]
     pub profile: Option<String>,
-    /// Read settings from this file [default: ./provisioner.toml where it exists]
+    /// Settings file [default: ./provisioner.toml where it exists]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Form of the result on stdout and of events on stderr: text or json
+    /// Form of result and events: text or json [default: text]
     #[arg(long, global = true, value_name = "FORMAT")]
     pub output: Option<String>,
     /// Only warnings and errors on stderr
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Debug log on stderr (`PROVISIONER_LOG` takes a filter, e.g. aws=debug)
+    /// Log on stderr; a filter may be set in PROVISIONER_LOG
     #[arg(long, short, global = true)]
     pub verbose: bool,
     /// Answer every question with yes
@@ -80,10 +80,10 @@ pub struct Global {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Build, push, create what is missing, deploy, and prove that the metrics arrive; safe to repeat
+    /// Build, push, create what is missing, deploy and verify; safe to repeat
     ///
-    /// Everything is checked before anything changes. A second run changes nothing; a run that was stopped goes on
-    /// where it was.
+    /// Everything is checked before anything changes. It ends with proof that the metrics arrive.
+    /// A second run changes nothing; a run that was stopped goes on where it was.
     Bootstrap(Bootstrap),
     /// Build the app's image and push it to ECR; prints the reference with its digest
     Push(ImageArgs),

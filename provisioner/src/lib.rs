@@ -21,4 +21,5 @@ pub mod error;
 pub mod image;
 pub mod names;
 pub mod ops;
+pub mod plan;
 pub mod report;
