@@ -5,7 +5,10 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
+use crate::aws::AwsError;
+use crate::cluster::ClusterError;
 use crate::config::{Format, Problems};
+use crate::image::ImageError;
 use crate::report::Entries;
 
 /// How the process ends. The numbers are a contract.
@@ -86,6 +89,17 @@ impl Error {
         }
     }
 
+    fn classified(
+        is_configuration: bool,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        if is_configuration { Self::usage(source) } else { Self::failed(source) }
+    }
+
+    fn maybe_hint(self, hint: Option<String>) -> Self {
+        Self { hint, ..self }
+    }
+
     /// A signal ended the command.
     pub fn signal(exit: Exit) -> Self {
         let what = if exit == Exit::Terminated {
@@ -106,9 +120,13 @@ impl Error {
         self
     }
 
-    /// With what remains.
+    /// With what remains: the command had begun to change things.
     #[must_use]
     pub fn remaining(mut self, remains: Remains) -> Self {
+        // Exit 2 promises that nothing was changed.
+        if self.exit == Exit::Usage {
+            self.exit = Exit::Failed;
+        }
         self.remains = Some(Box::new(remains));
         self
     }
@@ -148,6 +166,27 @@ impl Error {
             next = cause.source();
         }
         causes
+    }
+}
+
+impl From<AwsError> for Error {
+    fn from(error: AwsError) -> Self {
+        let hint = error.hint();
+        Self::classified(error.is_configuration(), error).maybe_hint(hint)
+    }
+}
+
+impl From<ImageError> for Error {
+    fn from(error: ImageError) -> Self {
+        let hint = error.hint();
+        Self::classified(error.is_configuration(), error).maybe_hint(hint)
+    }
+}
+
+impl From<ClusterError> for Error {
+    fn from(error: ClusterError) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        Self::classified(error.is_configuration(), error).maybe_hint(hint)
     }
 }
 

@@ -17,7 +17,8 @@ pub fn with_remains(
         command,
         Command::Bootstrap(_) | Command::Push(_) | Command::Teardown(_) | Command::Load(_)
     );
-    if !changes || error.exit() == Exit::Usage {
+    let untouched = entries.made.is_empty() && entries.pending.is_empty();
+    if !changes || (error.exit() == Exit::Usage && untouched) {
         return error;
     }
     let remove = (!matches!(command, Command::Teardown(_))).then(|| teardown(config));
@@ -151,6 +152,15 @@ mod tests {
             [],
         );
         assert_eq!(error.to_string(), "error: x");
+        assert_eq!(error.exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn what_looks_like_usage_after_a_change_is_a_failure() {
+        let (cli, config) = given(&["provisioner", "push", "--cluster", "demo"]);
+        let made = Entries { made: ["repository a".to_owned()].into(), ..Entries::default() };
+        let error = with_remains(Error::usage("x"), &cli.command, &config, made, []);
+        assert_eq!(error.exit(), Exit::Failed);
     }
 
     #[test]
