@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 use serde::Serialize;
 
 use crate::aws::AwsError;
+use crate::chain::ChainError;
 use crate::cluster::ClusterError;
 use crate::config::{Format, Problems};
 use crate::image::ImageError;
@@ -131,6 +132,12 @@ impl Error {
         self
     }
 
+    /// What failed, with its causes, on one line.
+    pub fn message(&self) -> String {
+        let texts = std::iter::once(self.source.to_string()).chain(self.causes());
+        texts.collect::<Vec<_>>().join(": ")
+    }
+
     /// How the process ends.
     pub fn exit(&self) -> Exit {
         self.exit
@@ -187,6 +194,13 @@ impl From<ClusterError> for Error {
     fn from(error: ClusterError) -> Self {
         let hint = error.hint().map(str::to_owned);
         Self::classified(error.is_configuration(), error).maybe_hint(hint)
+    }
+}
+
+impl From<ChainError> for Error {
+    fn from(error: ChainError) -> Self {
+        let hint = error.hint();
+        Self::failed(error).hint(hint)
     }
 }
 

@@ -177,6 +177,7 @@ impl ImageError {
             Self::Toolchain { .. }
                 | Self::Workspace { .. }
                 | Self::NoPackage { .. }
+                | Self::Read { .. }
                 | Self::NotRunnable { .. }
                 | Self::Epoch { .. }
                 | Self::Endpoint { .. }

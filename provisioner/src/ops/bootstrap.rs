@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::try_join;
 
 use super::summary::Summary;
-use super::{Context, ask, deploy, images};
+use super::{Context, ask, deploy, files, images};
 use crate::aws::Aws;
 use crate::aws::eks::{self, EksCluster};
 use crate::cluster::ownership;
@@ -39,7 +39,7 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
 
     report.phase("registry");
     let (app, load) = images::publish_both(&aws, stack, &config.image, &binary, report).await?;
-    images::write_refs(config.image.refs.as_ref(), &[&app, &load])?;
+    files::write(config.image.refs.as_deref(), &images::refs(&[&app, &load]))?;
 
     report.phase("stack");
     let session = match ready {

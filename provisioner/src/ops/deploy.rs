@@ -5,9 +5,9 @@ use crate::cluster::apply::apply;
 use crate::cluster::certificate::{self, Certificates};
 use crate::cluster::changes::Change;
 use crate::cluster::manifest::{self, Component};
-use crate::cluster::values::Values;
+use crate::cluster::values::{Namespaces, Values};
 use crate::cluster::wait::wait;
-use crate::cluster::{Cluster, password};
+use crate::cluster::{Cluster, ObjectRef, password};
 use crate::config::Config;
 use crate::error::Error;
 use crate::image::Published;
@@ -17,6 +17,8 @@ use super::Context;
 
 /// Stands for an image that is not pushed yet: it decides neither names nor kinds of objects.
 const UNRESOLVED: &str = "unresolved.invalid/image";
+/// Annotation of the stack's parent object: which image makes load, so that `load` needs no state file.
+const LOAD_IMAGE: &str = "provisioner/load-image";
 /// Without one of these there is no chain to verify.
 const CHAIN: [&str; 3] = ["app", "prometheus", "adapter"];
 
@@ -56,7 +58,8 @@ pub(super) async fn run(
     values.grafana_password = password::prepare(cluster, &values.namespaces.monitoring).await?;
     let metrics = &values.namespaces.metrics;
     let certificates = certificate::prepare(cluster, metrics, jiff::Timestamp::now()).await?;
-    let components = render(config, &values, &certificates)?;
+    let mut components = render(config, &values, &certificates)?;
+    remember_load_image(&mut components, stack, &load.reference);
     let changes = apply(cluster, stack, &components, report).await?;
 
     report.phase("ready");
@@ -68,8 +71,36 @@ pub(super) async fn run(
         return Ok(Deployed { changes, chain: None });
     }
     report.phase("metrics");
-    let chain = chain::verify(cluster, &values, config.output.timeout, report).await?;
+    let chain = chain::verify(cluster, config.output.timeout, report).await?;
     Ok(Deployed { changes, chain: Some(chain) })
+}
+
+fn remember_load_image(components: &mut [Component], stack: &StackName, reference: &str) {
+    let parent = stack.applyset_parent();
+    let objects = components.iter_mut().flat_map(|component| &mut component.objects);
+    for object in objects.filter(|object| object.metadata.name.as_ref() == Some(&parent)) {
+        let annotations = object.metadata.annotations.get_or_insert_default();
+        annotations.insert(LOAD_IMAGE.to_owned(), reference.to_owned());
+    }
+}
+
+/// The load generator's image, as bootstrap recorded it.
+///
+/// # Errors
+/// There is no stack of this name on the cluster: exit 2.
+pub(super) async fn load_image(cluster: &Cluster, stack: &StackName) -> Result<String, Error> {
+    let parent = ObjectRef {
+        api_version: "v1".to_owned(),
+        kind: "Secret".to_owned(),
+        namespace: Some(Namespaces::default().app),
+        name: stack.applyset_parent(),
+    };
+    let found = cluster.get(&parent).await?;
+    let image = found.and_then(|object| object.metadata.annotations?.remove(LOAD_IMAGE));
+    image.ok_or_else(|| {
+        Error::usage(format!("there is no stack `{stack}` on this cluster"))
+            .hint("run `provisioner bootstrap` first, or name the stack with `--name`")
+    })
 }
 
 fn render(config: &Config, values: &Values, certificates: &Certificates) -> Result<Vec<Component>, Error> {

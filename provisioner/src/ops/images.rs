@@ -1,9 +1,10 @@
 //! The two images of a stack: the app and the load generator, one binary with two commands.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tokio::try_join;
 
+use super::files;
 use crate::aws::{Aws, ecr};
 use crate::config;
 use crate::error::Error;
@@ -19,6 +20,7 @@ const PACKAGE: &str = "app";
 /// # Errors
 /// A given binary cannot run in an image, or there is no cargo workspace: exit 2.
 pub(super) async fn check(config: &config::Image, report: &dyn Reporter) -> Result<(), Error> {
+    files::check(config.refs.as_deref())?;
     let spec = spec(config, APP);
     match &spec.source {
         Source::Binary(_) => image::build(&spec, report).await.map(drop).map_err(Error::from),
@@ -72,12 +74,9 @@ pub(super) async fn publish_both(
     )
 }
 
-/// Writes references to the file of `--image-refs`, one a line.
-pub(super) fn write_refs(path: Option<&PathBuf>, images: &[&Published]) -> Result<(), Error> {
-    let Some(path) = path else { return Ok(()) };
-    let lines: String = images.iter().map(|image| format!("{}\n", image.reference)).collect();
-    std::fs::write(path, lines)
-        .map_err(|error| Error::failed(format!("cannot write `{}`: {error}", path.display())))
+/// References as the file of `--image-refs` holds them, one a line.
+pub(super) fn refs(images: &[&Published]) -> String {
+    images.iter().map(|image| format!("{}\n", image.reference)).collect()
 }
 
 fn spec(config: &config::Image, name: &str) -> ImageSpec {

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::aws::{Aws, eks};
+use crate::aws::Aws;
 use crate::cli;
 use crate::config::Config;
 use crate::error::Error;
@@ -19,11 +19,12 @@ pub(super) async fn run(flags: &cli::Kubeconfig, context: &Context) -> Result<Op
     let (cluster, stack) = context.target()?;
     let aws = target::connect_aws(&context.config).await?;
     let found = target::existing(&aws, cluster, stack).await?;
+    let endpoint = target::endpoint(&found)?;
     let program = std::env::current_exe().map_err(Error::failed)?;
     let access = Access {
         name: cluster,
-        server: &found.endpoint,
-        ca_pem: &found.ca_pem,
+        server: &endpoint.server,
+        ca_pem: &endpoint.ca_pem,
         program: &program.display().to_string(),
         arguments: token_arguments(&context.config, &aws),
     };

@@ -1,7 +1,19 @@
 //! The commands: each file is the story of one, told in the order in which it happens.
 
 mod ask;
+mod bootstrap;
+mod deploy;
+mod files;
+mod images;
+mod kubeconfig;
+mod load;
+mod push;
+mod receipt;
 mod resume;
+mod status;
+mod summary;
+mod teardown;
+mod token;
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -53,10 +65,25 @@ impl Context {
 
 /// Runs one command to its end, result on stdout.
 pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
-    match command {
-        Command::Completions(completions) => self::completions(completions.shell, io::stdout()),
-        _ => Err(Error::failed("later")),
+    let (answer, exit) = match command {
+        Command::Bootstrap(_) => (Some(bootstrap::run(context).await?), Exit::Done),
+        Command::Push(_) => (Some(push::run(context).await?), Exit::Done),
+        Command::Teardown(flags) => {
+            let (answer, exit) = teardown::run(flags, context).await?;
+            (Some(answer), exit)
+        }
+        Command::Load(flags) => (Some(load::run(flags, context).await?), Exit::Done),
+        Command::Status(flags) => (status::run(flags, context).await.map(|()| None)?, Exit::Done),
+        Command::Token => (Some(token::run(context).await?), Exit::Done),
+        Command::Kubeconfig(flags) => (kubeconfig::run(flags, context).await?, Exit::Done),
+        Command::Completions(completions) => {
+            return self::completions(completions.shell, io::stdout());
+        }
+    };
+    if let Some(answer) = answer {
+        context.print(&answer)?;
     }
+    Ok(exit)
 }
 
 /// Writes a completion script.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Context, images};
+use super::{Context, files, images};
 use crate::error::Error;
 use crate::image::Published;
 use crate::names::APP;
@@ -29,6 +29,6 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     report.phase("image");
     let binary = images::build(config, report).await?;
     let published = images::publish(&aws, stack, config, (APP, &binary), report).await?;
-    images::write_refs(config.refs.as_ref(), &[&published])?;
+    files::write(config.refs.as_deref(), &images::refs(&[&published]))?;
     Answer::of(&Pushed(published)).map_err(Error::failed)
 }

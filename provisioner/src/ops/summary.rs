@@ -95,7 +95,9 @@ impl fmt::Display for Summary {
         }
         writeln!(f)?;
         if let Some(chain) = &self.chain {
-            writeln!(f, "metrics   {chain}")?;
+            let pods = chain.per_pod.len();
+            writeln!(f, "metrics   {} targets, {} series, {pods} pods with a rate", chain.targets_up, chain.series)?;
+            writeln!(f, "scaling   {} of {} pods wanted, {:.1} requests/s per pod", chain.hpa_current, chain.hpa_desired, chain.hpa_value)?;
         }
         writeln!(f, "took      {:.1} s", self.elapsed_s)?;
         writeln!(f, "\nnext:")?;
