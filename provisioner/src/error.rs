@@ -94,7 +94,11 @@ impl Error {
         is_configuration: bool,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        if is_configuration { Self::usage(source) } else { Self::failed(source) }
+        if is_configuration {
+            Self::usage(source)
+        } else {
+            Self::failed(source)
+        }
     }
 
     fn maybe_hint(self, hint: Option<String>) -> Self {
@@ -295,9 +299,7 @@ mod tests {
 
     #[test]
     fn json_is_one_line_with_the_same_facts() {
-        insta::assert_snapshot!(stopped().render(Format::Json), @r#"
-        {"event":"error","message":"cannot create cluster `demo`","causes":["access denied"],"hint":"see docs/iam","remains":{"phase":"cluster","made":["repository demo/web-app"],"under_way":["cluster `demo`"],"resume":"provisioner bootstrap --cluster demo","remove":"provisioner teardown --cluster demo"},"exit":1}
-        "#);
+        insta::assert_snapshot!(stopped().render(Format::Json), @r#"{"event":"error","message":"cannot create cluster `demo`","causes":["access denied"],"hint":"see docs/iam","remains":{"phase":"cluster","made":["repository demo/web-app"],"under_way":["cluster `demo`"],"resume":"provisioner bootstrap --cluster demo","remove":"provisioner teardown --cluster demo"},"exit":1}"#);
     }
 
     #[test]

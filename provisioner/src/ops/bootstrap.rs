@@ -15,7 +15,7 @@ use crate::report::{Answer, Reporter};
 use crate::target::{self, Session};
 
 /// How long a cluster that exists may take to answer before anything is changed.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 
 /// Decides everything, then acts: cluster and image at once, then the stack on it, then the proof.
 pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
@@ -64,14 +64,21 @@ async fn check_target(
     match found {
         None if !plan.create_cluster => Err(target::missing(aws, &plan.cluster)),
         None => {
-            let place = format!("account {}, region {}", aws.identity().account, aws.region());
-            context.report.note(&format!("to be made in {place}:\n{plan}"));
+            let place = format!(
+                "account {}, region {}",
+                aws.identity().account,
+                aws.region()
+            );
+            context
+                .report
+                .note(&format!("to be made in {place}:\n{plan}"));
             let question = format!("create EKS cluster `{}` (billable)?", plan.cluster);
             ask::confirm(context, &question).await?;
             Ok(None)
         }
         Some(found) if found.status == "ACTIVE" => {
-            let session = target::connect(aws, found, ANSWER.min(context.config.output.timeout)).await?;
+            let session =
+                target::connect(aws, found, ANSWER.min(context.config.output.timeout)).await?;
             let wanted = deploy::render_unresolved(&context.config, &plan.stack)?;
             ownership::check(&session.cluster, &plan.stack, &wanted).await?;
             Ok(Some(session))
@@ -82,5 +89,10 @@ async fn check_target(
 
 fn tell_where(aws: &Aws, report: &dyn Reporter) {
     let identity = aws.identity();
-    report.note(&format!("account {} in {} as {}", identity.account, aws.region(), identity.arn));
+    report.note(&format!(
+        "account {} in {} as {}",
+        identity.account,
+        aws.region(),
+        identity.arn
+    ));
 }

@@ -15,7 +15,10 @@ use crate::report::{Answer, Outcome};
 use crate::target;
 
 /// The kubeconfig of the cluster, on stdout or in a file that only its owner reads.
-pub(super) async fn run(flags: &cli::Kubeconfig, context: &Context) -> Result<Option<Answer>, Error> {
+pub(super) async fn run(
+    flags: &cli::Kubeconfig,
+    context: &Context,
+) -> Result<Option<Answer>, Error> {
     let (cluster, stack) = context.target()?;
     let aws = target::connect_aws(&context.config).await?;
     let found = target::existing(&aws, cluster, stack).await?;
@@ -33,7 +36,9 @@ pub(super) async fn run(flags: &cli::Kubeconfig, context: &Context) -> Result<Op
         None => Ok(Some(Answer::verbatim(text))),
         Some(path) => {
             let outcome = write_private(path, &text)?;
-            context.report.done("kubeconfig", &path.display().to_string(), outcome, "");
+            context
+                .report
+                .done("kubeconfig", &path.display().to_string(), outcome, "");
             Ok(None)
         }
     }
@@ -83,7 +88,9 @@ fn token_arguments(config: &Config, aws: &Aws) -> Vec<String> {
         ("--region", &region),
         ("--profile", &target.profile),
     ];
-    let given = flags.into_iter().filter_map(|(flag, value)| Some((flag, value.clone()?)));
+    let given = flags
+        .into_iter()
+        .filter_map(|(flag, value)| Some((flag, value.clone()?)));
     let pairs = given.flat_map(|(flag, value)| [flag.to_owned(), value]);
     std::iter::once("token".to_owned()).chain(pairs).collect()
 }
@@ -93,14 +100,19 @@ fn write_private(path: &Path, text: &str) -> Result<Outcome, Error> {
     let mut options = std::fs::OpenOptions::new();
     match options.write(true).create_new(true).mode(0o600).open(path) {
         Ok(mut file) => {
-            file.write_all(text.as_bytes()).map_err(|error| cannot_write(path, &error))?;
+            file.write_all(text.as_bytes())
+                .map_err(|error| cannot_write(path, &error))?;
             Ok(Outcome::Created)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match std::fs::read_to_string(path) {
-            Ok(there) if there == text => Ok(Outcome::Unchanged),
-            _ => Err(Error::usage(format!("`{}` exists and is left as it is", path.display()))
-                .hint("name another file, or remove this one first")),
-        },
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            match std::fs::read_to_string(path) {
+                Ok(there) if there == text => Ok(Outcome::Unchanged),
+                _ => Err(
+                    Error::usage(format!("`{}` exists and is left as it is", path.display()))
+                        .hint("name another file, or remove this one first"),
+                ),
+            }
+        }
         Err(error) => Err(cannot_write(path, &error)),
     }
 }
@@ -123,7 +135,33 @@ mod tests {
             program: "/opt/provisioner",
             arguments: ["token", "--cluster", "demo"].map(str::to_owned).into(),
         };
-        insta::assert_snapshot!(serde_saphyr::to_string(&access.kubeconfig()).unwrap(), @"");
+        insta::assert_snapshot!(serde_saphyr::to_string(&access.kubeconfig()).unwrap(), @r#"
+        apiVersion: v1
+        kind: Config
+        current-context: demo
+        clusters:
+        - name: demo
+          cluster:
+            server: https://demo.example
+            certificate-authority-data: UEVN
+        contexts:
+        - name: demo
+          context:
+            cluster: demo
+            user: demo
+        users:
+        - name: demo
+          user:
+            exec:
+              apiVersion: client.authentication.k8s.io/v1
+              command: /opt/provisioner
+              args:
+              - token
+              - --cluster
+              - demo
+              interactiveMode: Never
+              provideClusterInfo: false
+        "#);
     }
 
     #[test]
@@ -131,7 +169,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config");
         assert_eq!(write_private(&path, "a").unwrap(), Outcome::Created);
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(write_private(&path, "a").unwrap(), Outcome::Unchanged);
         assert_eq!(write_private(&path, "b").unwrap_err().exit().code(), 2);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "a");

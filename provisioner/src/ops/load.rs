@@ -42,7 +42,9 @@ impl LoadReport {
     }
 
     fn latency(&self, key: &str) -> String {
-        self.0[key].as_f64().map_or_else(|| "-".to_owned(), |s| format!("{:.1} ms", s * 1e3))
+        self.0[key]
+            .as_f64()
+            .map_or_else(|| "-".to_owned(), |s| format!("{:.1} ms", s * 1e3))
     }
 }
 
@@ -58,7 +60,12 @@ impl fmt::Display for LoadReport {
         )?;
         writeln!(f, "failed    {}", self.number("failed"))?;
         writeln!(f, "dropped   {}", self.number("dropped"))?;
-        writeln!(f, "latency   p50 {}, p99 {}", self.latency("p50_s"), self.latency("p99_s"))?;
+        writeln!(
+            f,
+            "latency   p50 {}, p99 {}",
+            self.latency("p50_s"),
+            self.latency("p99_s")
+        )?;
         for (pod, requests) in self.0["per_pod"].as_object().into_iter().flatten() {
             writeln!(f, "pod       {pod}: {requests}")?;
         }
@@ -76,7 +83,14 @@ mod tests {
             "schema": 1, "rate": 100.0, "duration_s": 60.0, "requests": 6000, "failed": 2, "dropped": 0,
             "p50_s": 0.0012, "p99_s": null, "achieved_rate": 99.97, "per_pod": {"web-app-a": 3000, "web-app-b": 2998},
         }));
-        insta::assert_snapshot!(report, @"");
+        insta::assert_snapshot!(report, @r#"
+        requests  6000 in 60.0 s, 100.0 of 100 per second
+        failed    2
+        dropped   0
+        latency   p50 1.2 ms, p99 -
+        pod       web-app-a: 3000
+        pod       web-app-b: 2998
+        "#);
         assert!(Answer::of(&report).is_ok());
     }
 }

@@ -41,13 +41,19 @@ pub(super) struct Stays {
 
 impl Item {
     pub(super) fn new(kind: &str, name: &str) -> Self {
-        Self { kind: kind.to_owned(), name: name.to_owned() }
+        Self {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+        }
     }
 }
 
 impl Stays {
     pub(super) fn new(item: Item, reason: &str) -> Self {
-        Self { item, reason: reason.to_owned() }
+        Self {
+            item,
+            reason: reason.to_owned(),
+        }
     }
 }
 
@@ -93,17 +99,30 @@ impl Receipt {
     pub(super) fn enter_objects(&mut self, objects: DeleteReceipt) {
         let item = |kind: &str, path: &str| Item::new(kind, path);
         let gone = objects.deleted.iter().map(|o| item(&o.kind, &o.path()));
-        let stays = objects.left.iter().map(|l| Stays::new(item(&l.object.kind, &l.object.path()), &l.reason));
+        let stays = objects
+            .left
+            .iter()
+            .map(|l| Stays::new(item(&l.object.kind, &l.object.path()), &l.reason));
         self.left.extend(stays);
         self.deleted.extend(gone);
-        let all = self.deleted.iter().chain(self.left.iter().map(|stays| &stays.item));
-        let new: Vec<Item> = all.filter(|item| !self.found.contains(item)).cloned().collect();
+        let all = self
+            .deleted
+            .iter()
+            .chain(self.left.iter().map(|stays| &stays.item));
+        let new: Vec<Item> = all
+            .filter(|item| !self.found.contains(item))
+            .cloned()
+            .collect();
         self.found.extend(new);
     }
 
     /// 1 where something was left.
     pub(super) fn exit(&self) -> Exit {
-        if self.left.is_empty() { Exit::Done } else { Exit::Failed }
+        if self.left.is_empty() {
+            Exit::Done
+        } else {
+            Exit::Failed
+        }
     }
 }
 
@@ -111,12 +130,20 @@ impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { stack, region, .. } = self;
         if self.found.is_empty() {
-            return write!(f, "nothing of stack `{stack}` in region {region}: nothing to remove");
+            return write!(
+                f,
+                "nothing of stack `{stack}` in region {region}: nothing to remove"
+            );
         }
         if self.deleted.is_empty() && self.left.is_empty() {
             writeln!(f, "nothing of stack `{stack}` to remove in region {region}")?;
         } else {
-            writeln!(f, "deleted   {} of {} things of stack `{stack}`", self.deleted.len(), self.found.len())?;
+            writeln!(
+                f,
+                "deleted   {} of {} things of stack `{stack}`",
+                self.deleted.len(),
+                self.found.len()
+            )?;
         }
         for Stays { item, reason } in &self.kept {
             writeln!(f, "kept      {} `{}`: {reason}", item.kind, item.name)?;
@@ -137,23 +164,39 @@ mod tests {
     fn the_receipt_tells_what_went_what_was_kept_and_what_is_left() {
         let repository = Item::new("repository", "demo/web-app");
         let cluster = Item::new("cluster", "demo");
-        let mut receipt =
-            Receipt::new("demo", "demo", "eu-west-1", vec![cluster.clone(), repository.clone()]);
+        let mut receipt = Receipt::new(
+            "demo",
+            "demo",
+            "eu-west-1",
+            vec![cluster.clone(), repository.clone()],
+        );
         receipt.enter(repository, Outcome::Deleted, &Silent);
         assert_eq!(receipt.exit(), Exit::Done);
-        receipt.keep(Item::new("foundation", "provisioner-demo"), "kept without `--delete-cluster`", &Silent);
+        receipt.keep(
+            Item::new("foundation", "provisioner-demo"),
+            "kept without `--delete-cluster`",
+            &Silent,
+        );
         receipt.leave(cluster, "it is protected", &Silent);
         assert_eq!(receipt.exit(), Exit::Failed);
-        insta::assert_snapshot!(receipt, @"");
+        insta::assert_snapshot!(receipt, @r#"
+        deleted   1 of 2 things of stack `demo`
+        kept      foundation `provisioner-demo`: kept without `--delete-cluster`
+        left      cluster `demo`: it is protected
+        took      0.0 s
+        "#);
         let mut json = Vec::new();
-        Answer::of(&receipt).unwrap().write(crate::config::Format::Json, &mut json).unwrap();
-        insta::assert_snapshot!(String::from_utf8(json).unwrap(), @"");
+        Answer::of(&receipt)
+            .unwrap()
+            .write(crate::config::Format::Json, &mut json)
+            .unwrap();
+        insta::assert_snapshot!(String::from_utf8(json).unwrap(), @r#"{"schema":1,"cluster":"demo","stack":"demo","region":"eu-west-1","found":[{"kind":"cluster","name":"demo"},{"kind":"repository","name":"demo/web-app"}],"deleted":[{"kind":"repository","name":"demo/web-app"}],"kept":[{"kind":"foundation","name":"provisioner-demo","reason":"kept without `--delete-cluster`"}],"left":[{"kind":"cluster","name":"demo","reason":"it is protected"}],"elapsed_s":0.0}"#);
     }
 
     #[test]
     fn nothing_found_is_said() {
         let receipt = Receipt::new("demo", "demo", "eu-west-1", vec![]);
-        insta::assert_snapshot!(receipt, @"");
+        insta::assert_snapshot!(receipt, @r#"nothing of stack `demo` in region eu-west-1: nothing to remove"#);
         assert_eq!(receipt.exit(), Exit::Done);
     }
 }

@@ -158,7 +158,10 @@ mod tests {
     #[test]
     fn what_looks_like_usage_after_a_change_is_a_failure() {
         let (cli, config) = given(&["provisioner", "push", "--cluster", "demo"]);
-        let made = Entries { made: ["repository a".to_owned()].into(), ..Entries::default() };
+        let made = Entries {
+            made: ["repository a".to_owned()].into(),
+            ..Entries::default()
+        };
         let error = with_remains(Error::usage("x"), &cli.command, &config, made, []);
         assert_eq!(error.exit(), Exit::Failed);
     }

@@ -23,8 +23,13 @@ pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Er
     let session = target::connect(&aws, &found, context.config.output.timeout).await?;
     let began = Instant::now();
     if !flags.watch {
-        let look = Look { elapsed_s: 0.0, sample: sample(&session.cluster).await? };
-        return context.print(&Answer::of(&look).map_err(Error::failed)?).map(drop);
+        let look = Look {
+            elapsed_s: 0.0,
+            sample: sample(&session.cluster).await?,
+        };
+        return context
+            .print(&Answer::of(&look).map_err(Error::failed)?)
+            .map(drop);
     }
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -32,7 +37,10 @@ pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Er
         ticks.tick().await;
         match sample(&session.cluster).await {
             Ok(sample) => {
-                let look = Look { elapsed_s: began.elapsed().as_secs_f64(), sample };
+                let look = Look {
+                    elapsed_s: began.elapsed().as_secs_f64(),
+                    sample,
+                };
                 let row = Answer::of(&Row(&look)).map_err(Error::failed)?;
                 if !context.print(&row)? {
                     return Ok(());
@@ -63,7 +71,12 @@ impl fmt::Display for Look {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sample = &self.sample;
         writeln!(f, "pods      {} ready of {}", sample.ready, sample.replicas)?;
-        writeln!(f, "desired   {}, at most {}", or_dash(sample.desired), or_dash(sample.max))?;
+        writeln!(
+            f,
+            "desired   {}, at most {}",
+            or_dash(sample.desired),
+            or_dash(sample.max)
+        )?;
         let rate = sample.rate_total.map(|rate| format!("{rate:.1}"));
         writeln!(f, "rate      {} requests/s", or_dash(rate))?;
         for (pod, rate) in &sample.per_pod {
@@ -108,18 +121,32 @@ mod tests {
             per_pod: [("web-app-a".to_owned(), 9.9)].into(),
             problem: None,
         };
-        Look { elapsed_s: 12.3, sample }
+        Look {
+            elapsed_s: 12.3,
+            sample,
+        }
     }
 
     #[test]
     fn one_look_shows_everything() {
-        insta::assert_snapshot!(look(), @"");
+        insta::assert_snapshot!(look(), @r#"
+        pods      7 ready of 10
+        desired   10, at most 10
+        rate      100.0 requests/s
+        pod       web-app-a: 9.9 requests/s
+        "#);
     }
 
     #[test]
     fn rows_stand_in_columns_and_name_the_problem() {
-        let mut blind = Look { elapsed_s: 3.0, sample: Sample::default() };
+        let mut blind = Look {
+            elapsed_s: 3.0,
+            sample: Sample::default(),
+        };
         blind.sample.problem = Some("FailedGetPodsMetric: no such metric".into());
-        insta::assert_snapshot!(format!("{}\n{}", Row(&look()), Row(&blind)), @"");
+        insta::assert_snapshot!(format!("{}\n{}", Row(&look()), Row(&blind)), @r#"
+        12 s  pods  7/10  desired 10  rate   100.0 requests/s
+         3 s  pods  0/0   desired  -  rate       - requests/s  (FailedGetPodsMetric: no such metric)
+        "#);
     }
 }

@@ -50,10 +50,16 @@ impl Summary {
         elapsed: Duration,
     ) -> Self {
         let mut config = context.config.clone();
-        config.target.region.get_or_insert_with(|| aws.region().to_owned());
+        config
+            .target
+            .region
+            .get_or_insert_with(|| aws.region().to_owned());
         let next = BTreeMap::from([
             ("load", target_command(&config, "load")),
-            ("status", format!("{} --watch", target_command(&config, "status"))),
+            (
+                "status",
+                format!("{} --watch", target_command(&config, "status")),
+            ),
             ("teardown", teardown(&config)),
         ]);
         Self {
@@ -73,7 +79,12 @@ impl Summary {
 
 impl Counts {
     fn of(changes: &[Change]) -> Self {
-        let count = |wanted| changes.iter().filter(|change| change.outcome == wanted).count();
+        let count = |wanted| {
+            changes
+                .iter()
+                .filter(|change| change.outcome == wanted)
+                .count()
+        };
         Self {
             created: count(Outcome::Created),
             updated: count(Outcome::Updated),
@@ -85,19 +96,39 @@ impl Counts {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { created, updated, unchanged, skipped } = self.changes;
+        let Counts {
+            created,
+            updated,
+            unchanged,
+            skipped,
+        } = self.changes;
         writeln!(f, "stack     {} on cluster {}", self.stack, self.cluster)?;
-        writeln!(f, "where     account {}, region {}", self.account, self.region)?;
+        writeln!(
+            f,
+            "where     account {}, region {}",
+            self.account, self.region
+        )?;
         writeln!(f, "image     {}", self.image)?;
-        write!(f, "objects   {created} created, {updated} updated, {unchanged} unchanged")?;
+        write!(
+            f,
+            "objects   {created} created, {updated} updated, {unchanged} unchanged"
+        )?;
         if skipped > 0 {
             write!(f, ", {skipped} skipped")?;
         }
         writeln!(f)?;
         if let Some(chain) = &self.chain {
             let pods = chain.per_pod.len();
-            writeln!(f, "metrics   {} targets, {} series, {pods} pods with a rate", chain.targets_up, chain.series)?;
-            writeln!(f, "scaling   {} of {} pods wanted, {:.1} requests/s per pod", chain.hpa_current, chain.hpa_desired, chain.hpa_value)?;
+            writeln!(
+                f,
+                "metrics   {} targets, {} series, {pods} pods with a rate",
+                chain.targets_up, chain.series
+            )?;
+            writeln!(
+                f,
+                "scaling   {} of {} pods wanted, {:.1} requests/s per pod",
+                chain.hpa_current, chain.hpa_desired, chain.hpa_value
+            )?;
         }
         writeln!(f, "took      {:.1} s", self.elapsed_s)?;
         writeln!(f, "\nnext:")?;

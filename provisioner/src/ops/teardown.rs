@@ -15,7 +15,7 @@ use crate::report::{Answer, Outcome};
 use crate::target;
 
 /// How long a cluster may take to answer.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 const NEEDS_FLAG: &str = "kept without `--delete-cluster`";
 
 /// What there is of a stack on AWS.
@@ -42,9 +42,20 @@ pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Ans
     context.report.phase("check");
     let aws = target::connect_aws(&context.config).await?;
     let survey = Survey::of(&aws, cluster, stack).await?;
-    let mut receipt = Receipt::new(cluster, stack.as_str(), aws.region(), survey.items(cluster, stack));
+    let mut receipt = Receipt::new(
+        cluster,
+        stack.as_str(),
+        aws.region(),
+        survey.items(cluster, stack),
+    );
     if !receipt.found.is_empty() {
-        let teardown = Teardown { context, flags, aws: &aws, stack, cluster };
+        let teardown = Teardown {
+            context,
+            flags,
+            aws: &aws,
+            stack,
+            cluster,
+        };
         ask::confirm(context, &teardown.question(&survey)).await?;
         teardown.remove_all(&survey, &mut receipt).await?;
         teardown.look_again(&mut receipt).await?;
@@ -63,14 +74,26 @@ impl Survey {
             ecr::find_repository(aws, stack, APP),
             ecr::find_repository(aws, stack, LOAD),
         )?;
-        let repositories = [app, load].into_iter().flatten().map(|repository| repository.name);
-        Ok(Self { cluster, foundation, repositories: repositories.collect() })
+        let repositories = [app, load]
+            .into_iter()
+            .flatten()
+            .map(|repository| repository.name);
+        Ok(Self {
+            cluster,
+            foundation,
+            repositories: repositories.collect(),
+        })
     }
 
     fn items(&self, cluster: &str, stack: &StackName) -> Vec<Item> {
         let cluster = self.cluster.iter().map(|_| Item::new("cluster", cluster));
-        let foundation = self.foundation.then(|| Item::new("foundation", &stack.foundation()));
-        let repositories = self.repositories.iter().map(|name| Item::new("repository", name));
+        let foundation = self
+            .foundation
+            .then(|| Item::new("foundation", &stack.foundation()));
+        let repositories = self
+            .repositories
+            .iter()
+            .map(|name| Item::new("repository", name));
         cluster.chain(foundation).chain(repositories).collect()
     }
 }
@@ -79,7 +102,10 @@ impl Teardown<'_> {
     fn question(&self, survey: &Survey) -> String {
         let mut parts = Vec::new();
         if survey.cluster.is_some() {
-            parts.push(format!("stack `{}` on cluster `{}`", self.stack, self.cluster));
+            parts.push(format!(
+                "stack `{}` on cluster `{}`",
+                self.stack, self.cluster
+            ));
         }
         if self.goes(survey.cluster.as_ref()) {
             parts.push(format!("cluster `{}`", self.cluster));
@@ -88,12 +114,19 @@ impl Teardown<'_> {
             parts.push(format!("foundation `{}`", self.stack.foundation()));
         }
         if !self.flags.keep_images && !survey.repositories.is_empty() {
-            parts.push(format!("repositories `{}` with their images", survey.repositories.join("`, `")));
+            parts.push(format!(
+                "repositories `{}` with their images",
+                survey.repositories.join("`, `")
+            ));
         }
         if parts.is_empty() {
             parts.push("nothing but what is half done".to_owned());
         }
-        format!("delete in region {}: {}?", self.aws.region(), parts.join(", "))
+        format!(
+            "delete in region {}: {}?",
+            self.aws.region(),
+            parts.join(", ")
+        )
     }
 
     /// Whether the cluster is ours and asked to go.
@@ -109,7 +142,8 @@ impl Teardown<'_> {
         }
         report.phase("cluster");
         if self.flags.delete_cluster {
-            self.remove_cluster(survey.cluster.as_ref(), receipt).await?;
+            self.remove_cluster(survey.cluster.as_ref(), receipt)
+                .await?;
         } else {
             for item in survey.items(self.cluster, self.stack) {
                 if item.kind != "repository" {
@@ -125,7 +159,10 @@ impl Teardown<'_> {
     async fn remove_stack(&self, found: &EksCluster, receipt: &mut Receipt) -> Result<(), Error> {
         let (report, timeout) = (&*self.context.report, self.context.config.output.timeout);
         if !matches!(found.status.as_str(), "ACTIVE" | "UPDATING") {
-            report.note(&format!("cluster `{}` is {}: there is no stack on it to remove", found.name, found.status));
+            report.note(&format!(
+                "cluster `{}` is {}: there is no stack on it to remove",
+                found.name, found.status
+            ));
             return Ok(());
         }
         let objects = async {
@@ -136,7 +173,11 @@ impl Teardown<'_> {
             Ok(objects) => receipt.enter_objects(objects),
             Err(error) if self.goes(Some(found)) => {
                 let cause: Error = error;
-                report.warning(&format!("objects on cluster `{}` go with it: {}", found.name, cause.message()));
+                report.warning(&format!(
+                    "objects on cluster `{}` go with it: {}",
+                    found.name,
+                    cause.message()
+                ));
             }
             Err(error) => return Err(error),
         }
@@ -144,13 +185,21 @@ impl Teardown<'_> {
     }
 
     /// The cluster if it is ours, then its foundation. A refusal is entered, and the rest goes on.
-    async fn remove_cluster(&self, found: Option<&EksCluster>, receipt: &mut Receipt) -> Result<(), Error> {
+    async fn remove_cluster(
+        &self,
+        found: Option<&EksCluster>,
+        receipt: &mut Receipt,
+    ) -> Result<(), Error> {
         let report = &*self.context.report;
-        let (cluster, foundation) =
-            (Item::new("cluster", self.cluster), Item::new("foundation", &self.stack.foundation()));
+        let (cluster, foundation) = (
+            Item::new("cluster", self.cluster),
+            Item::new("foundation", &self.stack.foundation()),
+        );
         match eks::delete(self.aws, self.cluster, self.stack, report).await {
             Ok(outcome) => receipt.enter(cluster, outcome, report),
-            Err(error @ AwsError::NotOurs { .. }) => receipt.leave(cluster, &error.to_string(), report),
+            Err(error @ AwsError::NotOurs { .. }) => {
+                receipt.leave(cluster, &error.to_string(), report)
+            }
             Err(error @ AwsError::Protected { .. }) => {
                 receipt.leave(cluster, &error.to_string(), report);
                 receipt.keep(foundation, "the cluster needs it", report);
@@ -170,13 +219,21 @@ impl Teardown<'_> {
         let report = &*self.context.report;
         if self.flags.keep_images {
             for name in &survey.repositories {
-                receipt.keep(Item::new("repository", name), "kept by `--keep-images`", report);
+                receipt.keep(
+                    Item::new("repository", name),
+                    "kept by `--keep-images`",
+                    report,
+                );
             }
             return Ok(());
         }
         for image in [APP, LOAD] {
             let outcome = ecr::delete_repository(self.aws, self.stack, image).await?;
-            receipt.enter(Item::new("repository", &self.stack.repository(image)), outcome, report);
+            receipt.enter(
+                Item::new("repository", &self.stack.repository(image)),
+                outcome,
+                report,
+            );
         }
         Ok(())
     }
@@ -192,7 +249,12 @@ impl Teardown<'_> {
                 receipt.leave(item, "it was deleted and is there again", report);
             }
         }
-        report.done("teardown", self.stack.as_str(), Outcome::Ready, "looked up again");
+        report.done(
+            "teardown",
+            self.stack.as_str(),
+            Outcome::Ready,
+            "looked up again",
+        );
         Ok(())
     }
 }

@@ -34,6 +34,6 @@ mod tests {
             token: "k8s-aws-v1.abc".into(),
             expires_at: jiff::Timestamp::from_second(1_800_000_000).unwrap(),
         };
-        insta::assert_snapshot!(exec_credential(&token), @"");
+        insta::assert_snapshot!(exec_credential(&token), @r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{"interactive":false},"status":{"expirationTimestamp":"2027-01-15T08:00:00Z","token":"k8s-aws-v1.abc"}}"#);
     }
 }
