@@ -22,20 +22,10 @@ impl From<Failure> for Broken {
 }
 
 /// Asks one hop once: its figure in words, and in `chain` as numbers.
-pub async fn probe(
-    cluster: &Cluster,
-    at: &Namespaces,
-    hop: Hop,
-    chain: &mut Chain,
-) -> Result<String, Broken> {
+pub async fn probe(cluster: &Cluster, at: &Namespaces, hop: Hop, chain: &mut Chain) -> Result<String, Broken> {
     match hop {
         Hop::Target => {
-            let answer = query(
-                cluster,
-                at,
-                &format!("up{{job=\"{JOB}\",namespace=\"{}\"}}", at.app),
-            )
-            .await?;
+            let answer = query(cluster, at, &format!("up{{job=\"{JOB}\",namespace=\"{}\"}}", at.app)).await?;
             chain.targets_up = targets(&answer)?;
             Ok(format!("{} up", chain.targets_up))
         }
@@ -47,10 +37,7 @@ pub async fn probe(
         Hop::Adapter => {
             chain.per_pod = per_pod(cluster, at).await?;
             let total: f64 = chain.per_pod.values().sum();
-            Ok(format!(
-                "{total:.1} requests/s over {} pods",
-                chain.per_pod.len()
-            ))
+            Ok(format!("{total:.1} requests/s over {} pods", chain.per_pod.len()))
         }
         Hop::Hpa => {
             let hpa = cluster.get_json(&hpa_path(at)).await?;
@@ -71,11 +58,7 @@ pub(super) fn hpa_path(at: &Namespaces) -> String {
 }
 
 /// An instant query through the API server, so that nothing needs a route to the pods. The answer's result vector.
-pub(super) async fn query(
-    cluster: &Cluster,
-    at: &Namespaces,
-    promql: &str,
-) -> Result<Vec<Value>, Broken> {
+pub(super) async fn query(cluster: &Cluster, at: &Namespaces, promql: &str) -> Result<Vec<Value>, Broken> {
     let query: String = url::form_urlencoded::byte_serialize(promql.as_bytes()).collect();
     let service = format!(
         "/api/v1/namespaces/{}/services/http:prometheus:9090/proxy",
@@ -97,10 +80,7 @@ pub(super) async fn query(
 }
 
 /// Values of the custom metrics API, by pod, in requests per second.
-pub(super) async fn per_pod(
-    cluster: &Cluster,
-    at: &Namespaces,
-) -> Result<BTreeMap<String, f64>, Broken> {
+pub(super) async fn per_pod(cluster: &Cluster, at: &Namespaces) -> Result<BTreeMap<String, f64>, Broken> {
     let path = format!(
         "/apis/custom.metrics.k8s.io/v1beta1/namespaces/{}/pods/*/{METRIC}?labelSelector=app%3D{APP}",
         at.app
@@ -118,9 +98,7 @@ fn pod_values(answer: &Value) -> Result<BTreeMap<String, f64>, Broken> {
         })
         .collect();
     if values.is_empty() {
-        return Err(Broken(format!(
-            "metric `{METRIC}` has no value for any pod"
-        )));
+        return Err(Broken(format!("metric `{METRIC}` has no value for any pod")));
     }
     Ok(values)
 }
@@ -165,21 +143,13 @@ fn hpa_figures(hpa: &Value) -> Result<(u64, u64, f64), Broken> {
         Some(active) => return Err(Broken(sentence(active))),
         None => return Err(Broken("the controller has not looked at it yet".to_owned())),
     }
-    let metrics = status["currentMetrics"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let metrics = status["currentMetrics"].as_array().cloned().unwrap_or_default();
     let read = metrics
         .iter()
         .find_map(|m| quantity::parse(m.pointer("/pods/current/averageValue")?.as_str()?));
-    let average =
-        read.ok_or_else(|| Broken("it has read no value of its metric yet".to_owned()))?;
+    let average = read.ok_or_else(|| Broken("it has read no value of its metric yet".to_owned()))?;
     let replicas = |field: &str| status[field].as_u64().unwrap_or(0);
-    Ok((
-        replicas("currentReplicas"),
-        replicas("desiredReplicas"),
-        average,
-    ))
+    Ok((replicas("currentReplicas"), replicas("desiredReplicas"), average))
 }
 
 #[cfg(test)]

@@ -57,9 +57,7 @@ impl Hop {
             Self::Adapter => {
                 "check the APIService v1beta1.custom.metrics.k8s.io, the log of custom-metrics-apiserver, and that it reaches Prometheus"
             }
-            Self::Hpa => {
-                "look at the conditions with `kubectl describe hpa`; the controller looks every 15 s"
-            }
+            Self::Hpa => "look at the conditions with `kubectl describe hpa`; the controller looks every 15 s",
         }
     }
 }
@@ -112,11 +110,7 @@ impl ChainError {
 }
 
 /// Waits until every hop has a figure, in the default namespaces.
-pub async fn verify(
-    cluster: &Cluster,
-    timeout: Duration,
-    report: &dyn Reporter,
-) -> Result<Chain, ChainError> {
+pub async fn verify(cluster: &Cluster, timeout: Duration, report: &dyn Reporter) -> Result<Chain, ChainError> {
     verify_in(cluster, &Namespaces::default(), timeout, report).await
 }
 

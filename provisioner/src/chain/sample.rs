@@ -42,9 +42,8 @@ pub async fn sample_of(cluster: &Cluster, at: &Namespaces) -> Result<Sample, Clu
         cluster.get_json(&hpa_path),
         hops::per_pod(cluster, at)
     );
-    let deployment = deployment.map_err(|failure| {
-        ClusterError::request("read", format!("Deployment `{}/{APP}`", at.app), failure)
-    })?;
+    let deployment = deployment
+        .map_err(|failure| ClusterError::request("read", format!("Deployment `{}/{APP}`", at.app), failure))?;
     let mut sample = Sample {
         replicas: deployment["status"]["replicas"].as_u64().unwrap_or(0),
         ready: deployment["status"]["readyReplicas"].as_u64().unwrap_or(0),
@@ -68,7 +67,5 @@ pub async fn sample_of(cluster: &Cluster, at: &Namespaces) -> Result<Sample, Clu
 fn problem(hpa: &Value) -> Option<String> {
     use crate::cluster::ready::{condition, sentence};
     let broken = |name: &str| condition(&hpa["status"], name).filter(|c| c["status"] == "False");
-    broken("AbleToScale")
-        .or_else(|| broken("ScalingActive"))
-        .map(sentence)
+    broken("AbleToScale").or_else(|| broken("ScalingActive")).map(sentence)
 }

@@ -39,13 +39,8 @@ pub async fn execute(
     for stage in 0..order::STAGES {
         let part = planned.iter().filter(|p| order::stage(&p.object) == stage);
         let applied = part.map(|p| one(cluster, p, options, report));
-        let results: Vec<_> = stream::iter(applied)
-            .buffer_unordered(PARALLEL)
-            .collect()
-            .await;
-        results
-            .into_iter()
-            .collect::<Result<Vec<()>, ClusterError>>()?;
+        let results: Vec<_> = stream::iter(applied).buffer_unordered(PARALLEL).collect().await;
+        results.into_iter().collect::<Result<Vec<()>, ClusterError>>()?;
         if stage == 0 {
             definitions_established(cluster, planned).await?;
         }
@@ -53,12 +48,7 @@ pub async fn execute(
     Ok(planned.iter().map(|p| p.change.clone()).collect())
 }
 
-async fn one(
-    cluster: &Cluster,
-    p: &Planned,
-    options: Options,
-    report: &dyn Reporter,
-) -> Result<(), ClusterError> {
+async fn one(cluster: &Cluster, p: &Planned, options: Options, report: &dyn Reporter) -> Result<(), ClusterError> {
     if matches!(p.change.outcome, Outcome::Created | Outcome::Updated) {
         changes::send(cluster, &p.object, &p.wanted, options, false).await?;
     }
@@ -68,13 +58,10 @@ async fn one(
 }
 
 /// Objects of a new kind can be sent only when its definition is established.
-async fn definitions_established(
-    cluster: &Cluster,
-    planned: &[Planned],
-) -> Result<(), ClusterError> {
-    let new = planned.iter().filter(|p| {
-        p.object.kind == "CustomResourceDefinition" && p.change.outcome == Outcome::Created
-    });
+async fn definitions_established(cluster: &Cluster, planned: &[Planned]) -> Result<(), ClusterError> {
+    let new = planned
+        .iter()
+        .filter(|p| p.object.kind == "CustomResourceDefinition" && p.change.outcome == Outcome::Created);
     let new: Vec<&ObjectRef> = new.map(|p| &p.object).collect();
     if new.is_empty() {
         return Ok(());
@@ -85,9 +72,7 @@ async fn definitions_established(
         for object in &new {
             match cluster.get(object).await?.as_ref().map(readiness) {
                 Some(Readiness::Ready) => {}
-                Some(Readiness::Progressing(m) | Readiness::Failed(m)) => {
-                    laggards.push(format!("{object}: {m}"))
-                }
+                Some(Readiness::Progressing(m) | Readiness::Failed(m)) => laggards.push(format!("{object}: {m}")),
                 None => laggards.push(format!("{object}: is absent")),
             }
         }
@@ -116,9 +101,7 @@ impl Cluster {
                 "behavior": {"scaleUp": {"tolerance": "50m"}},
             }
         });
-        let path = format!(
-            "/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers?dryRun=All"
-        );
+        let path = format!("/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers?dryRun=All");
         let answer = retry::call(|| async {
             let request = http::Request::post(&path)
                 .header(http::header::CONTENT_TYPE, "application/json")
@@ -130,8 +113,7 @@ impl Cluster {
         match answer {
             Ok(kept) => Ok(kept.pointer("/spec/behavior/scaleUp/tolerance").is_some()),
             Err(Failure {
-                code: Some(400 | 422),
-                ..
+                code: Some(400 | 422), ..
             }) => Ok(false),
             Err(failure) => Err(ClusterError::request(
                 "try",

@@ -8,8 +8,7 @@ use std::fmt;
 
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -54,19 +53,10 @@ impl fmt::Debug for Certificates {
 
 /// The certificates in the cluster, renewed where needed; new ones where there are none. `namespace` is the custom
 /// metrics API server's.
-pub async fn prepare(
-    cluster: &Cluster,
-    namespace: &str,
-    now: Timestamp,
-) -> Result<Certificates, ClusterError> {
+pub async fn prepare(cluster: &Cluster, namespace: &str, now: Timestamp) -> Result<Certificates, ClusterError> {
     let read = async |name: &'static str| -> Result<Pair, ClusterError> {
-        let data = stored::secret(cluster, namespace, name)
-            .await?
-            .unwrap_or_default();
-        let text = |key: &str| {
-            data.get(key)
-                .map(|b| String::from_utf8_lossy(b).into_owned())
-        };
+        let data = stored::secret(cluster, namespace, name).await?.unwrap_or_default();
+        let text = |key: &str| data.get(key).map(|b| String::from_utf8_lossy(b).into_owned());
         Ok(Pair {
             certificate: text("tls.crt").unwrap_or_default(),
             key: text("tls.key").unwrap_or_default(),
@@ -84,12 +74,7 @@ pub(super) struct Pair {
 }
 
 /// Keeps what is good for long enough, makes the rest anew.
-pub(super) fn renew(
-    ca: &Pair,
-    serving: &Pair,
-    namespace: &str,
-    now: Timestamp,
-) -> Result<Certificates, ClusterError> {
+pub(super) fn renew(ca: &Pair, serving: &Pair, namespace: &str, now: Timestamp) -> Result<Certificates, ClusterError> {
     let keep_ca = !is_due(&ca.certificate, now) && KeyPair::from_pem(&ca.key).is_ok();
     let authority = if keep_ca {
         ca.clone()
@@ -99,11 +84,7 @@ pub(super) fn renew(
     let keep_serving = keep_ca
         && !is_due(&serving.certificate, now)
         && KeyPair::from_pem(&serving.key).is_ok()
-        && is_for(
-            &serving.certificate,
-            &authority.certificate,
-            &host(namespace),
-        );
+        && is_for(&serving.certificate, &authority.certificate, &host(namespace));
     let serving = if keep_serving {
         serving.clone()
     } else {
@@ -125,12 +106,7 @@ pub fn ends(pem: &str) -> Option<Timestamp> {
 
 /// Whether less than a third of a certificate's life is left, or it is unreadable.
 pub fn is_due(pem: &str, now: Timestamp) -> bool {
-    let validity = |c: &X509Certificate<'_>| {
-        (
-            c.validity().not_before.timestamp(),
-            c.validity().not_after.timestamp(),
-        )
-    };
+    let validity = |c: &X509Certificate<'_>| (c.validity().not_before.timestamp(), c.validity().not_after.timestamp());
     with(pem, validity).is_none_or(|(start, end)| end - now.as_second() < (end - start) / 3)
 }
 
@@ -138,9 +114,7 @@ pub fn is_due(pem: &str, now: Timestamp) -> bool {
 fn is_for(certificate: &str, authority: &str, host: &str) -> bool {
     let signed = with(authority, |ca| {
         with(certificate, |c| {
-            c.issuer() == ca.subject()
-                && key_id(c, true).is_some()
-                && key_id(c, true) == key_id(ca, false)
+            c.issuer() == ca.subject() && key_id(c, true).is_some() && key_id(c, true) == key_id(ca, false)
         })
     });
     let named = with(certificate, |c| {
@@ -211,8 +185,7 @@ fn issue(authority: &Pair, namespace: &str, now: Timestamp) -> Result<Pair, Clus
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
     let ca_key = KeyPair::from_pem(&authority.key).map_err(|e| failed(&e))?;
-    let issuer =
-        Issuer::from_ca_cert_pem(&authority.certificate, ca_key).map_err(|e| failed(&e))?;
+    let issuer = Issuer::from_ca_cert_pem(&authority.certificate, ca_key).map_err(|e| failed(&e))?;
     let key = KeyPair::generate().map_err(|e| failed(&e))?;
     let certificate = params.signed_by(&key, &issuer).map_err(|e| failed(&e))?;
     Ok(Pair {
@@ -222,11 +195,7 @@ fn issue(authority: &Pair, namespace: &str, now: Timestamp) -> Result<Pair, Clus
 }
 
 /// From yesterday, for clocks that are behind, to `years` from today.
-fn lifetime(
-    mut params: CertificateParams,
-    years: i32,
-    now: Timestamp,
-) -> Result<CertificateParams, ClusterError> {
+fn lifetime(mut params: CertificateParams, years: i32, now: Timestamp) -> Result<CertificateParams, ClusterError> {
     let today = now.to_zoned(TimeZone::UTC).date();
     let day = |date: jiff::civil::Date| {
         let (month, day) = (date.month().unsigned_abs(), date.day().unsigned_abs());

@@ -64,10 +64,7 @@ pub async fn plan(
 ) -> Result<Vec<Planned>, ClusterError> {
     let take_over = move |o: &ObjectRef| options.take_over && o.kind == "APIService";
     let existing = ownership::check_but(cluster, stack, components, &take_over).await?;
-    let existing: HashMap<ObjectRef, Existing> = existing
-        .into_iter()
-        .map(|e| (e.object.clone(), e))
-        .collect();
+    let existing: HashMap<ObjectRef, Existing> = existing.into_iter().map(|e| (e.object.clone(), e)).collect();
     let wanted = components.iter().flat_map(|c| &c.objects);
     let decisions = wanted.map(|wanted| {
         let live = existing.get(&ObjectRef::of(wanted));
@@ -78,9 +75,7 @@ pub async fn plan(
     for decision in decisions {
         match decision {
             Ok(p) => planned.push(p),
-            Err(ClusterError::Request {
-                object, failure, ..
-            }) => problems.extend(refusals(&object, &failure)),
+            Err(ClusterError::Request { object, failure, .. }) => problems.extend(refusals(&object, &failure)),
             Err(other) => return Err(other),
         }
     }
@@ -112,10 +107,7 @@ async fn decide(
     let Some(existing) = existing else {
         let unknown = mark::is_optional(wanted) && cluster.resolve(&object.gvk()).await?.is_none();
         return Ok(if unknown {
-            planned(
-                Outcome::Skipped,
-                vec!["the cluster does not know this kind".to_owned()],
-            )
+            planned(Outcome::Skipped, vec!["the cluster does not know this kind".to_owned()])
         } else {
             planned(Outcome::Created, Vec::new())
         });
@@ -168,17 +160,9 @@ fn refusals(object: &str, failure: &Failure) -> Vec<String> {
 
 /// Paths that differ between an object and itself after an apply, without what servers and controllers write. An
 /// autoscaler may act between the two: replicas count only where the manifest states them.
-pub(super) fn difference(
-    wanted: &DynamicObject,
-    before: &DynamicObject,
-    after: &DynamicObject,
-) -> Vec<String> {
+pub(super) fn difference(wanted: &DynamicObject, before: &DynamicObject, after: &DynamicObject) -> Vec<String> {
     let scaled = wanted.data.pointer("/spec/replicas").is_none();
-    let (mut paths, before, after) = (
-        Vec::new(),
-        comparable(before, scaled),
-        comparable(after, scaled),
-    );
+    let (mut paths, before, after) = (Vec::new(), comparable(before, scaled), comparable(after, scaled));
     compare("", &before, &after, 3, &mut paths);
     paths
 }
@@ -191,8 +175,7 @@ fn comparable(object: &DynamicObject, scaled: bool) -> Value {
     if scaled && let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) {
         spec.remove("replicas");
     }
-    value["metadata"]["labels"] =
-        serde_json::json!(object.metadata.labels.clone().unwrap_or_default());
+    value["metadata"]["labels"] = serde_json::json!(object.metadata.labels.clone().unwrap_or_default());
     let mut annotations = object.metadata.annotations.clone().unwrap_or_default();
     annotations.remove("deployment.kubernetes.io/revision");
     value["metadata"]["annotations"] = serde_json::json!(annotations);
@@ -219,8 +202,7 @@ fn compare(path: &str, before: &Value, after: &Value, depth: u8, paths: &mut Vec
         } else {
             format!("{path}.{key}")
         };
-        let value =
-            |side: &serde_json::Map<String, Value>| side.get(key).cloned().unwrap_or_default();
+        let value = |side: &serde_json::Map<String, Value>| side.get(key).cloned().unwrap_or_default();
         compare(&at, &value(old), &value(new), depth - 1, paths);
     }
 }
@@ -235,20 +217,15 @@ mod tests {
 
     #[test]
     fn what_controllers_write_is_no_difference() {
-        let before = object(
-            serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        let before = object(serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": {"name": "x", "resourceVersion": "1", "generation": 1,
                 "annotations": {"deployment.kubernetes.io/revision": "1"}},
-            "spec": {"replicas": 1, "template": {"a": 1}}, "status": {"replicas": 1}}),
-        );
-        let after = object(
-            serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment",
+            "spec": {"replicas": 1, "template": {"a": 1}}, "status": {"replicas": 1}}));
+        let after = object(serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": {"name": "x", "resourceVersion": "2", "generation": 1, "annotations": {}},
-            "spec": {"replicas": 4, "template": {"a": 1}}, "status": {"replicas": 2}}),
-        );
-        let unsaid = object(
-            serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"}}),
-        );
+            "spec": {"replicas": 4, "template": {"a": 1}}, "status": {"replicas": 2}}));
+        let unsaid =
+            object(serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"}}));
         assert!(difference(&unsaid, &before, &after).is_empty());
         assert_eq!(difference(&after, &before, &after), ["spec.replicas"]);
     }
@@ -271,10 +248,7 @@ mod tests {
             code: Some(409),
             reason: "Conflict".to_owned(),
             message: "conflicts".to_owned(),
-            causes: vec![(
-                ".spec.replicas".to_owned(),
-                "conflict with \"other\"".to_owned(),
-            )],
+            causes: vec![(".spec.replicas".to_owned(), "conflict with \"other\"".to_owned())],
             transient: false,
         };
         assert_eq!(

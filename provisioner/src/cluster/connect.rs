@@ -59,17 +59,10 @@ impl Cluster {
         let mut config = tuned(Config::new(uri));
         let certificates = pem::parse_many(&endpoint.ca_pem).map_err(|e| invalid(chain(&e)))?;
         // kube wants DER.
-        config.root_cert = Some(
-            certificates
-                .into_iter()
-                .map(pem::Pem::into_contents)
-                .collect(),
-        );
+        config.root_cert = Some(certificates.into_iter().map(pem::Pem::into_contents).collect());
         let client = ClientBuilder::try_from(config)
             .map_err(|e| invalid(chain(&e)))?
-            .with_layer(&MapRequestLayer::new(move |request| {
-                bearer(request, &token)
-            }))
+            .with_layer(&MapRequestLayer::new(move |request| bearer(request, &token)))
             .build();
         let cluster = Self::from_client(client);
         cluster.answers(&endpoint.server, timeout).await?;
@@ -143,24 +136,15 @@ impl Cluster {
     }
 
     /// How objects of a kind are addressed; none where the server does not know it.
-    pub(super) async fn resolve(
-        &self,
-        kind: &GroupVersionKind,
-    ) -> Result<Option<(ApiResource, bool)>, ClusterError> {
+    pub(super) async fn resolve(&self, kind: &GroupVersionKind) -> Result<Option<(ApiResource, bool)>, ClusterError> {
         let found = self.discovery().await?.resolve_gvk(kind);
         Ok(found.map(|(resource, can)| (resource, can.scope == Scope::Namespaced)))
     }
 
     /// The API of an object, or an error that names its kind.
-    pub(super) async fn api_of(
-        &self,
-        object: &ObjectRef,
-    ) -> Result<Api<DynamicObject>, ClusterError> {
+    pub(super) async fn api_of(&self, object: &ObjectRef) -> Result<Api<DynamicObject>, ClusterError> {
         match self.resolve(&object.gvk()).await? {
-            Some((resource, namespaced)) => Ok(self.api(
-                &resource,
-                object.namespace.as_deref().filter(|_| namespaced),
-            )),
+            Some((resource, namespaced)) => Ok(self.api(&resource, object.namespace.as_deref().filter(|_| namespaced))),
             None => Err(ClusterError::UnknownKinds(vec![format!(
                 "{object} ({})",
                 object.api_version
@@ -168,11 +152,7 @@ impl Cluster {
         }
     }
 
-    pub(super) fn api(
-        &self,
-        resource: &ApiResource,
-        namespace: Option<&str>,
-    ) -> Api<DynamicObject> {
+    pub(super) fn api(&self, resource: &ApiResource, namespace: Option<&str>) -> Api<DynamicObject> {
         match namespace {
             Some(namespace) => Api::namespaced_with(self.client(), namespace, resource),
             None => Api::all_with(self.client(), resource),
@@ -184,12 +164,8 @@ impl Cluster {
         let Some((resource, namespaced)) = self.resolve(&object.gvk()).await? else {
             return Ok(None);
         };
-        let api = self.api(
-            &resource,
-            object.namespace.as_deref().filter(|_| namespaced),
-        );
-        retry::found(retry::call(|| api.get(&object.name)).await)
-            .map_err(|f| ClusterError::on("read", object, f))
+        let api = self.api(&resource, object.namespace.as_deref().filter(|_| namespaced));
+        retry::found(retry::call(|| api.get(&object.name)).await).map_err(|f| ClusterError::on("read", object, f))
     }
 
     /// GET of a path that answers JSON, once, without retries: for polls that go on anyway.

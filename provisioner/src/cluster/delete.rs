@@ -56,17 +56,10 @@ pub async fn delete_stack(
     let parent = stack.applyset_parent();
     let kinds = kinds(cluster).await?;
     let found = find(cluster, &kinds, &stack.selector(), None).await?;
-    let (namespaces, objects): (Vec<Live>, Vec<Live>) = found
-        .into_iter()
-        .partition(|l| l.object.kind == "Namespace");
-    let (last, objects): (Vec<Live>, Vec<Live>) = objects
-        .into_iter()
-        .partition(|l| order::is_last(&l.object, &parent));
+    let (namespaces, objects): (Vec<Live>, Vec<Live>) = found.into_iter().partition(|l| l.object.kind == "Namespace");
+    let (last, objects): (Vec<Live>, Vec<Live>) = objects.into_iter().partition(|l| order::is_last(&l.object, &parent));
     for wave in 0..order::WAVES {
-        let part: Vec<&Live> = objects
-            .iter()
-            .filter(|l| order::wave(&l.object) == wave)
-            .collect();
+        let part: Vec<&Live> = objects.iter().filter(|l| order::wave(&l.object) == wave).collect();
         run.delete(&part).await?;
     }
     let mut empty = Vec::new();
@@ -127,30 +120,20 @@ impl Run<'_> {
         let mut pending: Vec<&Live> = objects.to_vec();
         loop {
             let looks = pending.iter().map(|live| remains(cluster, live));
-            let states: Vec<Option<String>> =
-                stream::iter(looks).buffered(PARALLEL).try_collect().await?;
+            let states: Vec<Option<String>> = stream::iter(looks).buffered(PARALLEL).try_collect().await?;
             let mut still = Vec::new();
             for (live, state) in pending.into_iter().zip(states) {
                 match state {
                     None => {
-                        self.report.done(
-                            &live.object.kind,
-                            &live.object.path(),
-                            Outcome::Deleted,
-                            "",
-                        );
+                        self.report
+                            .done(&live.object.kind, &live.object.path(), Outcome::Deleted, "");
                         self.receipt.deleted.push(live.object.clone());
                     }
-                    Some(message) if Instant::now() >= self.give_up => {
-                        self.leave(live.object.clone(), message)
-                    }
+                    Some(message) if Instant::now() >= self.give_up => self.leave(live.object.clone(), message),
                     Some(message) => {
                         if started.elapsed() > Duration::from_secs(2) {
-                            self.report.waiting(
-                                &live.object.to_string(),
-                                &message,
-                                started.elapsed(),
-                            );
+                            self.report
+                                .waiting(&live.object.to_string(), &message, started.elapsed());
                         }
                         still.push(live);
                     }
@@ -170,19 +153,14 @@ impl Run<'_> {
     }
 
     /// What is in a namespace and neither the stack's nor made by the cluster itself.
-    async fn foreign(
-        &self,
-        kinds: &[(ApiResource, bool)],
-        namespace: &str,
-    ) -> Result<Vec<String>, ClusterError> {
+    async fn foreign(&self, kinds: &[(ApiResource, bool)], namespace: &str) -> Result<Vec<String>, ClusterError> {
         let ours = self.stack.selector();
         let parts: Vec<(String, String)> = ours
             .split(',')
             .filter_map(|p| p.split_once('='))
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .collect();
-        let namespaced: Vec<(ApiResource, bool)> =
-            kinds.iter().filter(|(_, n)| *n).cloned().collect();
+        let namespaced: Vec<(ApiResource, bool)> = kinds.iter().filter(|(_, n)| *n).cloned().collect();
         // `!=` also selects what lacks the label: an object is foreign where either label differs.
         let mut names = BTreeSet::new();
         for (key, value) in parts {
@@ -201,8 +179,7 @@ impl Run<'_> {
 fn is_built_in(object: &ObjectRef) -> bool {
     matches!(
         (object.kind.as_str(), object.name.as_str()),
-        ("ServiceAccount", "default")
-            | ("ConfigMap", "kube-root-ca.crt" | "openshift-service-ca.crt")
+        ("ServiceAccount", "default") | ("ConfigMap", "kube-root-ca.crt" | "openshift-service-ca.crt")
     )
 }
 
@@ -214,9 +191,7 @@ async fn kinds(cluster: &Cluster) -> Result<Vec<(ApiResource, bool)>, ClusterErr
         .groups()
         .flat_map(kube::discovery::ApiGroup::recommended_resources);
     Ok(found
-        .filter(|(_, can)| {
-            can.supports_operation(verbs::LIST) && can.supports_operation(verbs::DELETE)
-        })
+        .filter(|(_, can)| can.supports_operation(verbs::LIST) && can.supports_operation(verbs::DELETE))
         .filter(|(kind, _)| !is_made_by_cluster(kind))
         .map(|(kind, can)| (kind, can.scope == Scope::Namespaced))
         .collect())
@@ -227,13 +202,7 @@ fn is_made_by_cluster(kind: &ApiResource) -> bool {
     kind.group.ends_with("metrics.k8s.io")
         || matches!(
             kind.kind.as_str(),
-            "Event"
-                | "Endpoints"
-                | "EndpointSlice"
-                | "ControllerRevision"
-                | "Node"
-                | "CSINode"
-                | "ComponentStatus"
+            "Event" | "Endpoints" | "EndpointSlice" | "ControllerRevision" | "Node" | "CSINode" | "ComponentStatus"
         )
 }
 
@@ -251,14 +220,9 @@ async fn find(
             Ok(list) => Ok(list.items.iter().map(|o| live(kind, o)).collect()),
             // A kind whose definition or backend went meanwhile has no objects that could be found.
             Err(Failure {
-                code: Some(404 | 405),
-                ..
+                code: Some(404 | 405), ..
             }) => Ok(Vec::new()),
-            Err(failure) => Err(ClusterError::request(
-                "list",
-                format!("all {}", kind.plural),
-                failure,
-            )),
+            Err(failure) => Err(ClusterError::request("list", format!("all {}", kind.plural), failure)),
         }
     });
     let found: Vec<Vec<Live>> = stream::iter(lists).buffered(PARALLEL).try_collect().await?;
@@ -274,11 +238,7 @@ fn live(kind: &ApiResource, object: &DynamicObject) -> Live {
     Live {
         object: ObjectRef::listed(kind, object),
         uid: object.metadata.uid.clone(),
-        controlled: object
-            .metadata
-            .owner_references
-            .as_ref()
-            .is_some_and(|o| !o.is_empty()),
+        controlled: object.metadata.owner_references.as_ref().is_some_and(|o| !o.is_empty()),
     }
 }
 

@@ -132,14 +132,11 @@ impl Failure {
                 code: Some(status.code),
                 reason: status.reason.clone(),
                 message: status.message.clone(),
-                causes: causes
-                    .map(|c| (c.field.clone(), c.message.clone()))
-                    .collect(),
+                causes: causes.map(|c| (c.field.clone(), c.message.clone())).collect(),
                 transient: matches!(status.code, 429 | 502 | 503 | 504),
             };
         }
-        let transient = matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_))
-            && !is_tls_refusal(error);
+        let transient = matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_)) && !is_tls_refusal(error);
         Self::local(chain(error), transient)
     }
 
@@ -172,18 +169,14 @@ impl ClusterError {
                 Some(401) => Some(
                     "the cluster does not know these credentials: check which identity is used and that it has an access entry",
                 ),
-                Some(403) => Some(
-                    "the identity is known but may not do this: give it the cluster-admin access policy",
-                ),
-                Some(422) => Some(
-                    "a field that cannot change was changed: delete the object, then run again",
-                ),
+                Some(403) => Some("the identity is known but may not do this: give it the cluster-admin access policy"),
+                Some(422) => Some("a field that cannot change was changed: delete the object, then run again"),
                 None => Some("check that the cluster's endpoint is reachable from this machine"),
                 _ => None,
             },
-            Self::Kubeconfig { .. } => Some(
-                "list the contexts with `kubectl config get-contexts` and pass `--kube-context NAME`",
-            ),
+            Self::Kubeconfig { .. } => {
+                Some("list the contexts with `kubectl config get-contexts` and pass `--kube-context NAME`")
+            }
             Self::UnknownKinds(_) => {
                 Some("leave the component out with `--without`, or install what defines the kinds")
             }
@@ -191,9 +184,7 @@ impl ClusterError {
                 "delete or rename them, leave the component out with `--without`, or choose other namespaces; an APIService is taken over with `--take-over`",
             ),
             Self::Terminating(_) => Some("look for finalizers on them, then run again"),
-            Self::Rejected(_) => {
-                Some("another manager's fields are taken over with `--force-conflicts`")
-            }
+            Self::Rejected(_) => Some("another manager's fields are taken over with `--force-conflicts`"),
             Self::NotReady { .. } => {
                 Some("run again to go on waiting, or `provisioner doctor` to find the broken part")
             }
@@ -209,10 +200,9 @@ impl ClusterError {
     /// Whether the input is wrong, not the world: nothing was changed, exit code 2.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Kubeconfig { .. }
-            | Self::Endpoint { .. }
-            | Self::Manifests(_)
-            | Self::UnknownComponent { .. } => true,
+            Self::Kubeconfig { .. } | Self::Endpoint { .. } | Self::Manifests(_) | Self::UnknownComponent { .. } => {
+                true
+            }
             Self::Request { failure, .. } => failure.code == Some(401),
             _ => false,
         }
@@ -220,9 +210,7 @@ impl ClusterError {
 }
 
 fn list(items: &[String]) -> String {
-    items
-        .iter()
-        .fold(String::new(), |all, item| all + "\n  " + item)
+    items.iter().fold(String::new(), |all, item| all + "\n  " + item)
 }
 
 /// The error and its sources, without repeating what a parent has said already.
@@ -247,9 +235,7 @@ fn is_tls_refusal(error: &kube::Error) -> bool {
             return true;
         }
         next = match cause.downcast_ref::<std::io::Error>() {
-            Some(io) => io
-                .get_ref()
-                .map(|inner| inner as &(dyn std::error::Error + 'static)),
+            Some(io) => io.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static)),
             None => cause.source(),
         };
     }
@@ -270,10 +256,7 @@ mod tests {
             transient: false,
         };
         let error = ClusterError::request("apply", "Deployment `a/b`", failure);
-        assert_eq!(
-            error.to_string(),
-            "cannot apply Deployment `a/b`: no (HTTP 403)"
-        );
+        assert_eq!(error.to_string(), "cannot apply Deployment `a/b`: no (HTTP 403)");
         assert!(error.hint().is_some() && !error.is_configuration());
     }
 

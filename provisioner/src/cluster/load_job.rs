@@ -78,11 +78,7 @@ pub async fn run_load(
 ) -> Result<Value, ClusterError> {
     let mut values = Values::new(stack.clone(), "", &spec.image);
     values.namespaces = spec.namespaces.clone();
-    let component = manifest::load_job(
-        spec.manifests.as_deref(),
-        &values,
-        &spec.placeholders(timeout),
-    )?;
+    let component = manifest::load_job(spec.manifests.as_deref(), &values, &spec.placeholders(timeout))?;
     let give_up = Instant::now() + timeout;
     let mut job = None;
     for wanted in &component.objects {
@@ -94,18 +90,12 @@ pub async fn run_load(
         changes::send(cluster, &object, wanted, Options::default(), false).await?;
     }
     let Some(job) = job else {
-        return Err(ClusterError::Manifests(vec![
-            "component `load` has no Job".to_owned(),
-        ]));
+        return Err(ClusterError::Manifests(vec!["component `load` has no Job".to_owned()]));
     };
     let end = finished(cluster, &job, give_up, report).await?;
     let (log, pod) = log(cluster, &job).await?;
     last_report(&log).ok_or_else(|| {
-        let said = log
-            .lines()
-            .rev()
-            .find(|l| !l.trim().is_empty())
-            .unwrap_or("nothing");
+        let said = log.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("nothing");
         failed(&job, &format!("{end}; {pod}; its log ends with: {said}"))
     })
 }
@@ -122,10 +112,7 @@ async fn remove(cluster: &Cluster, job: &ObjectRef, give_up: Instant) -> Result<
     let api = cluster.api_of(job).await?;
     let params = DeleteParams::foreground();
     let deleted = retry::found(retry::call(|| api.delete(&job.name, &params)).await);
-    if deleted
-        .map_err(|f| ClusterError::on("delete", job, f))?
-        .is_none()
-    {
+    if deleted.map_err(|f| ClusterError::on("delete", job, f))?.is_none() {
         return Ok(());
     }
     while cluster.get(job).await?.is_some() {
@@ -172,10 +159,7 @@ async fn finished(
         if Instant::now() >= give_up {
             return Err(failed(
                 job,
-                &format!(
-                    "not done after {:.0} s: {state}",
-                    started.elapsed().as_secs_f64()
-                ),
+                &format!("not done after {:.0} s: {state}", started.elapsed().as_secs_f64()),
             ));
         }
         report.waiting(&job.to_string(), &state, started.elapsed());
@@ -199,10 +183,7 @@ async fn log(cluster: &Cluster, job: &ObjectRef) -> Result<(String, String), Clu
         return Ok((String::new(), "it has no pod".to_owned()));
     };
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-    let api: Api<Pod> = Api::namespaced(
-        cluster.client(),
-        job.namespace.as_deref().unwrap_or_default(),
-    );
+    let api: Api<Pod> = Api::namespaced(cluster.client(), job.namespace.as_deref().unwrap_or_default());
     let params = LogParams {
         tail_lines: Some(200),
         ..LogParams::default()
@@ -210,9 +191,7 @@ async fn log(cluster: &Cluster, job: &ObjectRef) -> Result<(String, String), Clu
     let text = retry::call(|| api.logs(name, &params))
         .await
         .map_err(|f| ClusterError::request("read the log of", format!("Pod `{name}`"), f))?;
-    let phase = pod["status"]["phase"]
-        .as_str()
-        .unwrap_or("in an unknown state");
+    let phase = pod["status"]["phase"].as_str().unwrap_or("in an unknown state");
     let state = match trouble::of_pod(pod) {
         Some(Trouble::Stuck(why) | Trouble::Slow(why)) => why,
         None => format!("pod `{name}` is {phase}"),

@@ -32,11 +32,7 @@ struct Source {
 
 /// The embedded components' names, in order, without the load job.
 pub fn components() -> Vec<String> {
-    embedded()
-        .into_iter()
-        .map(|s| s.name)
-        .filter(|n| n != LOAD)
-        .collect()
+    embedded().into_iter().map(|s| s.name).filter(|n| n != LOAD).collect()
 }
 
 /// Every component but those left out, rendered and marked as the stack's; the `ApplySet`'s parent is among them.
@@ -137,10 +133,7 @@ fn parse(text: &str) -> Result<Vec<DynamicObject>, String> {
         };
         for path in ["/apiVersion", "/kind", "/metadata/name"] {
             if !state(path) {
-                return Err(format!(
-                    "an object without `{}`",
-                    path[1..].replace('/', ".")
-                ));
+                return Err(format!("an object without `{}`", path[1..].replace('/', ".")));
             }
         }
         let kind = document["kind"].as_str().unwrap_or_default().to_owned();
@@ -171,18 +164,14 @@ fn replace_images(value: &mut Value, images: &BTreeMap<String, String>) {
     match value {
         Value::Object(fields) => {
             for (key, field) in fields {
-                let other = field
-                    .as_str()
-                    .and_then(|image| images.get(repository(image)));
+                let other = field.as_str().and_then(|image| images.get(repository(image)));
                 match other {
                     Some(other) if key == "image" => *field = other.clone().into(),
                     _ => replace_images(field, images),
                 }
             }
         }
-        Value::Array(items) => items
-            .iter_mut()
-            .for_each(|item| replace_images(item, images)),
+        Value::Array(items) => items.iter_mut().for_each(|item| replace_images(item, images)),
         _ => {}
     }
 }
@@ -214,9 +203,7 @@ fn duplicates(components: &[Component]) -> Vec<String> {
 }
 
 fn embedded() -> Vec<Source> {
-    let files = MANIFESTS
-        .iter()
-        .map(|(p, t)| ((*p).to_owned(), (*t).to_owned()));
+    let files = MANIFESTS.iter().map(|(p, t)| ((*p).to_owned(), (*t).to_owned()));
     group(files.collect())
 }
 
@@ -312,11 +299,7 @@ mod tests {
 
     #[test]
     fn nulls_are_not_said() {
-        let objects =
-            parse("{apiVersion: v1, kind: A, metadata: {name: x}, spec: {a: null, b: 1}}");
-        assert_eq!(
-            objects.expect("valid")[0].data,
-            serde_json::json!({"spec": {"b": 1}})
-        );
+        let objects = parse("{apiVersion: v1, kind: A, metadata: {name: x}, spec: {a: null, b: 1}}");
+        assert_eq!(objects.expect("valid")[0].data, serde_json::json!({"spec": {"b": 1}}));
     }
 }

@@ -44,11 +44,7 @@ pub(super) fn applyset_id(stack: &StackName, namespace: &str) -> String {
 }
 
 /// The parent Secret, which says which kinds and namespaces the members have.
-pub(super) fn applyset_parent(
-    stack: &StackName,
-    namespace: &str,
-    members: &[Component],
-) -> DynamicObject {
+pub(super) fn applyset_parent(stack: &StackName, namespace: &str, members: &[Component]) -> DynamicObject {
     let objects = || members.iter().flat_map(|c| &c.objects).map(ObjectRef::of);
     let mut kinds: Vec<String> = objects()
         .map(|o| match o.group() {
@@ -65,10 +61,7 @@ pub(super) fn applyset_parent(
     namespaces.sort();
     namespaces.dedup();
     let mut labels = stack.labels(APPLYSET);
-    labels.insert(
-        "applyset.kubernetes.io/id".to_owned(),
-        applyset_id(stack, namespace),
-    );
+    labels.insert("applyset.kubernetes.io/id".to_owned(), applyset_id(stack, namespace));
     let annotations = BTreeMap::from([
         (
             "applyset.kubernetes.io/tooling".to_owned(),
@@ -106,12 +99,7 @@ pub(super) fn checksums(components: &mut [Component]) {
         .flat_map(|c| &c.objects)
         .map(|o| (ObjectRef::of(o), o))
         .filter(|(r, _)| r.kind == "ConfigMap" || r.kind == "Secret")
-        .map(|(r, o)| {
-            (
-                (r.kind, r.namespace.unwrap_or_default(), r.name),
-                o.data.to_string(),
-            )
-        })
+        .map(|(r, o)| ((r.kind, r.namespace.unwrap_or_default(), r.name), o.data.to_string()))
         .collect();
     for object in components.iter_mut().flat_map(|c| &mut c.objects) {
         let namespace = object.metadata.namespace.clone().unwrap_or_default();
@@ -150,13 +138,9 @@ fn walk(value: &Value, found: &mut Vec<(&'static str, String)>) {
         Value::Object(fields) => {
             for (key, field) in fields {
                 let (kind, name) = match key.as_str() {
-                    "configMap" | "configMapRef" | "configMapKeyRef" => {
-                        ("ConfigMap", &field["name"])
-                    }
+                    "configMap" | "configMapRef" | "configMapKeyRef" => ("ConfigMap", &field["name"]),
                     "secretRef" | "secretKeyRef" => ("Secret", &field["name"]),
-                    "secret" if field.get("secretName").is_some() => {
-                        ("Secret", &field["secretName"])
-                    }
+                    "secret" if field.get("secretName").is_some() => ("Secret", &field["secretName"]),
                     "secret" => ("Secret", &field["name"]),
                     _ => {
                         walk(field, found);

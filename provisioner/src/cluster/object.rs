@@ -66,12 +66,7 @@ impl ObjectRef {
 
     /// What makes an object the same: the API's version does not.
     pub(super) fn key(&self) -> (&str, &str, Option<&str>, &str) {
-        (
-            self.group(),
-            &self.kind,
-            self.namespace.as_deref(),
-            &self.name,
-        )
+        (self.group(), &self.kind, self.namespace.as_deref(), &self.name)
     }
 }
 

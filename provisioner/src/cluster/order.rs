@@ -9,8 +9,7 @@ pub(super) const STAGES: u8 = 5;
 pub(super) fn stage(object: &ObjectRef) -> u8 {
     match (object.group(), object.kind.as_str()) {
         ("", "Namespace") | ("apiextensions.k8s.io", "CustomResourceDefinition") => 0,
-        ("", "ServiceAccount" | "ConfigMap" | "Secret")
-        | ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => 1,
+        ("", "ServiceAccount" | "ConfigMap" | "Secret") | ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => 1,
         ("apps", _) | ("batch", _) | ("", "Pod") => 3,
         ("autoscaling" | "apiregistration.k8s.io" | "monitoring.coreos.com", _) => 4,
         ("admissionregistration.k8s.io", _) => 4,
@@ -35,8 +34,7 @@ pub(super) fn wave(object: &ObjectRef) -> u8 {
 
 /// Whether an object is deleted after everything else: the `ApplySet`'s parent and leases.
 pub(super) fn is_last(object: &ObjectRef, applyset_parent: &str) -> bool {
-    (object.kind == "Secret" && object.name == applyset_parent)
-        || object.group() == "coordination.k8s.io"
+    (object.kind == "Secret" && object.name == applyset_parent) || object.group() == "coordination.k8s.io"
 }
 
 #[cfg(test)]
@@ -64,10 +62,7 @@ mod tests {
         let stages: Vec<u8> = order.iter().map(|(v, k)| stage(&object(v, k))).collect();
         assert_eq!(stages, [0, 1, 2, 3, 4]);
         assert_eq!(stage(&object("policy/v1", "PodDisruptionBudget")), 2);
-        assert_eq!(
-            stage(&object("autoscaling/v2", "HorizontalPodAutoscaler")),
-            4
-        );
+        assert_eq!(stage(&object("autoscaling/v2", "HorizontalPodAutoscaler")), 4);
     }
 
     #[test]

@@ -49,20 +49,12 @@ pub(super) async fn check_but(
     take_over: &(dyn Fn(&ObjectRef) -> bool + Sync),
 ) -> Result<Vec<Existing>, ClusterError> {
     kinds_known(cluster, components).await?;
-    let objects: Vec<ObjectRef> = components
-        .iter()
-        .flat_map(|c| &c.objects)
-        .map(ObjectRef::of)
-        .collect();
+    let objects: Vec<ObjectRef> = components.iter().flat_map(|c| &c.objects).map(ObjectRef::of).collect();
     let give_up = Instant::now() + GOING;
     let found = loop {
         let found = read(cluster, stack, &objects).await?;
         let going = |e: &&Existing| e.live.metadata.deletion_timestamp.is_some();
-        let names: Vec<String> = found
-            .iter()
-            .filter(going)
-            .map(|e| e.object.to_string())
-            .collect();
+        let names: Vec<String> = found.iter().filter(going).map(|e| e.object.to_string()).collect();
         if names.is_empty() {
             break found;
         }
@@ -102,11 +94,7 @@ fn describe(existing: &Existing) -> String {
     }
 }
 
-async fn read(
-    cluster: &Cluster,
-    stack: &StackName,
-    objects: &[ObjectRef],
-) -> Result<Vec<Existing>, ClusterError> {
+async fn read(cluster: &Cluster, stack: &StackName, objects: &[ObjectRef]) -> Result<Vec<Existing>, ClusterError> {
     let reads = objects.iter().cloned().map(|object| async move {
         let live = cluster.get(&object).await?;
         Ok::<_, ClusterError>(live.map(|live| Existing {

@@ -114,14 +114,7 @@ mod tests {
     #[test]
     fn seed_leaves_behaviour_to_the_server_and_tolerance_is_optional() {
         assert!(Reaction::Seed.hpa_behavior(true).is_null());
-        assert_eq!(
-            Reaction::Fast.hpa_behavior(true)["scaleUp"]["tolerance"],
-            "50m"
-        );
-        assert!(
-            Reaction::Fast.hpa_behavior(false)["scaleUp"]
-                .get("tolerance")
-                .is_none()
-        );
+        assert_eq!(Reaction::Fast.hpa_behavior(true)["scaleUp"]["tolerance"], "50m");
+        assert!(Reaction::Fast.hpa_behavior(false)["scaleUp"].get("tolerance").is_none());
     }
 }

@@ -24,10 +24,8 @@ pub fn readiness(object: &DynamicObject) -> Readiness {
         return Progressing("is being deleted".to_owned());
     }
     let status = &object.data["status"];
-    if let (Some(wanted), Some(seen)) = (
-        object.metadata.generation,
-        int(&status["observedGeneration"]),
-    ) && seen < wanted
+    if let (Some(wanted), Some(seen)) = (object.metadata.generation, int(&status["observedGeneration"]))
+        && seen < wanted
     {
         return Progressing(format!("change {wanted} is not seen yet, only {seen}"));
     }
@@ -62,11 +60,7 @@ fn deployment(object: &DynamicObject) -> Readiness {
     }
     let wanted = int(&object.data["spec"]["replicas"]).unwrap_or(1);
     let count = |field: &str| int(&status[field]).unwrap_or(0);
-    let (all, updated, available) = (
-        count("replicas"),
-        count("updatedReplicas"),
-        count("availableReplicas"),
-    );
+    let (all, updated, available) = (count("replicas"), count("updatedReplicas"), count("availableReplicas"));
     if updated < wanted {
         return Progressing(format!("{updated} of {wanted} pods updated"));
     }
@@ -169,10 +163,7 @@ fn other(status: &Value) -> Readiness {
 }
 
 pub(crate) fn condition<'a>(status: &'a Value, name: &str) -> Option<&'a Value> {
-    status["conditions"]
-        .as_array()?
-        .iter()
-        .find(|c| c["type"] == name)
+    status["conditions"].as_array()?.iter().find(|c| c["type"] == name)
 }
 
 /// What a condition says, with its reason.

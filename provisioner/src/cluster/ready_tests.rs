@@ -11,11 +11,7 @@ fn state(api_version: &str, kind: &str, rest: Value) -> Readiness {
 }
 
 fn deployment_is(spec: Value, status: Value) -> Readiness {
-    state(
-        "apps/v1",
-        "Deployment",
-        json!({"spec": spec, "status": status}),
-    )
+    state("apps/v1", "Deployment", json!({"spec": spec, "status": status}))
 }
 
 fn progressing(text: &str) -> Readiness {
@@ -84,53 +80,29 @@ fn conditions_decide_for_other_kinds() {
     let cases = [
         (api, with("Available", "True"), Ready),
         (api, with("Available", "False"), said()),
-        (
-            api,
-            json!({}),
-            progressing("does not say yet whether it is Available"),
-        ),
+        (api, json!({}), progressing("does not say yet whether it is Available")),
         (crd, with("Established", "True"), Ready),
         (cert, with("Ready", "True"), Ready),
-        (
-            cert,
-            json!({}),
-            progressing("does not say yet whether it is Ready"),
-        ),
+        (cert, json!({}), progressing("does not say yet whether it is Ready")),
         (custom, json!({}), Ready),
         (custom, with("Ready", "False"), said()),
         (custom, with("Stalled", "True"), Failed("R: m".to_owned())),
-        (
-            ("batch/v1", "Job"),
-            with("Failed", "True"),
-            Failed("R: m".to_owned()),
-        ),
+        (("batch/v1", "Job"), with("Failed", "True"), Failed("R: m".to_owned())),
         (("batch/v1", "Job"), with("Complete", "True"), Ready),
         (
             ("batch/v1", "Job"),
             json!({"status": {"active": 1}}),
             progressing("runs"),
         ),
-        (
-            ("batch/v1", "Job"),
-            json!({}),
-            progressing("has not started"),
-        ),
-        (
-            ("v1", "Namespace"),
-            json!({"status": {"phase": "Active"}}),
-            Ready,
-        ),
+        (("batch/v1", "Job"), json!({}), progressing("has not started")),
+        (("v1", "Namespace"), json!({"status": {"phase": "Active"}}), Ready),
         (
             ("v1", "Namespace"),
             json!({"status": {"phase": "Terminating"}}),
             progressing("is Terminating"),
         ),
         (("v1", "Pod"), with("Ready", "True"), Ready),
-        (
-            ("v1", "Pod"),
-            json!({"status": {"phase": "Succeeded"}}),
-            Ready,
-        ),
+        (("v1", "Pod"), json!({"status": {"phase": "Succeeded"}}), Ready),
         (
             ("v1", "Pod"),
             json!({"status": {"phase": "Failed", "reason": "Evicted"}}),
@@ -146,17 +118,9 @@ fn conditions_decide_for_other_kinds() {
             json!({"spec": {"type": "LoadBalancer"}}),
             progressing("has no load balancer yet"),
         ),
-        (
-            ("v1", "Service"),
-            json!({"spec": {"type": "ClusterIP"}}),
-            Ready,
-        ),
+        (("v1", "Service"), json!({"spec": {"type": "ClusterIP"}}), Ready),
     ];
     for ((api_version, kind), rest, want) in cases {
-        assert_eq!(
-            state(api_version, kind, rest.clone()),
-            want,
-            "{kind} {rest}"
-        );
+        assert_eq!(state(api_version, kind, rest.clone()), want, "{kind} {rest}");
     }
 }

@@ -11,10 +11,7 @@ pub(super) fn render(text: &str, values: &BTreeMap<&str, String>) -> Result<Stri
         let (before, from) = rest.split_at(start);
         out.push_str(before);
         let after = &from[2..];
-        match after
-            .find('}')
-            .map(|end| (&after[..end], &after[end + 1..]))
-        {
+        match after.find('}').map(|end| (&after[..end], &after[end + 1..])) {
             Some((name, tail)) if is_name(name) => {
                 match values.get(name) {
                     Some(value) => out.push_str(value),
@@ -29,11 +26,7 @@ pub(super) fn render(text: &str, values: &BTreeMap<&str, String>) -> Result<Stri
         }
     }
     out.push_str(rest);
-    if problems.is_empty() {
-        Ok(out)
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(out) } else { Err(problems) }
 }
 
 fn is_name(text: &str) -> bool {
@@ -62,10 +55,7 @@ mod tests {
     use super::*;
 
     fn rendered(text: &str) -> Result<String, Vec<String>> {
-        let values = BTreeMap::from([
-            ("stack", "demo".to_owned()),
-            ("rate_window", "${stack}".to_owned()),
-        ]);
+        let values = BTreeMap::from([("stack", "demo".to_owned()), ("rate_window", "${stack}".to_owned())]);
         render(text, &values)
     }
 
@@ -73,10 +63,7 @@ mod tests {
     fn names_are_replaced_once_and_other_texts_stay() {
         let cases = [
             ("a ${stack} b ${stack}", "a demo b demo"),
-            (
-                "${1}_per_second $$ ${A} ${} ${",
-                "${1}_per_second $$ ${A} ${} ${",
-            ),
+            ("${1}_per_second $$ ${A} ${} ${", "${1}_per_second $$ ${A} ${} ${"),
             ("${rate_window}", "${stack}"),
             ("${1${stack}", "${1demo"),
         ];

@@ -53,17 +53,12 @@ pub(super) fn of_pod(pod: &Value) -> Option<Trouble> {
         let ended = &container["state"]["terminated"];
         if let Some(code) = ended["exitCode"].as_i64().filter(|c| *c != 0) {
             let reason = ended["reason"].as_str().unwrap_or("Error");
-            return Some(Trouble::Slow(format!(
-                "pod `{name}`: {reason}, exit code {code}"
-            )));
+            return Some(Trouble::Slow(format!("pod `{name}`: {reason}, exit code {code}")));
         }
     }
     let unplaced = condition(status, "PodScheduled").filter(|c| c["status"] == "False")?;
     let said = unplaced["message"].as_str().unwrap_or_default();
-    Some(Trouble::Slow(format!(
-        "pod `{name}` has no node yet{}",
-        colon(said)
-    )))
+    Some(Trouble::Slow(format!("pod `{name}` has no node yet{}", colon(said))))
 }
 
 fn colon(text: &str) -> String {
@@ -94,20 +89,11 @@ pub(super) async fn of_deployment(
         return Ok(None);
     };
     let namespace = deployment.namespace();
-    let sets = list(
-        cluster,
-        "apps/v1",
-        "ReplicaSet",
-        namespace.as_deref(),
-        &selector,
-    )
-    .await?;
-    let revision = deployment
-        .annotations()
-        .get("deployment.kubernetes.io/revision");
-    let newest = sets.iter().find(|s| {
-        revision.is_some() && s.annotations().get("deployment.kubernetes.io/revision") == revision
-    });
+    let sets = list(cluster, "apps/v1", "ReplicaSet", namespace.as_deref(), &selector).await?;
+    let revision = deployment.annotations().get("deployment.kubernetes.io/revision");
+    let newest = sets
+        .iter()
+        .find(|s| revision.is_some() && s.annotations().get("deployment.kubernetes.io/revision") == revision);
     if let Some(message) = newest.and_then(refused_pods) {
         return Ok(Some(Trouble::Stuck(message)));
     }
@@ -128,16 +114,13 @@ pub(super) async fn of_deployment(
 
 /// Pods that the API server refuses (quota, Pod Security) never exist; their set says why.
 fn refused_pods(set: &DynamicObject) -> Option<String> {
-    let failure =
-        condition(&set.data["status"], "ReplicaFailure").filter(|c| c["status"] == "True")?;
+    let failure = condition(&set.data["status"], "ReplicaFailure").filter(|c| c["status"] == "True")?;
     failure["message"].as_str().map(ToOwned::to_owned)
 }
 
 pub(super) fn selector(data: &Value) -> Option<String> {
     let labels = data.pointer("/spec/selector/matchLabels")?.as_object()?;
-    let pairs = labels
-        .iter()
-        .filter_map(|(k, v)| Some(format!("{k}={}", v.as_str()?)));
+    let pairs = labels.iter().filter_map(|(k, v)| Some(format!("{k}={}", v.as_str()?)));
     Some(pairs.collect::<Vec<_>>().join(","))
 }
 
@@ -179,10 +162,7 @@ mod tests {
         let slow = |text: &str| Some(Trouble::Slow(text.to_owned()));
         let cases = [
             (json!({}), None),
-            (
-                json!({"containerStatuses": [{"state": {"running": {}}}]}),
-                None,
-            ),
+            (json!({"containerStatuses": [{"state": {"running": {}}}]}), None),
             (waiting("ContainerCreating"), None),
             (
                 waiting("ImagePullBackOff"),

@@ -78,10 +78,7 @@ impl Values {
     }
 
     /// Every placeholder with its text: as it stands in YAML, so values with special characters are JSON strings.
-    pub(super) fn placeholders(
-        &self,
-        certificates: &Certificates,
-    ) -> BTreeMap<&'static str, String> {
+    pub(super) fn placeholders(&self, certificates: &Certificates) -> BTreeMap<&'static str, String> {
         let intervals = self.reaction.intervals();
         let seconds = |s: u32| format!("{s}s");
         BTreeMap::from([
@@ -96,20 +93,11 @@ impl Values {
             ("rate_window", seconds(intervals.rate_window_s)),
             ("relist_interval", seconds(intervals.relist_s)),
             ("metrics_max_age", seconds(intervals.max_age_s)),
-            (
-                "hpa_behavior",
-                self.reaction.hpa_behavior(self.tolerance).to_string(),
-            ),
+            ("hpa_behavior", self.reaction.hpa_behavior(self.tolerance).to_string()),
             ("prometheus_url", self.prometheus_url()),
-            (
-                "dashboard",
-                serde_json::Value::from(dashboard()).to_string(),
-            ),
+            ("dashboard", serde_json::Value::from(dashboard()).to_string()),
             ("grafana_password", STANDARD.encode(&self.grafana_password)),
-            (
-                "ca_certificate",
-                STANDARD.encode(&certificates.ca_certificate),
-            ),
+            ("ca_certificate", STANDARD.encode(&certificates.ca_certificate)),
             ("ca_key", STANDARD.encode(&certificates.ca_key)),
             ("ca_bundle", STANDARD.encode(&certificates.ca_bundle)),
             (

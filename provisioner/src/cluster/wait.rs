@@ -30,11 +30,7 @@ pub async fn wait(
 ) -> Result<(), ClusterError> {
     let mut pending: Vec<ObjectRef> = Vec::new();
     for object in components.iter().flat_map(|c| &c.objects) {
-        let known = !mark::is_optional(object)
-            || cluster
-                .resolve(&ObjectRef::of(object).gvk())
-                .await?
-                .is_some();
+        let known = !mark::is_optional(object) || cluster.resolve(&ObjectRef::of(object).gvk()).await?.is_some();
         if known {
             pending.push(ObjectRef::of(object));
         }
@@ -46,8 +42,7 @@ pub async fn wait(
             let state = look(cluster, object).await?;
             Ok::<_, ClusterError>((object.clone(), state))
         });
-        let states: Vec<(ObjectRef, Readiness)> =
-            stream::iter(looks).buffered(PARALLEL).try_collect().await?;
+        let states: Vec<(ObjectRef, Readiness)> = stream::iter(looks).buffered(PARALLEL).try_collect().await?;
         let mut laggards = Vec::new();
         let mut failed = Vec::new();
         pending.clear();
@@ -99,9 +94,7 @@ fn told(report: &dyn Reporter, object: &ObjectRef) {
 
 async fn look(cluster: &Cluster, object: &ObjectRef) -> Result<Readiness, ClusterError> {
     let Some(live) = cluster.get(object).await? else {
-        return Ok(Readiness::Failed(
-            "is absent: something deleted it".to_owned(),
-        ));
+        return Ok(Readiness::Failed("is absent: something deleted it".to_owned()));
     };
     let state = readiness(&live);
     let Readiness::Progressing(message) = &state else {

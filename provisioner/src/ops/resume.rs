@@ -27,10 +27,7 @@ pub fn with_remains(
 
 /// The command as it was given.
 fn again(arguments: impl IntoIterator<Item = String>) -> String {
-    let given = arguments
-        .into_iter()
-        .skip(1)
-        .map(|argument| quoted(&argument));
+    let given = arguments.into_iter().skip(1).map(|argument| quoted(&argument));
     std::iter::once("provisioner".to_owned())
         .chain(given)
         .collect::<Vec<_>>()
@@ -93,14 +90,7 @@ mod tests {
     fn remains(line: &[&str]) -> String {
         let (cli, config) = given(line);
         let words = line.iter().map(|word| (*word).to_owned());
-        with_remains(
-            Error::failed("x"),
-            &cli.command,
-            &config,
-            Entries::default(),
-            words,
-        )
-        .to_string()
+        with_remains(Error::failed("x"), &cli.command, &config, Entries::default(), words).to_string()
     }
 
     #[test]
@@ -135,22 +125,13 @@ mod tests {
         remains:    nothing that this run made
         to resume:  provisioner teardown --cluster demo
         "#);
-        assert_eq!(
-            remains(&["provisioner", "status", "--cluster", "demo"]),
-            "error: x"
-        );
+        assert_eq!(remains(&["provisioner", "status", "--cluster", "demo"]), "error: x");
     }
 
     #[test]
     fn nothing_remains_of_a_usage_error() {
         let (cli, config) = given(&["provisioner", "push", "--cluster", "demo"]);
-        let error = with_remains(
-            Error::usage("x"),
-            &cli.command,
-            &config,
-            Entries::default(),
-            [],
-        );
+        let error = with_remains(Error::usage("x"), &cli.command, &config, Entries::default(), []);
         assert_eq!(error.to_string(), "error: x");
         assert_eq!(error.exit(), Exit::Usage);
     }

@@ -5,7 +5,15 @@ mod support;
 use serde_json::Value;
 use support::{Sandbox, is_mutating};
 
-const BOOTSTRAP: [&str; 7] = ["bootstrap", "--cluster", "demo", "--create-cluster", "--without", "grafana", "--yes"];
+const BOOTSTRAP: [&str; 7] = [
+    "bootstrap",
+    "--cluster",
+    "demo",
+    "--create-cluster",
+    "--without",
+    "grafana",
+    "--yes",
+];
 const TEARDOWN: [&str; 5] = ["teardown", "--cluster", "demo", "--delete-cluster", "--yes"];
 
 /// One story, since each part starts from what the one before left.
@@ -26,13 +34,49 @@ fn a_stack_lives_from_nothing_to_nothing() {
 fn refusals_change_nothing(sandbox: &Sandbox) {
     sandbox.forget_requests();
     sandbox.refused(&["bootstrap", "--cluster", "demo", "--yes"], 2, "--create-cluster");
-    sandbox.refused(&["bootstrap", "--cluster", "demo", "--create-cluster", "--without", "grafan"], 2, "grafana");
+    sandbox.refused(
+        &[
+            "bootstrap",
+            "--cluster",
+            "demo",
+            "--create-cluster",
+            "--without",
+            "grafan",
+        ],
+        2,
+        "grafana",
+    );
     sandbox.refused(&["bootstrap", "--create-cluster", "--yes"], 2, "--cluster");
-    sandbox.refused(&["bootstrap", "--cluster", "Demo!", "--create-cluster", "--yes"], 2, "--name");
-    sandbox.refused(&["bootstrap", "--cluster", "demo", "--create-cluster", "--without", "grafana"], 2, "--yes");
-    sandbox.refused_with(&BOOTSTRAP, &[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")], 2, "credentials");
+    sandbox.refused(
+        &["bootstrap", "--cluster", "Demo!", "--create-cluster", "--yes"],
+        2,
+        "--name",
+    );
+    sandbox.refused(
+        &[
+            "bootstrap",
+            "--cluster",
+            "demo",
+            "--create-cluster",
+            "--without",
+            "grafana",
+        ],
+        2,
+        "--yes",
+    );
+    sandbox.refused_with(
+        &BOOTSTRAP,
+        &[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")],
+        2,
+        "credentials",
+    );
     sandbox.refused_with(&BOOTSTRAP, &[("AWS_REGION", "")], 2, "region");
-    sandbox.refused_with(&BOOTSTRAP, &[("AWS_ENDPOINT_URL", "http://127.0.0.1:9")], 1, "127.0.0.1:9");
+    sandbox.refused_with(
+        &BOOTSTRAP,
+        &[("AWS_ENDPOINT_URL", "http://127.0.0.1:9")],
+        1,
+        "127.0.0.1:9",
+    );
     assert_eq!(sandbox.mutating_requests(), Vec::<String>::new());
     assert_eq!(sandbox.inventory(), serde_json::json!({}));
 }
@@ -44,8 +88,19 @@ fn bootstrap_makes_everything(sandbox: &Sandbox) {
     assert!(image.starts_with(repository), "{image}");
     let per_pod = summary["chain"]["per_pod"].as_object().expect("rates by pod");
     assert!(!per_pod.is_empty(), "the custom metrics API gave values: {summary}");
-    let running = sandbox.kubectl(&["get", "pods", "-n", "web-app", "-o", "jsonpath={.items[*].spec.containers[0].image}"]);
-    assert_eq!(running.split(' ').next(), Some(image.as_str()), "pods run the pushed digest");
+    let running = sandbox.kubectl(&[
+        "get",
+        "pods",
+        "-n",
+        "web-app",
+        "-o",
+        "jsonpath={.items[*].spec.containers[0].image}",
+    ]);
+    assert_eq!(
+        running.split(' ').next(),
+        Some(image.as_str()),
+        "pods run the pushed digest"
+    );
 }
 
 fn a_second_bootstrap_changes_nothing(sandbox: &Sandbox) {
@@ -59,7 +114,16 @@ fn a_second_bootstrap_changes_nothing(sandbox: &Sandbox) {
 }
 
 fn load_scales_to_ten_pods(sandbox: &Sandbox) {
-    let report = sandbox.json(&["load", "--cluster", "demo", "--rate", "100", "--duration", "60s", "--until-scaled"]);
+    let report = sandbox.json(&[
+        "load",
+        "--cluster",
+        "demo",
+        "--rate",
+        "100",
+        "--duration",
+        "60s",
+        "--until-scaled",
+    ]);
     let times = &report["timeline"];
     assert!(times["ready_s"].is_number(), "10 pods became ready: {report}");
     assert!(times["back_s"].is_number(), "one pod was left: {report}");
@@ -73,10 +137,22 @@ fn what_others_own_survives_teardown(sandbox: &Sandbox) {
     sandbox.run(&["teardown", "--cluster", "demo", "--yes"]);
     let left = sandbox.kubectl(&["get", "deployments", "-n", "monitoring", "-o", "name"]);
     assert_eq!(left.trim(), "deployment.apps/foreign");
-    assert_eq!(sandbox.labelled(), "", "nothing of ours is left but what holds something foreign");
+    assert_eq!(
+        sandbox.labelled(),
+        "",
+        "nothing of ours is left but what holds something foreign"
+    );
     assert_eq!(sandbox.inventory()["ecr"], serde_json::json!(["foreign/app"]));
     sandbox.kubectl(&["create", "namespace", "web-app"]);
-    sandbox.kubectl(&["create", "service", "clusterip", "web-app-service", "-n", "web-app", "--tcp=8080"]);
+    sandbox.kubectl(&[
+        "create",
+        "service",
+        "clusterip",
+        "web-app-service",
+        "-n",
+        "web-app",
+        "--tcp=8080",
+    ]);
     sandbox.refused(&BOOTSTRAP, 2, "web-app-service");
 }
 
@@ -111,7 +187,11 @@ fn text(value: &Value, key: &str) -> String {
 
 #[test]
 fn reads_are_not_mutating() {
-    for (operation, mutating) in [("DescribeCluster", false), ("GetCallerIdentity", false), ("CreateCluster", true)] {
+    for (operation, mutating) in [
+        ("DescribeCluster", false),
+        ("GetCallerIdentity", false),
+        ("CreateCluster", true),
+    ] {
         assert_eq!(is_mutating(operation), mutating, "{operation}");
     }
 }

@@ -15,11 +15,16 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     pub(crate) fn from_env() -> Self {
         let variable = |name: &str| {
-            std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `make e2e`, or eval \"$(sandbox env)\""))
+            std::env::var(name)
+                .unwrap_or_else(|_| panic!("{name} is not set: run `make e2e`, or eval \"$(sandbox env)\""))
         };
         let kubeconfig = PathBuf::from(variable("KUBECONFIG"));
         let bin = kubeconfig.parent().expect("a folder").join("bin");
-        Self { endpoint: variable("AWS_ENDPOINT_URL"), kubeconfig, bin }
+        Self {
+            endpoint: variable("AWS_ENDPOINT_URL"),
+            kubeconfig,
+            bin,
+        }
     }
 
     /// An empty account and an empty cluster.
@@ -32,7 +37,10 @@ impl Sandbox {
 
     fn tool(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provisioner"));
-        command.args(args).env("PROVISIONER_POLL_INTERVAL", "1s").current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        command
+            .args(args)
+            .env("PROVISIONER_POLL_INTERVAL", "1s")
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
         command.env_remove("KUBECONFIG").stdin(std::process::Stdio::null());
         for (name, value) in env {
             if value.is_empty() {
@@ -49,7 +57,11 @@ impl Sandbox {
     pub(crate) fn run(&self, args: &[&str]) -> String {
         let output = self.tool(args, &[]);
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "provisioner {args:?}: {:?}\n{errors}", output.status);
+        assert!(
+            output.status.success(),
+            "provisioner {args:?}: {:?}\n{errors}",
+            output.status
+        );
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
@@ -76,13 +88,21 @@ impl Sandbox {
         let output = self.tool(args, env);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "provisioner {args:?}: {errors}");
-        assert!(errors.contains(says), "provisioner {args:?} does not say `{says}`: {errors}");
+        assert!(
+            errors.contains(says),
+            "provisioner {args:?} does not say `{says}`: {errors}"
+        );
     }
 
     /// Runs kubectl as the cluster's administrator.
     #[track_caller]
     pub(crate) fn kubectl(&self, args: &[&str]) -> String {
-        done(Command::new(self.bin.join("kubectl")).arg("--kubeconfig").arg(&self.kubeconfig).args(args))
+        done(
+            Command::new(self.bin.join("kubectl"))
+                .arg("--kubeconfig")
+                .arg(&self.kubeconfig)
+                .args(args),
+        )
     }
 
     /// Calls AWS as somebody else's tool would: a boto3 client's method, answer as JSON.
@@ -102,20 +122,35 @@ impl Sandbox {
             )
         };
         let document = trust("eks.amazonaws.com");
-        let role = self.aws("iam", &format!("create_role(RoleName='hand-made', AssumeRolePolicyDocument={document})"));
+        let role = self.aws(
+            "iam",
+            &format!("create_role(RoleName='hand-made', AssumeRolePolicyDocument={document})"),
+        );
         let arn = role["Role"]["Arn"].as_str().expect("an ARN");
         let policy = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy";
-        self.aws("iam", &format!("attach_role_policy(RoleName='hand-made', PolicyArn='{policy}')"));
+        self.aws(
+            "iam",
+            &format!("attach_role_policy(RoleName='hand-made', PolicyArn='{policy}')"),
+        );
         let subnets = self.aws("ec2", "describe_subnets()");
-        let ids: Vec<&str> =
-            subnets["Subnets"].as_array().expect("subnets").iter().filter_map(|s| s["SubnetId"].as_str()).take(2).collect();
+        let ids: Vec<&str> = subnets["Subnets"]
+            .as_array()
+            .expect("subnets")
+            .iter()
+            .filter_map(|s| s["SubnetId"].as_str())
+            .take(2)
+            .collect();
         self.aws("eks", &format!("create_cluster(name='{name}', roleArn='{arn}', resourcesVpcConfig={{'subnetIds': {ids:?}}}, accessConfig={{'authenticationMode': 'API'}})"));
-        self.aws("eks", &format!("get_waiter('cluster_active').wait(name='{name}', WaiterConfig={{'Delay': 1}})"));
+        self.aws(
+            "eks",
+            &format!("get_waiter('cluster_active').wait(name='{name}', WaiterConfig={{'Delay': 1}})"),
+        );
     }
 
     fn control(&self, method: &str, what: &str) -> Value {
         let url = format!("{}/_sandbox/{what}", self.endpoint);
-        let answer = done(Command::new("curl").args(["-sS", "--fail-with-body", "--max-time", "60", "-X", method, &url]));
+        let answer =
+            done(Command::new("curl").args(["-sS", "--fail-with-body", "--max-time", "60", "-X", method, &url]));
         serde_json::from_str(&answer).unwrap_or(Value::Null)
     }
 
@@ -132,29 +167,54 @@ impl Sandbox {
     /// Requests in the journal that change something.
     pub(crate) fn mutating_requests(&self) -> Vec<String> {
         let journal = self.control("GET", "requests");
-        let operations = journal.as_array().expect("an array").iter().filter_map(|r| r["operation"].as_str());
+        let operations = journal
+            .as_array()
+            .expect("an array")
+            .iter()
+            .filter_map(|r| r["operation"].as_str());
         operations.filter(|o| is_mutating(o)).map(str::to_owned).collect()
     }
 
     /// Every object of the stack, as text; empty when none is left. A namespace that holds something foreign stays.
     pub(crate) fn labelled(&self) -> String {
         let kinds = "all,configmaps,secrets,serviceaccounts,roles,rolebindings,hpa,pdb,clusterroles,clusterrolebindings,apiservices";
-        self.kubectl(&["get", kinds, "-A", "-l", "app.kubernetes.io/part-of=demo", "--ignore-not-found", "-o", "name"])
+        self.kubectl(&[
+            "get",
+            kinds,
+            "-A",
+            "-l",
+            "app.kubernetes.io/part-of=demo",
+            "--ignore-not-found",
+            "-o",
+            "name",
+        ])
     }
 
     /// Name and resourceVersion of what the stack applied (status changes bump those of workloads, so generations there).
     pub(crate) fn resource_versions(&self) -> String {
-        let kinds = "configmaps,secrets,serviceaccounts,services,roles,rolebindings,clusterroles,clusterrolebindings,pdb";
+        let kinds =
+            "configmaps,secrets,serviceaccounts,services,roles,rolebindings,clusterroles,clusterrolebindings,pdb";
         let form = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}{\"\\n\"}{end}";
         let still = self.kubectl(&["get", kinds, "-A", "-l", "app.kubernetes.io/part-of=demo", "-o", form]);
         let form = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.generation}{\"\\n\"}{end}";
-        still + &self.kubectl(&["get", "deployments", "-A", "-l", "app.kubernetes.io/part-of=demo", "-o", form])
+        still
+            + &self.kubectl(&[
+                "get",
+                "deployments",
+                "-A",
+                "-l",
+                "app.kubernetes.io/part-of=demo",
+                "-o",
+                form,
+            ])
     }
 }
 
 /// Whether an AWS operation changes something, by its verb.
 pub(crate) fn is_mutating(operation: &str) -> bool {
-    !["Describe", "Get", "List", "BatchGet", "BatchCheck", "Presigned"].iter().any(|verb| operation.starts_with(verb))
+    !["Describe", "Get", "List", "BatchGet", "BatchCheck", "Presigned"]
+        .iter()
+        .any(|verb| operation.starts_with(verb))
 }
 
 #[track_caller]
