@@ -109,7 +109,11 @@ impl Sandbox {
     #[track_caller]
     pub(crate) fn aws(&self, service: &str, call: &str) -> Value {
         let program = format!("import boto3, json; print(json.dumps(boto3.client('{service}').{call}, default=str))");
-        let answer = done(Command::new(self.bin.join("venv/bin/python")).args(["-c", &program]));
+        let answer = done(
+            Command::new(self.bin.join("venv/bin/python"))
+                .args(["-c", &program])
+                .env("AWS_DEFAULT_REGION", "us-east-1"),
+        );
         serde_json::from_str(&answer).expect("JSON")
     }
 

@@ -2,6 +2,8 @@
 //!
 //! One test makes the real thing, since a machine holds one sandbox; it needs root and leaves nothing.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on says why")]
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -124,7 +126,9 @@ fn machine() -> Vec<String> {
         )
     };
     let interfaces = fs::read_dir("/sys/class/net").expect("interfaces").flatten();
-    let mut facts: Vec<String> = interfaces.map(|e| format!("interface {:?}", e.file_name())).collect();
+    let mut facts: Vec<String> = interfaces
+        .map(|e| format!("interface {}", e.file_name().display()))
+        .collect();
     facts.sort();
     facts.push(output("nft", &["list", "tables"]));
     facts.push(output("ip", &["netns", "list"]));
