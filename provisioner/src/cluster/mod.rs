@@ -38,4 +38,6 @@ pub use object::ObjectRef;
 #[cfg(test)]
 mod stack_tests;
 #[cfg(test)]
+mod live_tests;
+#[cfg(test)]
 mod wire;
