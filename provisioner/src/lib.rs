@@ -14,7 +14,14 @@
 
 pub mod aws;
 pub mod chain;
+pub mod cli;
 pub mod cluster;
+pub mod config;
+pub mod error;
 pub mod image;
 pub mod names;
+pub mod ops;
+pub mod plan;
 pub mod report;
+pub mod target;
+pub mod timeline;

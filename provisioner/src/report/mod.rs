@@ -1,6 +1,21 @@
 //! What the use cases tell about their progress; who renders it decides where and how.
 
+mod answer;
+mod ledger;
+mod lines;
+mod pace;
+mod terminal;
+
+use std::io::IsTerminal;
+use std::sync::Arc;
 use std::time::Duration;
+
+pub use answer::Answer;
+pub use ledger::{Entries, Ledger};
+pub use lines::{Lines, Style};
+pub use terminal::Terminal;
+
+use crate::config::{Format, Output};
 
 /// How one thing ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -81,9 +96,7 @@ pub trait Reporter: Send + Sync {
 
     /// A phase begins.
     fn phase(&self, name: &str) {
-        self.emit(Event::Phase {
-            name: name.to_owned(),
-        });
+        self.emit(Event::Phase { name: name.to_owned() });
     }
 
     /// Something reached an outcome.
@@ -128,6 +141,46 @@ impl Reporter for Silent {
     fn emit(&self, _event: Event) {}
 }
 
+/// Warnings only, for `--quiet`.
+struct Quiet(Arc<dyn Reporter>);
+
+impl Reporter for Quiet {
+    fn emit(&self, event: Event) {
+        if matches!(event, Event::Warning { .. }) {
+            self.0.emit(event);
+        }
+    }
+}
+
+/// The reporter that fits: JSON lines, a terminal, or plain lines; always on stderr, chosen once.
+pub fn choose(output: &Output) -> Arc<dyn Reporter> {
+    let stderr = std::io::stderr();
+    let reporter: Arc<dyn Reporter> = match output.format {
+        Format::Json => Arc::new(Lines::new(Style::Json, stderr)),
+        Format::Text if stderr.is_terminal() => Arc::new(Terminal::stderr(!output.no_color)),
+        Format::Text => Arc::new(Lines::new(Style::Plain, stderr)),
+    };
+    if output.quiet {
+        Arc::new(Quiet(reporter))
+    } else {
+        reporter
+    }
+}
+
 fn seconds<S: serde::Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(value.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quiet_lets_only_warnings_through() {
+        let ledger = Arc::new(Ledger::new(Arc::new(Silent)));
+        let quiet = Quiet(ledger.clone());
+        quiet.phase("cluster");
+        quiet.warning("old");
+        assert_eq!(ledger.entries(), Entries::default());
+    }
 }

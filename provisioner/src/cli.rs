@@ -1,0 +1,263 @@
+//! The command line: types and help texts, no logic.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Layer, duration};
+
+const AFTER_HELP: &str = "\
+Examples:
+  provisioner bootstrap --cluster demo --region eu-west-1 --create-cluster
+  provisioner load --cluster demo --region eu-west-1 --rate 100 --duration 2m
+  provisioner teardown --cluster demo --region eu-west-1 --delete-cluster
+
+Settings: flags, then PROVISIONER_* variables (PROVISIONER_CLUSTER, ...), then provisioner.toml.
+AWS credentials come from where the AWS tools take them.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration (nothing was changed), 130/143 interrupted.";
+
+/// From source to an autoscaling deployment on AWS, and back to nothing
+#[derive(Debug, Parser)]
+#[command(name = "provisioner", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(disable_help_subcommand = true)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a command line are independent of each other"
+)]
+pub struct Global {
+    /// EKS cluster to work on
+    #[arg(long, global = true, value_name = "CLUSTER")]
+    pub cluster: Option<String>,
+    /// Stack's name, where the cluster's does not fit [default: CLUSTER]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub name: Option<String>,
+    /// AWS region [default: that of the AWS configuration]
+    #[arg(long, global = true, value_name = "REGION")]
+    pub region: Option<String>,
+    /// AWS profile [default: that of the AWS configuration]
+    #[arg(long, global = true, value_name = "PROFILE")]
+    pub profile: Option<String>,
+    /// Settings file [default: ./provisioner.toml where it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Form of result and events: text or json [default: text]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub output: Option<String>,
+    /// Only warnings and errors on stderr
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Log on stderr; a filter may be set in `PROVISIONER_LOG`
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+    /// Answer every question with yes
+    #[arg(long, short, global = true)]
+    pub yes: bool,
+    /// No colours (also: `NO_COLOR`)
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Longest single wait, e.g. 90s, 25m [default: 30m]
+    #[arg(long, global = true, value_name = "DURATION")]
+    pub timeout: Option<String>,
+    /// Pause between two looks at AWS [default: 10s]
+    #[arg(long, global = true, value_name = "DURATION")]
+    pub poll_interval: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build, push, create what is missing, deploy and verify; safe to repeat
+    ///
+    /// Everything is checked before anything changes. It ends with proof that the metrics arrive.
+    /// A second run changes nothing; a run that was stopped goes on where it was.
+    Bootstrap(Bootstrap),
+    /// Build the app's image and push it to ECR; prints the reference with its digest
+    Push(ImageArgs),
+    /// Remove what bootstrap created, and prove that it is gone
+    ///
+    /// Deletes only what carries this stack's marks. A cluster that was not created by provisioner is never deleted.
+    Teardown(Teardown),
+    /// Send load to the app from inside the cluster and report latencies and pods
+    Load(Load),
+    /// Show pods, desired pods and request rate
+    Status(Status),
+    /// Print a token for the cluster, in the form that kubectl's exec plugins prescribe
+    Token,
+    /// Print a kubeconfig that gets its tokens from this program
+    Kubeconfig(Kubeconfig),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+/// Flags of `bootstrap`.
+#[derive(Debug, Args)]
+pub struct Bootstrap {
+    /// Create the cluster where it is missing (billable, takes about 15 minutes)
+    #[arg(long)]
+    pub create_cluster: bool,
+    /// Kubernetes version of a new cluster, e.g. 1.34 [default: the default of EKS]
+    #[arg(long, value_name = "VERSION")]
+    pub k8s_version: Option<String>,
+    /// IAM role or user that also becomes the cluster's administrator
+    #[arg(long, value_name = "ARN")]
+    pub admin_arn: Option<String>,
+    /// Leave a component out; may be repeated
+    #[arg(long, value_name = "COMPONENT", value_delimiter = ',')]
+    pub without: Vec<String>,
+    /// Apply the manifests of this folder instead of the shipped ones
+    #[arg(long, value_name = "DIR")]
+    pub manifests: Option<PathBuf>,
+    /// How quickly the stack reacts to load: fast or seed [default: fast]
+    #[arg(long, value_name = "PROFILE")]
+    pub reaction: Option<String>,
+    /// What is built.
+    #[command(flatten)]
+    pub image: ImageArgs,
+}
+
+/// Flags of everything that builds an image.
+#[derive(Debug, Args)]
+pub struct ImageArgs {
+    /// Tag of the image [default: from its content]
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<String>,
+    /// Use this static linux/amd64 binary instead of building one
+    #[arg(long, value_name = "PATH", conflicts_with = "workspace")]
+    pub binary: Option<PathBuf>,
+    /// Cargo workspace to build the app from [default: the working directory]
+    #[arg(long, value_name = "DIR")]
+    pub workspace: Option<PathBuf>,
+    /// Also write the pushed references to this file, one a line
+    #[arg(long, value_name = "FILE")]
+    pub image_refs: Option<PathBuf>,
+}
+
+/// Flags of `teardown`.
+#[derive(Debug, Args)]
+pub struct Teardown {
+    /// Also delete the EKS cluster, its network and its roles, where provisioner created them
+    #[arg(long)]
+    pub delete_cluster: bool,
+    /// Keep the ECR repositories and their images
+    #[arg(long)]
+    pub keep_images: bool,
+    /// Also write the receipt (found, deleted, left) to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
+}
+
+/// Flags of `load`.
+#[derive(Debug, Args)]
+pub struct Load {
+    /// Requests per second, in total
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rate: u32,
+    /// How long, e.g. 90s, 2m
+    #[arg(long, default_value = "2m", value_parser = duration::parse)]
+    pub duration: Duration,
+    /// Fail unless the HPA's maximum of pods got ready, and wait until one pod is left
+    #[arg(long)]
+    pub until_scaled: bool,
+}
+
+/// Flags of `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// One line each second until interrupted
+    #[arg(long, short)]
+    pub watch: bool,
+}
+
+/// Flags of `kubeconfig`.
+#[derive(Debug, Args)]
+pub struct Kubeconfig {
+    /// Write to this file, readable by you only, instead of to stdout
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+impl Cli {
+    /// The flags that were given, as the highest layer of settings.
+    pub fn layer(&self) -> Layer {
+        let mut layer = Layer::default();
+        let global = &self.global;
+        text(&mut layer, "cluster", global.cluster.as_ref());
+        text(&mut layer, "name", global.name.as_ref());
+        text(&mut layer, "region", global.region.as_ref());
+        text(&mut layer, "profile", global.profile.as_ref());
+        text(&mut layer, "output", global.output.as_ref());
+        text(&mut layer, "timeout", global.timeout.as_ref());
+        text(&mut layer, "poll-interval", global.poll_interval.as_ref());
+        switch(&mut layer, "quiet", global.quiet);
+        switch(&mut layer, "verbose", global.verbose);
+        switch(&mut layer, "no-color", global.no_color);
+        match &self.command {
+            Command::Bootstrap(bootstrap) => bootstrap.layer(&mut layer),
+            Command::Push(image) => image.layer(&mut layer),
+            _ => {}
+        }
+        layer
+    }
+}
+
+impl Bootstrap {
+    fn layer(&self, layer: &mut Layer) {
+        switch(layer, "create-cluster", self.create_cluster);
+        text(layer, "k8s-version", self.k8s_version.as_ref());
+        text(layer, "admin-arn", self.admin_arn.as_ref());
+        path(layer, "manifests", self.manifests.as_ref());
+        text(layer, "reaction", self.reaction.as_ref());
+        if !self.without.is_empty() {
+            layer.flag("without", self.without.clone());
+        }
+        self.image.layer(layer);
+    }
+}
+
+impl ImageArgs {
+    fn layer(&self, layer: &mut Layer) {
+        text(layer, "tag", self.tag.as_ref());
+        path(layer, "binary", self.binary.as_ref());
+        path(layer, "workspace", self.workspace.as_ref());
+        path(layer, "image-refs", self.image_refs.as_ref());
+    }
+}
+
+fn text(layer: &mut Layer, flag: &'static str, value: Option<&String>) {
+    if let Some(value) = value {
+        layer.flag(flag, vec![value.clone()]);
+    }
+}
+
+fn path(layer: &mut Layer, flag: &'static str, value: Option<&PathBuf>) {
+    if let Some(value) = value {
+        layer.flag(flag, vec![value.display().to_string()]);
+    }
+}
+
+fn switch(layer: &mut Layer, flag: &'static str, on: bool) {
+    if on {
+        layer.flag(flag, vec!["true".to_owned()]);
+    }
+}

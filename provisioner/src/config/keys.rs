@@ -1,0 +1,104 @@
+//! The one table of settings: the key in the file, the flag, and with it the environment variable.
+
+/// What a setting holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One text.
+    Text,
+    /// A path; in the file, relative to the file.
+    Path,
+    /// `true` or `false`.
+    Switch,
+    /// Texts; comma-separated in the environment.
+    List,
+}
+
+/// One setting.
+#[derive(Debug)]
+pub(crate) struct Key {
+    /// Dotted path in the file, e.g. `eks.k8s-version`.
+    pub(crate) path: &'static str,
+    /// The flag without dashes; `PROVISIONER_` and its upper case is the variable.
+    pub(crate) flag: &'static str,
+    /// What it holds.
+    pub(crate) kind: Kind,
+}
+
+impl Key {
+    /// The environment variable of this setting.
+    pub(crate) fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.flag.replace('-', "_").to_uppercase())
+    }
+}
+
+/// Start of every environment variable that the tool reads itself.
+pub(crate) const PREFIX: &str = "PROVISIONER_";
+
+/// Variables that are no settings: they say where the file is, that questions are answered, and what to log.
+pub(crate) const OTHER_VARIABLES: [&str; 3] = ["PROVISIONER_CONFIG", "PROVISIONER_YES", "PROVISIONER_LOG"];
+
+const fn key(path: &'static str, flag: &'static str, kind: Kind) -> Key {
+    Key { path, flag, kind }
+}
+
+/// Every setting. A new one is a line here, a field in `Config` and a flag in `cli.rs`.
+pub(crate) const KEYS: [Key; 20] = [
+    key("target.cluster", "cluster", Kind::Text),
+    key("target.name", "name", Kind::Text),
+    key("target.region", "region", Kind::Text),
+    key("target.profile", "profile", Kind::Text),
+    key("eks.create-cluster", "create-cluster", Kind::Switch),
+    key("eks.k8s-version", "k8s-version", Kind::Text),
+    key("eks.admin-arn", "admin-arn", Kind::Text),
+    key("image.tag", "tag", Kind::Text),
+    key("image.binary", "binary", Kind::Path),
+    key("image.workspace", "workspace", Kind::Path),
+    key("image.image-refs", "image-refs", Kind::Path),
+    key("stack.without", "without", Kind::List),
+    key("stack.manifests", "manifests", Kind::Path),
+    key("reaction", "reaction", Kind::Text),
+    key("output.format", "output", Kind::Text),
+    key("output.quiet", "quiet", Kind::Switch),
+    key("output.verbose", "verbose", Kind::Switch),
+    key("output.no-color", "no-color", Kind::Switch),
+    key("output.timeout", "timeout", Kind::Text),
+    key("output.poll-interval", "poll-interval", Kind::Text),
+];
+
+/// The candidate that `given` most likely meant; none where nothing is near.
+pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(given, candidate), candidate))
+        .filter(|(distance, candidate)| *distance * 2 <= candidate.len().max(4))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_finds_slips_and_leaves_strangers_alone() {
+        let names = ["grafana", "prometheus", "adapter"];
+        for (given, expected) in [
+            ("grafanna", Some("grafana")),
+            ("promethues", Some("prometheus")),
+            ("adaptor", Some("adapter")),
+            ("zzz", None),
+        ] {
+            assert_eq!(nearest(given, names), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn every_key_flag_and_variable_is_unique() {
+        let mut variables: Vec<_> = KEYS.iter().map(Key::variable).collect();
+        variables.extend(OTHER_VARIABLES.map(str::to_owned));
+        let count = variables.len();
+        variables.sort();
+        variables.dedup();
+        assert_eq!(variables.len(), count);
+    }
+}

@@ -1,0 +1,163 @@
+//! One source of settings: the flags, the environment or the file, read without judging the values.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::Problem;
+use super::keys::{KEYS, Key, Kind, OTHER_VARIABLES, PREFIX, nearest};
+
+/// Settings of one source, by key path.
+#[derive(Debug, Default, Clone)]
+pub struct Layer {
+    values: BTreeMap<&'static str, Setting>,
+}
+
+/// One setting as its source wrote it.
+#[derive(Debug, Clone)]
+pub(crate) struct Setting {
+    /// How the source calls it, for messages.
+    pub(crate) origin: String,
+    /// The values: one, or several for a list.
+    pub(crate) texts: Vec<String>,
+}
+
+impl Layer {
+    /// A setting from a flag that was given; `flag` is its name in the table.
+    pub(crate) fn flag(&mut self, flag: &'static str, texts: Vec<String>) {
+        if let Some(key) = KEYS.iter().find(|key| key.flag == flag) {
+            self.put(key, format!("`--{flag}`"), texts);
+        }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Option<&Setting> {
+        self.values.get(path)
+    }
+
+    fn put(&mut self, key: &Key, origin: String, texts: Vec<String>) {
+        self.values.insert(key.path, Setting { origin, texts });
+    }
+
+    /// Settings from `PROVISIONER_*`; an empty variable counts as not set.
+    pub(crate) fn from_env(variables: &BTreeMap<String, String>, problems: &mut Vec<Problem>) -> Self {
+        let mut layer = Self::default();
+        for (name, value) in variables {
+            if !name.starts_with(PREFIX) || OTHER_VARIABLES.contains(&name.as_str()) {
+                continue;
+            }
+            match KEYS.iter().find(|key| key.variable() == *name) {
+                Some(_) if value.is_empty() => {}
+                Some(key) => {
+                    let texts = match key.kind {
+                        Kind::List => value.split(',').map(|t| t.trim().to_owned()).collect(),
+                        _ => vec![value.clone()],
+                    };
+                    layer.put(key, format!("`{name}`"), texts);
+                }
+                None => problems.push(unknown_variable(name)),
+            }
+        }
+        layer
+    }
+
+    /// Settings from the file at `path`.
+    pub(crate) fn from_file(path: &Path, problems: &mut Vec<Problem>) -> Self {
+        let mut layer = Self::default();
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                problems.push(Problem::new(format!("cannot read `{}`: {error}", path.display())));
+                return layer;
+            }
+        };
+        match text.parse::<toml::Table>() {
+            Ok(table) => {
+                let mut reader = FileReader {
+                    path,
+                    layer: &mut layer,
+                    problems,
+                };
+                reader.table("", &table);
+            }
+            Err(error) => {
+                let message = format!("`{}` is not valid TOML: {error}", path.display());
+                problems.push(Problem::new(message.trim_end().to_owned()));
+            }
+        }
+        layer
+    }
+}
+
+fn unknown_variable(name: &str) -> Problem {
+    let known: Vec<String> = KEYS.iter().map(Key::variable).collect();
+    let known = known.iter().map(String::as_str).chain(OTHER_VARIABLES);
+    Problem::unknown(format!("unknown variable `{name}`"), nearest(name, known))
+}
+
+struct FileReader<'a> {
+    path: &'a Path,
+    layer: &'a mut Layer,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl FileReader<'_> {
+    fn table(&mut self, prefix: &str, table: &toml::Table) {
+        for (name, value) in table {
+            let path = if prefix.is_empty() {
+                name.clone()
+            } else {
+                format!("{prefix}.{name}")
+            };
+            let section = format!("{path}.");
+            match KEYS.iter().find(|key| key.path == path) {
+                Some(key) => self.value(key, value),
+                None if KEYS.iter().any(|key| key.path.starts_with(&section)) => match value {
+                    toml::Value::Table(inner) => self.table(&path, inner),
+                    _ => self.problem(&path, "must be a section"),
+                },
+                None => self.unknown(&path),
+            }
+        }
+    }
+
+    fn value(&mut self, key: &Key, value: &toml::Value) {
+        let texts = match (key.kind, value) {
+            (Kind::Text, toml::Value::String(text)) => vec![text.clone()],
+            (Kind::Path, toml::Value::String(text)) => vec![self.beside(text)],
+            (Kind::Switch, toml::Value::Boolean(on)) => vec![on.to_string()],
+            (Kind::List, toml::Value::Array(items)) if items.iter().all(toml::Value::is_str) => items
+                .iter()
+                .filter_map(|item| item.as_str().map(str::to_owned))
+                .collect(),
+            _ => {
+                let wanted = match key.kind {
+                    Kind::Text | Kind::Path => "must be a text in quotes",
+                    Kind::Switch => "must be `true` or `false`",
+                    Kind::List => "must be a list of texts",
+                };
+                return self.problem(key.path, wanted);
+            }
+        };
+        let origin = format!("`{}` in `{}`", key.path, self.path.display());
+        self.layer.put(key, origin, texts);
+    }
+
+    fn beside(&self, text: &str) -> String {
+        let folder = self.path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+        folder.join(text).display().to_string()
+    }
+
+    fn problem(&mut self, path: &str, what: &str) {
+        let message = format!("`{path}` in `{}` {what}", self.path.display());
+        self.problems.push(Problem::new(message));
+    }
+
+    fn unknown(&mut self, path: &str) {
+        let sections = KEYS.iter().filter_map(|key| key.path.split_once('.')).map(|(s, _)| s);
+        let near = nearest(path, KEYS.iter().map(|key| key.path).chain(sections)).or_else(|| {
+            let last = path.rsplit('.').next().unwrap_or(path);
+            KEYS.iter().find(|key| key.flag == last).map(|key| key.path)
+        });
+        let message = format!("unknown key `{path}` in `{}`", self.path.display());
+        self.problems.push(Problem::unknown(message, near));
+    }
+}

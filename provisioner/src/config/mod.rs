@@ -1,0 +1,201 @@
+//! Settings: flags > `PROVISIONER_*` > `provisioner.toml` > defaults, validated once into [`Config`].
+//!
+//! Nothing here touches the network, and every problem is reported, not only the first.
+
+pub mod duration;
+mod keys;
+mod layer;
+mod read;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use keys::nearest;
+pub use layer::Layer;
+
+use crate::cluster::reaction::Reaction;
+use crate::names::StackName;
+use read::Reader;
+
+/// The file that is read from the working directory where `--config` names none.
+pub const FILE: &str = "provisioner.toml";
+
+/// Every setting, valid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where to work.
+    pub target: Target,
+    /// How a cluster is created.
+    pub eks: Eks,
+    /// What is built and pushed.
+    pub image: Image,
+    /// What is applied.
+    pub stack: Stack,
+    /// How quickly the stack reacts to load.
+    pub reaction: Reaction,
+    /// How the tool talks and how long it waits.
+    pub output: Output,
+}
+
+/// `[target]`: where to work.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Target {
+    /// The EKS cluster; none where no source names one.
+    pub cluster: Option<String>,
+    /// The stack: `--name`, else the cluster's name.
+    pub stack: Option<StackName>,
+    /// AWS region; none leaves it to the AWS configuration.
+    pub region: Option<String>,
+    /// AWS profile; none leaves it to the AWS configuration.
+    pub profile: Option<String>,
+}
+
+/// `[eks]`: how a cluster is created.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Eks {
+    /// Whether a missing cluster is created.
+    pub create_cluster: bool,
+    /// Kubernetes version of a new cluster; none takes the default of EKS.
+    pub k8s_version: Option<String>,
+    /// IAM principal that also becomes the cluster's administrator.
+    pub admin_arn: Option<String>,
+}
+
+/// `[image]`: what is built and pushed.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Image {
+    /// Tag; none takes one from the content.
+    pub tag: Option<String>,
+    /// A prebuilt static binary; none builds the workspace.
+    pub binary: Option<PathBuf>,
+    /// Cargo workspace of the app; none is the working directory.
+    pub workspace: Option<PathBuf>,
+    /// File that receives the pushed references, one a line.
+    pub refs: Option<PathBuf>,
+}
+
+/// `[stack]`: what is applied.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Stack {
+    /// Components left out.
+    pub without: Vec<String>,
+    /// Folder of manifests instead of the shipped ones.
+    pub manifests: Option<PathBuf>,
+}
+
+/// Text for people or JSON for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// Text.
+    #[default]
+    Text,
+    /// One JSON object on stdout, JSON lines on stderr.
+    Json,
+}
+
+/// `[output]`: how the tool talks and how long it waits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// Format of result and events.
+    pub format: Format,
+    /// Only warnings and errors on stderr.
+    pub quiet: bool,
+    /// Debug log on stderr.
+    pub verbose: bool,
+    /// No colours, as `NO_COLOR` asks.
+    pub no_color: bool,
+    /// Longest single wait.
+    pub timeout: Duration,
+    /// Pause between two looks at AWS.
+    pub poll_interval: Duration,
+}
+
+/// Where settings are read from; handed in, so that tests need no process of their own.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// Flags that were given.
+    pub flags: Layer,
+    /// The environment.
+    pub variables: BTreeMap<String, String>,
+    /// `--config`.
+    pub file: Option<PathBuf>,
+    /// Folder whose `provisioner.toml` is read where no file is named.
+    pub folder: PathBuf,
+}
+
+impl Config {
+    /// Reads and validates every source.
+    ///
+    /// # Errors
+    /// All problems of all sources at once.
+    pub fn resolve(sources: &Sources) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let file = match sources.named_file() {
+            Some(path) => Layer::from_file(&path, &mut problems),
+            None => Layer::default(),
+        };
+        let env = Layer::from_env(&sources.variables, &mut problems);
+        let no_color = sources.variables.get("NO_COLOR").is_some_and(|v| !v.is_empty());
+        let mut reader = Reader::new([&sources.flags, &env, &file], problems);
+        let mut config = reader.config();
+        config.output.no_color |= no_color;
+        match reader.problems {
+            problems if problems.is_empty() => Ok(config),
+            problems => Err(Problems(problems)),
+        }
+    }
+}
+
+impl Sources {
+    fn named_file(&self) -> Option<PathBuf> {
+        let variable = self.variables.get("PROVISIONER_CONFIG").filter(|v| !v.is_empty());
+        let named = self.file.clone().or_else(|| variable.map(PathBuf::from));
+        named.or_else(|| Some(self.folder.join(FILE)).filter(|path| Path::is_file(path)))
+    }
+}
+
+/// One thing wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong, naming the source.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(message: String) -> Self {
+        Self { message, hint: None }
+    }
+
+    pub(crate) fn unknown(message: String, near: Option<&str>) -> Self {
+        let hint = near.map(|near| format!("did you mean `{near}`?"));
+        Self { message, hint }
+    }
+}
+
+/// Everything wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl std::error::Error for Problems {}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\nerror: ")?;
+            }
+            f.write_str(&problem.message)?;
+            if let Some(hint) = &problem.hint {
+                write!(f, ", {hint}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

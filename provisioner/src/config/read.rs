@@ -1,0 +1,212 @@
+//! From texts to typed settings, highest layer first; collects problems instead of stopping.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::layer::{Layer, Setting};
+use super::{Config, Eks, Format, Image, Output, Problem, Stack, Target, duration, nearest};
+use crate::cluster::reaction::Reaction;
+use crate::names::StackName;
+
+/// Longest single wait where nothing else is said: a cluster takes up to 25 minutes.
+const TIMEOUT: Duration = Duration::from_mins(30);
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
+
+pub(super) struct Reader<'a> {
+    layers: [&'a Layer; 3],
+    pub(super) problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(layers: [&'a Layer; 3], problems: Vec<Problem>) -> Self {
+        Self { layers, problems }
+    }
+
+    pub(super) fn config(&mut self) -> Config {
+        Config {
+            target: self.target(),
+            eks: Eks {
+                create_cluster: self.switch("eks.create-cluster"),
+                k8s_version: self.checked("eks.k8s-version", is_version, "like `1.34`"),
+                admin_arn: self.checked("eks.admin-arn", is_principal, "the ARN of an IAM role or user"),
+            },
+            image: Image {
+                tag: self.checked("image.tag", is_tag, "letters, digits, `_`, `.` and `-`, at most 128"),
+                binary: self.existing("image.binary", "file"),
+                workspace: self.existing("image.workspace", "folder"),
+                refs: self.text("image.image-refs").map(PathBuf::from),
+            },
+            stack: Stack {
+                without: self.find("stack.without").map(|s| s.texts.clone()).unwrap_or_default(),
+                manifests: self.existing("stack.manifests", "folder"),
+            },
+            reaction: self.choice("reaction", &[("fast", Reaction::Fast), ("seed", Reaction::Seed)]),
+            output: self.output(),
+        }
+    }
+
+    fn target(&mut self) -> Target {
+        let cluster = self.checked(
+            "target.cluster",
+            is_cluster,
+            "1 to 100 letters, digits, `-` and `_`, first a letter or digit",
+        );
+        Target {
+            stack: self.stack_name(cluster.as_deref()),
+            cluster,
+            region: self.checked("target.region", is_region, "like `eu-west-1`"),
+            profile: self.text("target.profile"),
+        }
+    }
+
+    /// `--name`, else the cluster's name where that fits; where neither does, the problem proposes one.
+    fn stack_name(&mut self, cluster: Option<&str>) -> Option<StackName> {
+        let (origin, text) = match self.find("target.name") {
+            Some(setting) => (setting.origin.clone(), setting.texts.concat()),
+            None => ("the cluster's name".to_owned(), cluster?.to_owned()),
+        };
+        match text.parse() {
+            Ok(name) => Some(name),
+            Err(error) => {
+                let hint = error.proposal.as_deref().map(|name| format!("try `--name {name}`"));
+                self.problems.push(Problem {
+                    message: format!("{origin}: {error}"),
+                    hint,
+                });
+                None
+            }
+        }
+    }
+
+    fn output(&mut self) -> Output {
+        Output {
+            format: self.choice("output.format", &[("text", Format::Text), ("json", Format::Json)]),
+            quiet: self.switch("output.quiet"),
+            verbose: self.switch("output.verbose"),
+            no_color: self.switch("output.no-color"),
+            timeout: self.duration("output.timeout").unwrap_or(TIMEOUT),
+            poll_interval: self.duration("output.poll-interval").unwrap_or(POLL_INTERVAL),
+        }
+    }
+
+    fn find(&self, path: &str) -> Option<&'a Setting> {
+        self.layers.iter().find_map(|layer| layer.get(path))
+    }
+
+    fn problem(&mut self, setting: &Setting, what: &str) {
+        let text = setting.texts.join(",");
+        self.problems
+            .push(Problem::new(format!("{}: `{text}` {what}", setting.origin)));
+    }
+
+    fn text(&mut self, path: &str) -> Option<String> {
+        let setting = self.find(path)?;
+        let text = setting.texts.concat();
+        if text.is_empty() {
+            self.problem(setting, "must not be empty");
+            return None;
+        }
+        Some(text)
+    }
+
+    fn checked(&mut self, path: &str, valid: fn(&str) -> bool, wanted: &str) -> Option<String> {
+        let setting = self.find(path)?;
+        let text = setting.texts.concat();
+        if !valid(&text) {
+            self.problem(setting, &format!("is not valid: {wanted}"));
+            return None;
+        }
+        Some(text)
+    }
+
+    fn existing(&mut self, path: &str, kind: &str) -> Option<PathBuf> {
+        let setting = self.find(path)?;
+        let file = PathBuf::from(setting.texts.concat());
+        let exists = if kind == "folder" {
+            file.is_dir()
+        } else {
+            file.is_file()
+        };
+        if !exists {
+            self.problem(setting, &format!("is no {kind}"));
+            return None;
+        }
+        Some(file)
+    }
+
+    fn switch(&mut self, path: &str) -> bool {
+        let Some(setting) = self.find(path) else {
+            return false;
+        };
+        match setting.texts.concat().as_str() {
+            "true" | "1" => true,
+            "false" | "0" => false,
+            _ => {
+                self.problem(setting, "must be `true` or `false`");
+                false
+            }
+        }
+    }
+
+    fn duration(&mut self, path: &str) -> Option<Duration> {
+        let setting = self.find(path)?;
+        match duration::parse(&setting.texts.concat()) {
+            Ok(duration) => Some(duration),
+            Err(error) => {
+                self.problem(setting, &error.to_string());
+                None
+            }
+        }
+    }
+
+    fn choice<T: Copy + Default>(&mut self, path: &str, choices: &[(&str, T)]) -> T {
+        let Some(setting) = self.find(path) else {
+            return T::default();
+        };
+        let text = setting.texts.concat();
+        if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text) {
+            return *value;
+        }
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let message = format!("{}: `{text}` is none of `{}`", setting.origin, names.join("`, `"));
+        self.problems.push(Problem::unknown(message, nearest(&text, names)));
+        T::default()
+    }
+}
+
+fn is_cluster(text: &str) -> bool {
+    (1..=100).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+}
+
+/// The region becomes part of host names.
+fn is_region(text: &str) -> bool {
+    (1..=40).contains(&text.len())
+        && text.contains('-')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+fn is_version(text: &str) -> bool {
+    text.strip_prefix("1.")
+        .is_some_and(|minor| (1..=3).contains(&minor.len()) && minor.chars().all(|c| c.is_ascii_digit()))
+}
+
+fn is_principal(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    matches!(parts[..], ["arn", _, "iam", "", account, name]
+        if account.len() == 12 && (name.starts_with("role/") || name.starts_with("user/")))
+}
+
+/// Tag grammar of the OCI distribution specification.
+fn is_tag(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+}

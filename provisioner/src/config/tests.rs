@@ -1,0 +1,220 @@
+use super::*;
+
+fn sources(flags: &[(&'static str, &str)], env: &[(&str, &str)], file: &str) -> (Sources, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    if !file.is_empty() {
+        std::fs::write(folder.path().join(FILE), file).unwrap();
+    }
+    let mut layer = Layer::default();
+    for (flag, value) in flags {
+        layer.flag(flag, vec![(*value).to_owned()]);
+    }
+    let variables = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let sources = Sources {
+        flags: layer,
+        variables,
+        file: None,
+        folder: folder.path().to_path_buf(),
+    };
+    (sources, folder)
+}
+
+fn resolve(flags: &[(&'static str, &str)], env: &[(&str, &str)], file: &str) -> Result<Config, Vec<String>> {
+    let (sources, folder) = sources(flags, env, file);
+    let shown = folder.path().display().to_string();
+    Config::resolve(&sources).map_err(|problems| {
+        problems
+            .0
+            .iter()
+            .map(|p| {
+                let hint = p.hint.as_deref().map(|h| format!(", {h}")).unwrap_or_default();
+                format!("{}{hint}", p.message).replace(&shown, "DIR")
+            })
+            .collect()
+    })
+}
+
+#[test]
+fn nothing_given_means_defaults_and_no_target() {
+    let config = resolve(&[], &[], "").unwrap();
+    assert_eq!(config.target, Target::default());
+    assert_eq!(config.reaction, Reaction::Fast);
+    assert_eq!(config.output.format, Format::Text);
+    assert_eq!(config.output.timeout, Duration::from_mins(30));
+    assert_eq!(config.output.poll_interval, Duration::from_secs(10));
+}
+
+#[test]
+fn flags_beat_variables_beat_the_file() {
+    let file = "[target]\ncluster = 'from-file'\n";
+    let cluster = |flags, env| resolve(flags, env, file).unwrap().target.cluster.unwrap();
+    let env = &[("PROVISIONER_CLUSTER", "from-env")];
+    assert_eq!(cluster(&[], &[]), "from-file");
+    assert_eq!(cluster(&[], env), "from-env");
+    assert_eq!(cluster(&[("cluster", "from-flag")], env), "from-flag");
+    assert_eq!(cluster(&[], &[("PROVISIONER_CLUSTER", "")]), "from-file");
+}
+
+#[test]
+fn every_key_of_the_file_is_read() {
+    let file = r#"
+reaction = "seed"
+[target]
+cluster = "Demo"
+name = "demo"
+region = "eu-west-1"
+profile = "work"
+[eks]
+create-cluster = true
+k8s-version = "1.34"
+admin-arn = "arn:aws:iam::123456789012:role/admin"
+[image]
+tag = "v1"
+binary = "provisioner.toml"
+workspace = "."
+image-refs = "refs.txt"
+[stack]
+without = ["grafana"]
+manifests = "."
+[output]
+format = "json"
+quiet = true
+verbose = true
+no-color = true
+timeout = "1m30s"
+poll-interval = "500ms"
+"#;
+    let (sources, folder) = sources(&[], &[], file);
+    let config = Config::resolve(&sources).unwrap();
+    assert_eq!(config.target.cluster.as_deref(), Some("Demo"));
+    assert_eq!(config.target.stack.map(|s| s.to_string()).as_deref(), Some("demo"));
+    assert_eq!(config.target.region.as_deref(), Some("eu-west-1"));
+    assert_eq!(config.target.profile.as_deref(), Some("work"));
+    assert!(config.eks.create_cluster);
+    assert_eq!(config.eks.k8s_version.as_deref(), Some("1.34"));
+    assert!(config.eks.admin_arn.is_some());
+    assert_eq!(config.image.tag.as_deref(), Some("v1"));
+    assert_eq!(config.image.binary, Some(folder.path().join("provisioner.toml")));
+    assert_eq!(config.image.refs, Some(folder.path().join("refs.txt")));
+    assert_eq!(config.stack.without, ["grafana"]);
+    assert!(config.stack.manifests.is_some());
+    assert_eq!(config.reaction, Reaction::Seed);
+    let output = config.output;
+    assert_eq!(output.format, Format::Json);
+    assert!(output.quiet && output.verbose && output.no_color);
+    assert_eq!(output.timeout, Duration::from_secs(90));
+    assert_eq!(output.poll_interval, Duration::from_millis(500));
+}
+
+#[test]
+fn unknown_keys_name_the_nearest() {
+    let cases = [
+        (
+            "[target]\nclutser = 'a'",
+            "unknown key `target.clutser` in `DIR/provisioner.toml`, did you mean `target.cluster`?",
+        ),
+        (
+            "[eks]\ncreate_cluster = true",
+            "unknown key `eks.create_cluster` in `DIR/provisioner.toml`, did you mean `eks.create-cluster`?",
+        ),
+        (
+            "[targt]\nx = 1",
+            "unknown key `targt` in `DIR/provisioner.toml`, did you mean `target`?",
+        ),
+        (
+            "cluster = 'demo'",
+            "unknown key `cluster` in `DIR/provisioner.toml`, did you mean `target.cluster`?",
+        ),
+        ("[wholly]\nother = 1", "unknown key `wholly` in `DIR/provisioner.toml`"),
+        (
+            "target = 'demo'",
+            "`target` in `DIR/provisioner.toml` must be a section",
+        ),
+        (
+            "[eks]\ncreate-cluster = 'yes'",
+            "`eks.create-cluster` in `DIR/provisioner.toml` must be `true` or `false`",
+        ),
+        (
+            "[stack]\nwithout = 'grafana'",
+            "`stack.without` in `DIR/provisioner.toml` must be a list of texts",
+        ),
+    ];
+    for (file, expected) in cases {
+        assert_eq!(resolve(&[], &[], file), Err(vec![expected.to_owned()]), "{file}");
+    }
+    assert_eq!(
+        resolve(&[], &[("PROVISIONER_CLUSTR", "a")], ""),
+        Err(vec![
+            "unknown variable `PROVISIONER_CLUSTR`, did you mean `PROVISIONER_CLUSTER`?".to_owned()
+        ])
+    );
+}
+
+#[test]
+fn invalid_values_name_their_source() {
+    let cases: &[(&'static str, &str, &str)] = &[
+        ("cluster", "-demo", "`--cluster`: `-demo` is not valid"),
+        (
+            "cluster",
+            "Demo",
+            "the cluster's name: `Demo` is not a valid stack name",
+        ),
+        ("name", "Demo", "`--name`: `Demo` is not a valid stack name"),
+        ("region", "eu-west-1.evil.example", "`--region`: "),
+        ("k8s-version", "34", "`--k8s-version`: `34` is not valid: like `1.34`"),
+        ("admin-arn", "admin", "`--admin-arn`: "),
+        ("tag", "a b", "`--tag`: "),
+        ("binary", "/nowhere/app", "`--binary`: `/nowhere/app` is no file"),
+        ("workspace", "/nowhere", "`--workspace`: `/nowhere` is no folder"),
+        (
+            "reaction",
+            "fats",
+            "`--reaction`: `fats` is none of `fast`, `seed`, did you mean `fast`?",
+        ),
+        ("timeout", "10", "`--timeout`: `10` is not a duration: write"),
+        ("poll-interval", "0s", "`--poll-interval`: `0s` must be longer"),
+    ];
+    for (flag, value, expected) in cases {
+        let problems = resolve(&[(flag, value)], &[], "").unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with(expected), "{} / {expected}", problems[0]);
+    }
+}
+
+#[test]
+fn a_cluster_name_that_does_not_fit_comes_with_a_proposal() {
+    let problems = resolve(&[("cluster", "Demo_1")], &[], "").unwrap_err();
+    assert!(problems[0].ends_with("try `--name demo-1`"), "{problems:?}");
+    assert!(resolve(&[("cluster", "Demo_1"), ("name", "demo-1")], &[], "").is_ok());
+}
+
+#[test]
+fn all_problems_of_all_sources_come_at_once() {
+    let problems = resolve(
+        &[("tag", "a b")],
+        &[("PROVISIONER_OUTPUT", "yaml"), ("PROVISIONER_QUIET", "perhaps")],
+        "[target]\nregion = 'nowhere'\nclutser = 'a'",
+    )
+    .unwrap_err();
+    assert_eq!(problems.len(), 5, "{problems:#?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_or_parsed_is_a_problem() {
+    let (mut given, _folder) = sources(&[], &[], "");
+    given.file = Some("/nowhere/provisioner.toml".into());
+    assert!(
+        Config::resolve(&given)
+            .unwrap_err()
+            .to_string()
+            .starts_with("cannot read")
+    );
+    let problems = resolve(&[], &[], "[target").unwrap_err();
+    assert!(problems[0].contains("is not valid TOML"), "{problems:?}");
+}
+
+#[test]
+fn no_color_of_the_environment_is_honoured() {
+    assert!(resolve(&[], &[("NO_COLOR", "1")], "").unwrap().output.no_color);
+    assert!(!resolve(&[], &[("NO_COLOR", "")], "").unwrap().output.no_color);
+}

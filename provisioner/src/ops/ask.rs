@@ -1,0 +1,43 @@
+//! Questions before what costs money or destroys; never a hang where nobody can answer.
+
+use std::io::{BufRead, Write};
+
+use super::Context;
+use crate::error::Error;
+
+/// Refuses at once where `question` would be asked but nobody can answer it.
+///
+/// # Errors
+/// No terminal and no `--yes`: exit 2.
+pub(super) fn check_can_ask(context: &Context, question: &str) -> Result<(), Error> {
+    if context.yes || context.can_ask {
+        return Ok(());
+    }
+    Err(Error::usage(format!("cannot ask without a terminal: {question}")).hint("give `--yes` to answer with yes"))
+}
+
+/// Asks `question` unless `--yes` answers it; anything but `y` or `yes` ends the command.
+///
+/// # Errors
+/// Nobody can be asked, or the answer is no: exit 2, nothing was changed.
+pub(super) async fn confirm(context: &Context, question: &str) -> Result<(), Error> {
+    check_can_ask(context, question)?;
+    if context.yes {
+        return Ok(());
+    }
+    let prompt = format!("{question} [y/N] ");
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut stderr = std::io::stderr().lock();
+        stderr.write_all(prompt.as_bytes())?;
+        stderr.flush()?;
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).map(|_| line)
+    })
+    .await
+    .map_err(Error::failed)?
+    .map_err(Error::failed)?;
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Error::usage("not confirmed, nothing was changed")),
+    }
+}

@@ -1,0 +1,161 @@
+//! The exact commands that go on from a failure, or remove what it left.
+
+use crate::cli::Command;
+use crate::config::Config;
+use crate::error::{Error, Exit, Remains};
+use crate::report::Entries;
+
+/// The error with what remains, where the command may have changed something.
+pub fn with_remains(
+    error: Error,
+    command: &Command,
+    config: &Config,
+    entries: Entries,
+    arguments: impl IntoIterator<Item = String>,
+) -> Error {
+    let changes = matches!(
+        command,
+        Command::Bootstrap(_) | Command::Push(_) | Command::Teardown(_) | Command::Load(_)
+    );
+    let untouched = entries.made.is_empty() && entries.pending.is_empty();
+    if !changes || (error.exit() == Exit::Usage && untouched) {
+        return error;
+    }
+    let remove = (!matches!(command, Command::Teardown(_))).then(|| teardown(config));
+    error.remaining(Remains::new(entries, again(arguments), remove))
+}
+
+/// The command as it was given.
+fn again(arguments: impl IntoIterator<Item = String>) -> String {
+    let given = arguments.into_iter().skip(1).map(|argument| quoted(&argument));
+    std::iter::once("provisioner".to_owned())
+        .chain(given)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The command that removes what bootstrap with this configuration creates.
+pub(super) fn teardown(config: &Config) -> String {
+    let mut words = target_command(config, "teardown");
+    if config.eks.create_cluster {
+        words.push_str(" --delete-cluster");
+    }
+    words
+}
+
+/// `provisioner VERB` with the flags that name the target.
+pub(super) fn target_command(config: &Config, verb: &str) -> String {
+    let target = &config.target;
+    let name = target.stack.as_ref().map(ToString::to_string);
+    let name = name.filter(|name| Some(name) != target.cluster.as_ref());
+    let flags = [
+        ("--cluster", &target.cluster),
+        ("--name", &name),
+        ("--region", &target.region),
+        ("--profile", &target.profile),
+    ];
+    let given = flags
+        .into_iter()
+        .filter_map(|(flag, value)| Some((flag, value.as_ref()?)));
+    let words = given.map(|(flag, value)| format!(" {flag} {}", quoted(value)));
+    format!("provisioner {verb}{}", words.collect::<String>())
+}
+
+/// A word as a shell reads it back.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+    use clap::Parser;
+
+    fn given(line: &[&str]) -> (crate::cli::Cli, Config) {
+        let cli = crate::cli::Cli::parse_from(line);
+        let sources = Sources {
+            flags: cli.layer(),
+            folder: "/nowhere".into(),
+            ..Sources::default()
+        };
+        let config = Config::resolve(&sources).unwrap();
+        (cli, config)
+    }
+
+    fn remains(line: &[&str]) -> String {
+        let (cli, config) = given(line);
+        let words = line.iter().map(|word| (*word).to_owned());
+        with_remains(Error::failed("x"), &cli.command, &config, Entries::default(), words).to_string()
+    }
+
+    #[test]
+    fn a_failed_bootstrap_names_the_commands_to_go_on_and_to_remove() {
+        let line = [
+            "/usr/bin/provisioner",
+            "bootstrap",
+            "--cluster",
+            "Demo",
+            "--name",
+            "demo",
+            "--create-cluster",
+            "--profile",
+            "my team",
+            "--tag",
+            "v1",
+        ];
+        insta::assert_snapshot!(remains(&line), @r#"
+        error: x
+
+        remains:    nothing that this run made
+        to resume:  provisioner bootstrap --cluster Demo --name demo --create-cluster --profile 'my team' --tag v1
+        to remove:  provisioner teardown --cluster Demo --name demo --profile 'my team' --delete-cluster
+        "#);
+    }
+
+    #[test]
+    fn a_failed_teardown_is_resumed_by_itself_and_reading_commands_leave_nothing() {
+        insta::assert_snapshot!(remains(&["provisioner", "teardown", "--cluster", "demo"]), @r#"
+        error: x
+
+        remains:    nothing that this run made
+        to resume:  provisioner teardown --cluster demo
+        "#);
+        assert_eq!(remains(&["provisioner", "status", "--cluster", "demo"]), "error: x");
+    }
+
+    #[test]
+    fn nothing_remains_of_a_usage_error() {
+        let (cli, config) = given(&["provisioner", "push", "--cluster", "demo"]);
+        let error = with_remains(Error::usage("x"), &cli.command, &config, Entries::default(), []);
+        assert_eq!(error.to_string(), "error: x");
+        assert_eq!(error.exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn what_looks_like_usage_after_a_change_is_a_failure() {
+        let (cli, config) = given(&["provisioner", "push", "--cluster", "demo"]);
+        let made = Entries {
+            made: ["repository a".to_owned()].into(),
+            ..Entries::default()
+        };
+        let error = with_remains(Error::usage("x"), &cli.command, &config, made, []);
+        assert_eq!(error.exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn words_survive_the_shell() {
+        for (word, expected) in [
+            ("a-b/c=1", "a-b/c=1"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("it's", r"'it'\''s'"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Remembers what a run has made, so that a failure or an interruption can say what remains.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Event, Outcome, Reporter};
+
+/// Passes every event on and keeps the phase, what was made, and what was being waited for.
+pub struct Ledger {
+    next: Arc<dyn Reporter>,
+    entries: Mutex<Entries>,
+}
+
+/// A run so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entries {
+    /// The phase that was entered last.
+    pub phase: Option<String>,
+    /// What was made and not removed again, as "kind name".
+    pub made: BTreeSet<String>,
+    /// What was waited for last and has not been told ready.
+    pub pending: BTreeSet<String>,
+}
+
+impl Ledger {
+    /// A ledger in front of `next`.
+    pub fn new(next: Arc<dyn Reporter>) -> Self {
+        Self {
+            next,
+            entries: Mutex::default(),
+        }
+    }
+
+    /// The run so far.
+    pub fn entries(&self) -> Entries {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Reporter for Ledger {
+    fn emit(&self, event: Event) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).take(&event);
+        self.next.emit(event);
+    }
+}
+
+impl Entries {
+    fn take(&mut self, event: &Event) {
+        match event {
+            Event::Phase { name } => {
+                self.phase = Some(name.clone());
+                self.pending.clear();
+            }
+            Event::Waiting { what, .. } => {
+                self.pending.insert(what.clone());
+            }
+            Event::Done {
+                kind, name, outcome, ..
+            } => {
+                self.pending.retain(|what| !what.contains(name.as_str()));
+                let thing = format!("{kind} {name}");
+                match outcome {
+                    Outcome::Created | Outcome::Pushed => {
+                        self.made.insert(thing);
+                    }
+                    Outcome::Deleted => {
+                        self.made.remove(&thing);
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Silent;
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn what_was_made_and_what_was_under_way_is_remembered() {
+        let ledger = Ledger::new(Arc::new(Silent));
+        ledger.phase("registry");
+        ledger.done("repository", "demo/web-app", Outcome::Created, "");
+        ledger.done("repository", "demo/load", Outcome::Unchanged, "");
+        ledger.phase("cluster");
+        ledger.waiting("foundation `provisioner-demo`", "CREATE_IN_PROGRESS", Duration::ZERO);
+        ledger.done("foundation", "provisioner-demo", Outcome::Created, "");
+        ledger.waiting("cluster `demo`", "CREATING", Duration::ZERO);
+        let entries = ledger.entries();
+        assert_eq!(entries.phase.as_deref(), Some("cluster"));
+        assert_eq!(
+            Vec::from_iter(entries.made),
+            ["foundation provisioner-demo", "repository demo/web-app"]
+        );
+        assert_eq!(Vec::from_iter(entries.pending), ["cluster `demo`"]);
+        ledger.done("repository", "demo/web-app", Outcome::Deleted, "");
+        assert_eq!(ledger.entries().made.len(), 1);
+    }
+}

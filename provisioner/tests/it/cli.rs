@@ -1,0 +1,269 @@
+//! What the command line promises: help, exit codes, streams, and that bad input ends before anything happens.
+
+use crate::fake_aws::FakeAws;
+use crate::run::Run;
+
+#[test]
+fn help_shows_commands_and_examples() {
+    let ended = Run::of("--help").end();
+    assert_eq!(ended.code(), 0);
+    insta::assert_snapshot!(ended.stdout(), @r#"
+    From source to an autoscaling deployment on AWS, and back to nothing
+
+    Usage: provisioner [OPTIONS] <COMMAND>
+
+    Commands:
+      bootstrap    Build, push, create what is missing, deploy and verify; safe to repeat
+      push         Build the app's image and push it to ECR; prints the reference with its digest
+      teardown     Remove what bootstrap created, and prove that it is gone
+      load         Send load to the app from inside the cluster and report latencies and pods
+      status       Show pods, desired pods and request rate
+      token        Print a token for the cluster, in the form that kubectl's exec plugins prescribe
+      kubeconfig   Print a kubeconfig that gets its tokens from this program
+      completions  Print a completion script for a shell
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Global options:
+          --cluster <CLUSTER>         EKS cluster to work on
+          --name <NAME>               Stack's name, where the cluster's does not fit [default: CLUSTER]
+          --region <REGION>           AWS region [default: that of the AWS configuration]
+          --profile <PROFILE>         AWS profile [default: that of the AWS configuration]
+          --config <FILE>             Settings file [default: ./provisioner.toml where it exists]
+          --output <FORMAT>           Form of result and events: text or json [default: text]
+      -q, --quiet                     Only warnings and errors on stderr
+      -v, --verbose                   Log on stderr; a filter may be set in `PROVISIONER_LOG`
+      -y, --yes                       Answer every question with yes
+          --no-color                  No colours (also: `NO_COLOR`)
+          --timeout <DURATION>        Longest single wait, e.g. 90s, 25m [default: 30m]
+          --poll-interval <DURATION>  Pause between two looks at AWS [default: 10s]
+
+    Examples:
+      provisioner bootstrap --cluster demo --region eu-west-1 --create-cluster
+      provisioner load --cluster demo --region eu-west-1 --rate 100 --duration 2m
+      provisioner teardown --cluster demo --region eu-west-1 --delete-cluster
+
+    Settings: flags, then PROVISIONER_* variables (PROVISIONER_CLUSTER, ...), then provisioner.toml.
+    AWS credentials come from where the AWS tools take them.
+
+    Exit codes: 0 done, 1 failed, 2 usage or configuration (nothing was changed), 130/143 interrupted.
+    "#);
+}
+
+#[test]
+fn help_of_bootstrap_shows_its_flags() {
+    let ended = Run::of("bootstrap --help").end();
+    assert_eq!(ended.code(), 0);
+    let own = ended.stdout();
+    let own = own.split("Global options:").next().unwrap();
+    insta::assert_snapshot!(own, @r#"
+    Build, push, create what is missing, deploy and verify; safe to repeat
+
+    Everything is checked before anything changes. It ends with proof that the metrics arrive. A second run changes nothing; a run that was stopped goes on where it was.
+
+    Usage: provisioner bootstrap [OPTIONS]
+
+    Options:
+          --create-cluster
+              Create the cluster where it is missing (billable, takes about 15 minutes)
+
+          --k8s-version <VERSION>
+              Kubernetes version of a new cluster, e.g. 1.34 [default: the default of EKS]
+
+          --admin-arn <ARN>
+              IAM role or user that also becomes the cluster's administrator
+
+          --without <COMPONENT>
+              Leave a component out; may be repeated
+
+          --manifests <DIR>
+              Apply the manifests of this folder instead of the shipped ones
+
+          --reaction <PROFILE>
+              How quickly the stack reacts to load: fast or seed [default: fast]
+
+          --tag <TAG>
+              Tag of the image [default: from its content]
+
+          --binary <PATH>
+              Use this static linux/amd64 binary instead of building one
+
+          --workspace <DIR>
+              Cargo workspace to build the app from [default: the working directory]
+
+          --image-refs <FILE>
+              Also write the pushed references to this file, one a line
+
+      -h, --help
+              Print help (see a summary with '-h')
+    "#);
+}
+
+#[test]
+fn an_unknown_flag_names_the_nearest() {
+    let stderr = Run::of("bootstrap --clutser demo").end().refused(2);
+    assert!(stderr.contains("--cluster"), "{stderr}");
+}
+
+#[test]
+fn without_a_cluster_every_command_says_how_to_name_one() {
+    for command in ["bootstrap", "push", "teardown", "load", "status", "token", "kubeconfig"] {
+        let stderr = Run::of(command).end().refused(2);
+        assert!(stderr.starts_with("error: no cluster is named"), "{command}: {stderr}");
+        assert!(stderr.contains("hint: give `--cluster NAME`"), "{command}: {stderr}");
+    }
+}
+
+#[test]
+fn a_name_that_does_not_fit_comes_with_a_proposal() {
+    let stderr = Run::of("bootstrap --cluster Demo_1").end().refused(2);
+    insta::assert_snapshot!(stderr, @r#"error: the cluster's name: `Demo_1` is not a valid stack name: 2 to 40 characters, lower-case letters, digits and `-`, first a letter, last not `-`, try `--name demo-1`"#);
+}
+
+#[test]
+fn every_wrong_setting_is_named_at_once() {
+    let run = Run::of("bootstrap --timeout 10 --reaction slow")
+        .env("PROVISIONER_CLUSTR", "demo")
+        .file("provisioner.toml", "[target]\nclutser = 'demo'\n");
+    let stderr = run.end().refused(2);
+    insta::assert_snapshot!(stderr, @r#"
+    error: unknown key `target.clutser` in `./provisioner.toml`, did you mean `target.cluster`?
+    error: unknown variable `PROVISIONER_CLUSTR`, did you mean `PROVISIONER_CLUSTER`?
+    error: `--reaction`: `slow` is none of `fast`, `seed`
+    error: `--timeout`: `10` is not a duration: write it like `500ms`, `90s` or `1m30s`
+    "#);
+}
+
+#[test]
+fn errors_are_one_json_line_where_json_is_asked() {
+    let stderr = Run::of("push --output json").end().refused(2);
+    assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");
+    let error: serde_json::Value = serde_json::from_str(&stderr).unwrap();
+    assert_eq!(error["event"], "error");
+    assert_eq!(error["exit"], 2);
+}
+
+#[test]
+fn an_unknown_component_names_the_nearest_before_aws_is_asked() {
+    let stderr = Run::of("bootstrap --cluster demo --region eu-west-1 --without grafanna")
+        .unreachable_aws()
+        .end()
+        .refused(2);
+    assert!(stderr.contains("grafanna"), "{stderr}");
+    assert!(stderr.contains("`grafana`"), "{stderr}");
+}
+
+#[test]
+fn without_a_region_bootstrap_says_how_to_give_one() {
+    let stderr = in_workspace("bootstrap --cluster demo --yes").end().refused(2);
+    assert!(stderr.contains("region"), "{stderr}");
+    assert!(stderr.contains("hint:"), "{stderr}");
+}
+
+#[test]
+fn without_credentials_bootstrap_ends_before_anything_changes() {
+    let run = in_workspace("bootstrap --cluster demo --region eu-west-1 --yes --create-cluster");
+    let stderr = run.end().refused(2);
+    assert!(stderr.contains("credentials"), "{stderr}");
+    assert!(stderr.contains("hint:"), "{stderr}");
+    assert!(!stderr.contains("to remove:"), "{stderr}");
+}
+
+#[test]
+fn an_endpoint_where_nobody_listens_is_a_failure_with_its_cause() {
+    let run = in_workspace("push --cluster demo --region eu-west-1");
+    let stderr = run.unreachable_aws().end().refused(1);
+    assert!(
+        stderr.to_lowercase().contains("refused") || stderr.contains("connect"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("to resume:  provisioner push --cluster demo"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_billable_creation_is_not_asked_for_where_nobody_can_answer() {
+    let aws = FakeAws::start();
+    let run = in_workspace("bootstrap --cluster demo --region eu-west-1 --create-cluster");
+    let stderr = run.aws(&aws.url).end().refused(2);
+    assert!(stderr.contains("cannot ask without a terminal"), "{stderr}");
+    assert!(stderr.contains("hint: give `--yes`"), "{stderr}");
+    only_reads(&aws);
+}
+
+#[test]
+fn a_missing_cluster_ends_bootstrap_before_anything_changes() {
+    let aws = FakeAws::start();
+    let run = in_workspace("bootstrap --cluster demo --region eu-west-1 --yes");
+    let stderr = run.aws(&aws.url).end().refused(2);
+    assert!(stderr.contains("`demo`"), "{stderr}");
+    assert!(stderr.contains("--create-cluster"), "{stderr}");
+    only_reads(&aws);
+}
+
+#[test]
+fn teardown_of_nothing_says_so_and_is_done() {
+    let aws = FakeAws::start();
+    let run = Run::of("teardown --cluster demo --region eu-west-1 --delete-cluster");
+    let ended = run.aws(&aws.url).end();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr());
+    assert!(ended.stdout().contains("nothing"), "{}", ended.stdout());
+    only_reads(&aws);
+}
+
+/// Nothing but questions was sent.
+#[track_caller]
+fn only_reads(aws: &FakeAws) {
+    let asked = aws.asked();
+    assert!(!asked.is_empty());
+    for operation in asked {
+        let reads = ["GET ", "Get", "Describe", "List"];
+        assert!(reads.iter().any(|read| operation.starts_with(read)), "{operation}");
+    }
+}
+
+#[test]
+fn a_binary_that_no_image_can_run_is_refused_before_aws_is_asked() {
+    let run = Run::of("bootstrap --cluster demo --region eu-west-1 --binary /bin/true");
+    let stderr = run.unreachable_aws().end().refused(2);
+    assert!(stderr.contains("dynamically linked"), "{stderr}");
+}
+
+#[test]
+fn without_a_workspace_the_hint_names_both_ways() {
+    let run = Run::of("push --cluster demo --region eu-west-1");
+    let stderr = run.unreachable_aws().end().refused(2);
+    assert!(
+        stderr.contains("--workspace") && stderr.contains("--binary"),
+        "{stderr}"
+    );
+}
+
+/// A run in a folder that looks like a cargo workspace.
+fn in_workspace(arguments: &str) -> Run {
+    Run::of(arguments).file("Cargo.toml", "[workspace]\n")
+}
+
+#[test]
+fn completions_need_no_settings() {
+    let ended = Run::of("completions bash").env("PROVISIONER_NONSENSE", "1").end();
+    assert_eq!(ended.code(), 0);
+    assert!(ended.stdout().contains("_provisioner()"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_provisioner"))
+        .args(["completions", "bash"])
+        .env_clear()
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+}

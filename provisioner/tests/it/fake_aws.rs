@@ -1,0 +1,90 @@
+//! An AWS where nothing exists: answers "not found" to every question and remembers what was asked.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header::CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+
+/// The endpoint; it lives as long as the value.
+pub(crate) struct FakeAws {
+    /// Its URL on the loopback interface.
+    pub(crate) url: String,
+    asked: Arc<Mutex<Vec<String>>>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+type Asked = Arc<Mutex<Vec<String>>>;
+
+impl FakeAws {
+    /// Starts on a free port.
+    pub(crate) fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let asked = Asked::default();
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&asked));
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Self {
+            url,
+            asked,
+            _runtime: runtime,
+        }
+    }
+
+    /// Every operation so far.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+async fn answer(State(asked): State<Asked>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let operation = operation(&method, &uri, &headers, &body);
+    asked.lock().unwrap().push(operation.clone());
+    match operation.as_str() {
+        "GetCallerIdentity" => xml(
+            StatusCode::OK,
+            "<GetCallerIdentityResponse><GetCallerIdentityResult>\
+             <Arn>arn:aws:iam::123456789012:user/tester</Arn><UserId>AIDA</UserId>\
+             <Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>",
+        ),
+        "DescribeStacks" => xml(
+            StatusCode::BAD_REQUEST,
+            "<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>\
+             <Message>Stack with id provisioner-demo does not exist</Message></Error></ErrorResponse>",
+        ),
+        "DescribeRepositories" => json("RepositoryNotFoundException", StatusCode::BAD_REQUEST),
+        read if read.starts_with("GET ") => json("ResourceNotFoundException", StatusCode::NOT_FOUND),
+        _ => json("AccessDeniedException", StatusCode::FORBIDDEN),
+    }
+}
+
+/// The operation as its protocol names it; for the REST services method and path.
+fn operation(method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> String {
+    if let Some(target) = headers.get("x-amz-target").and_then(|t| t.to_str().ok()) {
+        return target.rsplit('.').next().unwrap_or(target).to_owned();
+    }
+    let form = String::from_utf8_lossy(body);
+    let action = form.split('&').find_map(|pair| pair.strip_prefix("Action="));
+    action.map_or_else(|| format!("{method} {}", uri.path()), str::to_owned)
+}
+
+fn xml(status: StatusCode, text: &'static str) -> Response {
+    (status, [(CONTENT_TYPE, "text/xml")], text).into_response()
+}
+
+fn json(code: &'static str, status: StatusCode) -> Response {
+    let body = format!("{{\"__type\":\"{code}\",\"message\":\"not here\"}}");
+    (
+        status,
+        [(CONTENT_TYPE.as_str(), "application/json"), ("x-amzn-errortype", code)],
+        body,
+    )
+        .into_response()
+}
