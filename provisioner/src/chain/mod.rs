@@ -48,8 +48,12 @@ impl Hop {
     /// What to look at where it is broken.
     pub const fn hint(self) -> &'static str {
         match self {
-            Self::Target => "check that the app's pods are ready, answer /metrics on the port named `http`, and that Prometheus runs",
-            Self::Metrics => "check that the app exports the counter `http_requests_total` with labels `pod` and `namespace`",
+            Self::Target => {
+                "check that the app's pods are ready, answer /metrics on the port named `http`, and that Prometheus runs"
+            }
+            Self::Metrics => {
+                "check that the app exports the counter `http_requests_total` with labels `pod` and `namespace`"
+            }
             Self::Adapter => {
                 "check the APIService v1beta1.custom.metrics.k8s.io, the log of custom-metrics-apiserver, and that it reaches Prometheus"
             }

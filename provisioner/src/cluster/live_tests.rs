@@ -50,13 +50,20 @@ async fn components(cluster: &Cluster) -> Vec<Component> {
     values.tolerance = cluster.keeps_tolerance("default").await.expect("asked");
     assert!(values.tolerance);
     values.grafana_password = password::prepare(cluster, "c-monitoring").await.expect("a password");
-    let certificates = certificate::prepare(cluster, "c-metrics", Timestamp::now()).await.expect("certificates");
+    let certificates = certificate::prepare(cluster, "c-metrics", Timestamp::now())
+        .await
+        .expect("certificates");
     manifest::load(None, &["grafana".to_owned()], &values, &certificates).expect("loads")
 }
 
 fn counts(changes: &[Change]) -> [usize; 4] {
     let of = |o: Outcome| changes.iter().filter(|c| c.outcome == o).count();
-    [of(Outcome::Created), of(Outcome::Updated), of(Outcome::Unchanged), of(Outcome::Skipped)]
+    [
+        of(Outcome::Created),
+        of(Outcome::Updated),
+        of(Outcome::Unchanged),
+        of(Outcome::Skipped),
+    ]
 }
 
 #[tokio::test]
@@ -64,10 +71,18 @@ fn counts(changes: &[Change]) -> [usize; 4] {
 async fn live_1_up() {
     let (cluster, report) = (connected().await, Print(Instant::now()));
     let components = components(&cluster).await;
-    let first = apply::apply(&cluster, &stack(), &components, &report).await.expect("applied");
-    wait::wait(&cluster, &components, Duration::from_secs(90), &report).await.expect("ready");
+    let first = apply::apply(&cluster, &stack(), &components, &report)
+        .await
+        .expect("applied");
+    wait::wait(&cluster, &components, Duration::from_secs(90), &report)
+        .await
+        .expect("ready");
     let chain = chain::verify_in(&cluster, &namespaces(), Duration::from_secs(60), &report).await;
-    eprintln!("{:6.2} {:?} {chain:?}", report.0.elapsed().as_secs_f64(), counts(&first));
+    eprintln!(
+        "{:6.2} {:?} {chain:?}",
+        report.0.elapsed().as_secs_f64(),
+        counts(&first)
+    );
     chain.expect("a chain");
 }
 
@@ -78,7 +93,9 @@ async fn live_2_again_changes_nothing() {
     let start = Instant::now();
     let components = components(&cluster).await;
     eprintln!("prepared {:?}", start.elapsed());
-    let planned = changes::plan(&cluster, &stack(), &components, Options::default()).await.expect("planned");
+    let planned = changes::plan(&cluster, &stack(), &components, Options::default())
+        .await
+        .expect("planned");
     eprintln!("planned {:?}", start.elapsed());
     for p in planned.iter().filter(|p| p.change.outcome != Outcome::Unchanged) {
         eprintln!("{:?}", p.change);
@@ -100,7 +117,14 @@ async fn live_3_load() {
         for _ in 0..60 {
             let s = chain::sample_of(&cluster, &namespaces()).await.expect("a sample");
             let rate = s.rate_total.unwrap_or_default();
-            eprintln!("{:6.2} {} {} {:?} {rate:.1} {:?}", report.0.elapsed().as_secs_f64(), s.replicas, s.ready, s.desired, s.problem);
+            eprintln!(
+                "{:6.2} {} {} {:?} {rate:.1} {:?}",
+                report.0.elapsed().as_secs_f64(),
+                s.replicas,
+                s.ready,
+                s.desired,
+                s.problem
+            );
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     };
@@ -112,7 +136,14 @@ async fn live_3_load() {
 #[ignore = "needs a cluster"]
 async fn live_4_down() {
     let (cluster, report) = (connected().await, Print(Instant::now()));
-    let receipt = delete::delete_stack(&cluster, &stack(), Duration::from_secs(60), &report).await.expect("deleted");
-    eprintln!("{:6.2} deleted {}, left {:?}", report.0.elapsed().as_secs_f64(), receipt.deleted.len(), receipt.left);
+    let receipt = delete::delete_stack(&cluster, &stack(), Duration::from_secs(60), &report)
+        .await
+        .expect("deleted");
+    eprintln!(
+        "{:6.2} deleted {}, left {:?}",
+        report.0.elapsed().as_secs_f64(),
+        receipt.deleted.len(),
+        receipt.left
+    );
     assert!(receipt.left.is_empty());
 }

@@ -22,8 +22,8 @@ mod object;
 mod order;
 pub mod ownership;
 pub mod password;
-pub mod ready;
 pub mod reaction;
+pub mod ready;
 mod retry;
 mod stored;
 mod template;
@@ -36,8 +36,8 @@ pub use error::ClusterError;
 pub use object::ObjectRef;
 
 #[cfg(test)]
-mod stack_tests;
-#[cfg(test)]
 mod live_tests;
+#[cfg(test)]
+mod stack_tests;
 #[cfg(test)]
 mod wire;

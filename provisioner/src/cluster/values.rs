@@ -72,9 +72,9 @@ impl Values {
 
     /// Where Prometheus answers, seen from a pod.
     pub fn prometheus_url(&self) -> String {
-        self.prometheus_url.clone().unwrap_or_else(|| {
-            format!("http://prometheus.{}.svc:9090", self.namespaces.monitoring)
-        })
+        self.prometheus_url
+            .clone()
+            .unwrap_or_else(|| format!("http://prometheus.{}.svc:9090", self.namespaces.monitoring))
     }
 
     /// Every placeholder with its text: as it stands in YAML, so values with special characters are JSON strings.
@@ -100,7 +100,10 @@ impl Values {
             ("ca_certificate", STANDARD.encode(&certificates.ca_certificate)),
             ("ca_key", STANDARD.encode(&certificates.ca_key)),
             ("ca_bundle", STANDARD.encode(&certificates.ca_bundle)),
-            ("serving_certificate", STANDARD.encode(&certificates.serving_certificate)),
+            (
+                "serving_certificate",
+                STANDARD.encode(&certificates.serving_certificate),
+            ),
             ("serving_key", STANDARD.encode(&certificates.serving_key)),
         ])
     }

@@ -84,7 +84,10 @@ pub async fn wait(
 
 /// Only kinds that take time are worth a line.
 fn told(report: &dyn Reporter, object: &ObjectRef) {
-    if matches!(object.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet" | "Job" | "APIService") {
+    if matches!(
+        object.kind.as_str(),
+        "Deployment" | "StatefulSet" | "DaemonSet" | "Job" | "APIService"
+    ) {
         report.done(&object.kind, &object.path(), Outcome::Ready, "");
     }
 }
