@@ -21,6 +21,7 @@ mod mark;
 mod object;
 mod order;
 pub mod ownership;
+pub(crate) mod pace;
 pub mod password;
 pub mod reaction;
 pub mod ready;
