@@ -14,6 +14,7 @@ use super::error::{ClusterError, Failure};
 use super::object::ObjectRef;
 use super::order;
 use super::ownership::PARALLEL;
+use super::pace::Pace;
 use super::ready::{condition, sentence};
 use super::retry;
 use crate::names::StackName;
@@ -116,7 +117,7 @@ impl Run<'_> {
             .buffered(PARALLEL)
             .try_collect::<Vec<()>>()
             .await?;
-        let started = Instant::now();
+        let mut pace = Pace::new(self.report);
         let mut pending: Vec<&Live> = objects.to_vec();
         loop {
             let looks = pending.iter().map(|live| remains(cluster, live));
@@ -131,9 +132,8 @@ impl Run<'_> {
                     }
                     Some(message) if Instant::now() >= self.give_up => self.leave(live.object.clone(), message),
                     Some(message) => {
-                        if started.elapsed() > Duration::from_secs(2) {
-                            self.report
-                                .waiting(&live.object.to_string(), &message, started.elapsed());
+                        if pace.elapsed() > Duration::from_secs(2) {
+                            pace.waiting(&live.object.to_string(), &message);
                         }
                         still.push(live);
                     }

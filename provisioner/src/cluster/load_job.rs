@@ -15,6 +15,7 @@ use super::connect::Cluster;
 use super::error::ClusterError;
 use super::manifest;
 use super::object::ObjectRef;
+use super::pace::Pace;
 use super::ready::{Readiness, readiness};
 use super::retry;
 use super::trouble::{self, Trouble};
@@ -131,7 +132,7 @@ async fn finished(
     give_up: Instant,
     report: &dyn Reporter,
 ) -> Result<String, ClusterError> {
-    let started = Instant::now();
+    let mut pace = Pace::new(report);
     let mut stuck: Option<Instant> = None;
     loop {
         let live = cluster
@@ -159,10 +160,10 @@ async fn finished(
         if Instant::now() >= give_up {
             return Err(failed(
                 job,
-                &format!("not done after {:.0} s: {state}", started.elapsed().as_secs_f64()),
+                &format!("not done after {:.0} s: {state}", pace.elapsed().as_secs_f64()),
             ));
         }
-        report.waiting(&job.to_string(), &state, started.elapsed());
+        pace.waiting(&job.to_string(), &state);
         sleep(POLL).await;
     }
 }

@@ -13,11 +13,11 @@ use super::object::ObjectRef;
 use crate::names::{LABEL_APPLYSET_PART_OF, StackName};
 
 /// Annotation of an object that is left out where the server does not know its kind; the value is `kind`.
-pub const ANNOTATION_OPTIONAL: &str = "provisioner/optional";
+pub(super) const ANNOTATION_OPTIONAL: &str = "provisioner/optional";
 /// Annotation of pod templates: a hash of the `ConfigMap`s and Secrets that the pods use.
-pub const ANNOTATION_CHECKSUM: &str = "provisioner/config-checksum";
+pub(super) const ANNOTATION_CHECKSUM: &str = "provisioner/config-checksum";
 /// Component of the `ApplySet`'s parent.
-pub const APPLYSET: &str = "applyset";
+pub(super) const APPLYSET: &str = "applyset";
 
 /// Whether an object may be left out where its kind is unknown.
 pub(super) fn is_optional(object: &DynamicObject) -> bool {

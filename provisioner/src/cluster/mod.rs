@@ -21,6 +21,7 @@ mod mark;
 mod object;
 mod order;
 pub mod ownership;
+pub(crate) mod pace;
 pub mod password;
 pub mod reaction;
 pub mod ready;
@@ -35,6 +36,8 @@ pub use connect::{Cluster, Endpoint};
 pub use error::ClusterError;
 pub use object::ObjectRef;
 
+#[cfg(test)]
+mod live_tests;
 #[cfg(test)]
 mod stack_tests;
 #[cfg(test)]

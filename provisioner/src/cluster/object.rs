@@ -58,16 +58,6 @@ impl ObjectRef {
         let version = self.api_version.rsplit('/').next().unwrap_or_default();
         GroupVersionKind::gvk(self.group(), version, &self.kind)
     }
-
-    /// Whether both name the same object, whatever version of its API is spoken.
-    pub(super) fn same(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-
-    /// What makes an object the same: the API's version does not.
-    pub(super) fn key(&self) -> (&str, &str, Option<&str>, &str) {
-        (self.group(), &self.kind, self.namespace.as_deref(), &self.name)
-    }
 }
 
 impl fmt::Display for ObjectRef {

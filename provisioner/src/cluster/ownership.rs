@@ -86,9 +86,7 @@ fn describe(existing: &Existing) -> String {
     let labels = existing.live.metadata.labels.as_ref();
     let label = |key: &str| labels.and_then(|l| l.get(key));
     match (label(LABEL_PART_OF), label(LABEL_MANAGED_BY)) {
-        (Some(other), Some(by)) if by == FIELD_MANAGER => {
-            format!("{} is part of stack `{other}`", existing.object)
-        }
+        (Some(other), Some(by)) if by == FIELD_MANAGER => format!("{} is part of stack `{other}`", existing.object),
         (_, Some(by)) => format!("{} is managed by `{by}`", existing.object),
         _ => existing.object.to_string(),
     }

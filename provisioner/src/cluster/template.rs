@@ -38,9 +38,7 @@ fn is_name(text: &str) -> bool {
 
 fn unknown(name: &str, values: &BTreeMap<&str, String>) -> String {
     match nearest(name, values.keys().copied()) {
-        Some(near) => {
-            format!("placeholder `${{{name}}}` has no value; did you mean `${{{near}}}`?")
-        }
+        Some(near) => format!("placeholder `${{{name}}}` has no value; did you mean `${{{near}}}`?"),
         None => format!("placeholder `${{{name}}}` has no value"),
     }
 }

@@ -91,6 +91,7 @@ impl Values {
             ("scrape_interval", seconds(intervals.scrape_s)),
             ("scrape_timeout", seconds(intervals.scrape_timeout_s)),
             ("rate_window", seconds(intervals.rate_window_s)),
+            ("discovery_interval", seconds(intervals.discovery_s)),
             ("relist_interval", seconds(intervals.relist_s)),
             ("metrics_max_age", seconds(intervals.max_age_s)),
             ("hpa_behavior", self.reaction.hpa_behavior(self.tolerance).to_string()),
