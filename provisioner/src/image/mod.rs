@@ -1,1 +1,70 @@
 //! Images: built, assembled and pushed without a Docker daemon.
+//!
+//! ```text
+//! ImageSpec --build--> Binary --assemble--> Image --publish(&RegistryTarget)--> Published { reference: repo@sha256 }
+//! ```
+//!
+//! Everything but the compiler's work is a pure function of its inputs: the same binary gives the same digest, so
+//! that a second push sends nothing. Tags never move: the default one is derived from the content.
+
+mod build;
+mod cargo;
+mod elf;
+mod error;
+mod layout;
+mod push;
+mod registry;
+mod retry;
+mod target;
+
+use std::path::PathBuf;
+
+pub use build::build;
+pub use error::ImageError;
+pub use layout::{Blob, Image, assemble};
+pub use push::{Published, publish, publish_with};
+pub use retry::RetryPolicy;
+pub use target::RegistryTarget;
+
+/// What goes into an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageSpec {
+    /// The cargo package, which has a binary of the same name, e.g. `app`.
+    pub package: String,
+    /// The image's `Cmd`: arguments of the entrypoint unless the pod gives others, e.g. `["serve"]`.
+    pub entrypoint_args: Vec<String>,
+    /// Value of `org.opencontainers.image.title`.
+    pub title: String,
+    /// Folder of the cargo workspace.
+    pub workspace: PathBuf,
+    /// Where the binary comes from.
+    pub source: Source,
+}
+
+/// Where an image's binary comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Built by cargo in the workspace, with profile `image`.
+    Cargo,
+    /// An existing static executable.
+    Binary(PathBuf),
+}
+
+/// A static executable that an image without any other file can run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binary {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it runs on, `os/architecture` as OCI spells it, e.g. `linux/amd64`.
+    pub platform: String,
+    /// The package's version, where known.
+    pub version: Option<String>,
+    /// The package's source repository as an URL, where known.
+    pub repository: Option<String>,
+}
+
+/// `sha256:` and the hexadecimal SHA-256 of `bytes`, as OCI writes digests.
+fn digest(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    format!("sha256:{}", hex::encode(sha2::Sha256::digest(bytes)))
+}

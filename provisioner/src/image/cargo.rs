@@ -1,0 +1,231 @@
+//! Speaking to cargo and rustc: command lines, workspace metadata, the stream of build messages.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::Command;
+
+use super::ImageError;
+
+/// Lines of a failing program that an error shows.
+const TAIL: usize = 40;
+
+/// Which programs build.
+#[derive(Debug, Clone)]
+pub(super) struct Toolchain {
+    pub(super) cargo: OsString,
+    pub(super) rustc: OsString,
+}
+
+impl Toolchain {
+    /// `CARGO` and `RUSTC` where they are set (cargo sets them for what it runs), else from PATH.
+    pub(super) fn from_env() -> Self {
+        let program = |key, default: &str| {
+            std::env::var_os(key)
+                .filter(|value| !value.is_empty())
+                .unwrap_or_else(|| default.into())
+        };
+        Self {
+            cargo: program("CARGO", "cargo"),
+            rustc: program("RUSTC", "rustc"),
+        }
+    }
+}
+
+/// A finished program: its status and the last lines on stderr.
+pub(super) struct Finished {
+    pub(super) status: ExitStatus,
+    pub(super) tail: String,
+}
+
+/// The command line of `command` with what it adds to the environment, to be pasted into a shell.
+pub(super) fn command_line(command: &Command) -> String {
+    let command = command.as_std();
+    let quote = |text: &std::ffi::OsStr| {
+        let text = text.to_string_lossy().into_owned();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:+,@".contains(c);
+        if !text.is_empty() && text.chars().all(plain) {
+            text
+        } else {
+            format!("'{}'", text.replace('\'', r"'\''"))
+        }
+    };
+    let env = command.get_envs().filter_map(|(key, value)| {
+        let (key, value) = (key.to_string_lossy(), quote(value?));
+        (!key.starts_with("CARGO_TERM_")).then(|| format!("{key}={value}"))
+    });
+    let program = std::iter::once(quote(command.get_program()));
+    let args = command.get_args().map(quote);
+    env.chain(program).chain(args).collect::<Vec<_>>().join(" ")
+}
+
+/// Runs `command` without input and hands every line of its stdout to `line`. Dropping the future kills it.
+pub(super) async fn run(
+    command: &mut Command,
+    mut line: impl FnMut(&str),
+) -> Result<Finished, ImageError> {
+    let program = command
+        .as_std()
+        .get_program()
+        .to_string_lossy()
+        .into_owned();
+    let failed = |source| ImageError::Toolchain {
+        program: program.clone(),
+        source,
+    };
+    let mut child = command
+        .env("CARGO_TERM_COLOR", "never")
+        .env("CARGO_TERM_PROGRESS_WHEN", "never")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    let mut last = VecDeque::with_capacity(TAIL);
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let keep = |text: &str| {
+        if last.len() == TAIL {
+            last.pop_front();
+        }
+        last.push_back(text.to_owned());
+    };
+    tokio::try_join!(lines(stdout, &mut line), lines(stderr, keep)).map_err(failed)?;
+    let status = child.wait().await.map_err(failed)?;
+    let tail = Vec::from(last).join("\n");
+    Ok(Finished { status, tail })
+}
+
+/// Hands over each line, also where it is not UTF-8.
+async fn lines(
+    pipe: Option<impl AsyncRead + Unpin>,
+    mut take: impl FnMut(&str),
+) -> std::io::Result<()> {
+    let Some(pipe) = pipe else { return Ok(()) };
+    let mut lines = BufReader::new(pipe).split(b'\n');
+    while let Some(line) = lines.next_segment().await? {
+        take(&String::from_utf8_lossy(&line));
+    }
+    Ok(())
+}
+
+/// A package of the workspace, as far as an image needs it.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Package {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) repository: Option<String>,
+    targets: Vec<Target>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+impl Package {
+    fn has_binary(&self) -> bool {
+        let is_bin = |target: &Target| target.kind.iter().any(|kind| kind == "bin");
+        self.targets
+            .iter()
+            .any(|target| target.name == self.name && is_bin(target))
+    }
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+/// Finds `package` and its binary in the workspace, without network.
+pub(super) async fn package(
+    toolchain: &Toolchain,
+    workspace: &Path,
+    package: &str,
+) -> Result<Package, ImageError> {
+    if !workspace.is_dir() {
+        return Err(ImageError::Read {
+            path: workspace.to_owned(),
+            source: std::io::ErrorKind::NotFound.into(),
+        });
+    }
+    let mut command = Command::new(&toolchain.cargo);
+    command
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .current_dir(workspace);
+    let mut json = String::new();
+    let finished = run(&mut command, |line| json.push_str(line)).await?;
+    let broken = |output| ImageError::Workspace {
+        workspace: workspace.to_owned(),
+        command: command_line(&command),
+        output,
+    };
+    if !finished.status.success() {
+        return Err(broken(finished.tail));
+    }
+    let metadata: Metadata =
+        serde_json::from_str(&json).map_err(|error| broken(error.to_string()))?;
+    let mut binaries = metadata.packages.into_iter().filter(Package::has_binary);
+    let known: Vec<Package> = binaries.by_ref().collect();
+    let names = known.iter().map(|package| package.name.clone()).collect();
+    known
+        .into_iter()
+        .find(|known| known.name == package)
+        .ok_or_else(|| ImageError::NoPackage {
+            package: package.to_owned(),
+            workspace: workspace.to_owned(),
+            known: names,
+        })
+}
+
+/// One line of `--message-format json`: <https://doc.rust-lang.org/cargo/reference/external-tools.html>.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Message {
+    /// A crate is compiled (or was, if `fresh`), maybe into an executable.
+    Artifact {
+        /// The crate's target name.
+        name: String,
+        /// The executable, if it is one.
+        executable: Option<PathBuf>,
+        /// Whether it was up to date.
+        fresh: bool,
+    },
+    /// Anything else.
+    Other,
+}
+
+impl Message {
+    /// Reads one line; what is no message of cargo is [`Message::Other`].
+    pub(super) fn parse(line: &str) -> Self {
+        #[derive(Deserialize)]
+        struct Line {
+            reason: String,
+            target: Option<Name>,
+            executable: Option<PathBuf>,
+            #[serde(default)]
+            fresh: bool,
+        }
+        #[derive(Deserialize)]
+        struct Name {
+            name: String,
+        }
+        match serde_json::from_str::<Line>(line) {
+            Ok(Line {
+                reason,
+                target: Some(Name { name }),
+                executable,
+                fresh,
+            }) if reason == "compiler-artifact" => Self::Artifact {
+                name,
+                executable,
+                fresh,
+            },
+            _ => Self::Other,
+        }
+    }
+}

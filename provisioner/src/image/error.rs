@@ -1,0 +1,207 @@
+//! What can go wrong between the source and the registry, and what to try then.
+
+use std::io;
+use std::path::PathBuf;
+
+use oci_client::errors::OciDistributionError;
+
+use super::elf::Defect;
+use super::retry;
+
+/// Why an image could not be built, assembled or pushed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// A program of the Rust toolchain could not be started.
+    #[error("cannot run `{program}`")]
+    Toolchain {
+        /// The program.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// `cargo metadata` did not accept the workspace.
+    #[error("cannot read the cargo workspace `{}`: `{command}` failed\n{output}", workspace.display())]
+    Workspace {
+        /// Its folder.
+        workspace: PathBuf,
+        /// The command line.
+        command: String,
+        /// What it said last.
+        output: String,
+    },
+    /// The workspace has no such package with a binary of its name.
+    #[error("cannot build package `{package}`: the workspace `{}` has no binary of that name", workspace.display())]
+    NoPackage {
+        /// The package.
+        package: String,
+        /// The workspace's folder.
+        workspace: PathBuf,
+        /// Packages with a binary that it does have.
+        known: Vec<String>,
+    },
+    /// The compiler or linker failed.
+    #[error("cannot build package `{package}`: `{command}` failed ({status})\n{output}")]
+    Build {
+        /// The package.
+        package: String,
+        /// The command line.
+        command: String,
+        /// Its exit status.
+        status: String,
+        /// The last lines that it wrote.
+        output: String,
+    },
+    /// Cargo succeeded without naming the executable.
+    #[error("cannot find the executable of package `{package}`: `{command}` named none")]
+    NoExecutable {
+        /// The package.
+        package: String,
+        /// The command line.
+        command: String,
+    },
+    /// A file could not be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The executable cannot be the only file of an image.
+    #[error("cannot use `{}` in an image", path.display())]
+    NotRunnable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Defect,
+    },
+    /// A layer could not be written.
+    #[error("cannot write an image layer")]
+    Archive(#[source] io::Error),
+    /// `SOURCE_DATE_EPOCH` is no time.
+    #[error("cannot read `SOURCE_DATE_EPOCH`: `{given}` is not a number of seconds since 1970")]
+    Epoch {
+        /// Its value.
+        given: String,
+    },
+    /// A registry's address is not usable.
+    #[error("cannot use registry endpoint `{endpoint}`: {reason}")]
+    Endpoint {
+        /// The address, without credentials.
+        endpoint: String,
+        /// Why.
+        reason: String,
+    },
+    /// A text is no tag.
+    #[error(
+        "cannot use tag `{tag}`: 1 to 128 letters, digits, `_`, `.` and `-`, not starting with `.` or `-`"
+    )]
+    Tag {
+        /// The text.
+        tag: String,
+    },
+    /// The tag names another image.
+    #[error(
+        "cannot push {digest} to `{place}`: tag `{tag}` already points to {existing}; tags are immutable"
+    )]
+    TagTaken {
+        /// Registry and repository.
+        place: String,
+        /// The tag.
+        tag: String,
+        /// What it points to.
+        existing: String,
+        /// What should have been pushed.
+        digest: String,
+    },
+    /// The registry shows another image than the one that was pushed.
+    #[error("cannot verify `{place}:{tag}`: pushed {pushed}, but the registry shows {shown}")]
+    NotVerified {
+        /// Registry and repository.
+        place: String,
+        /// The tag.
+        tag: String,
+        /// What was pushed.
+        pushed: String,
+        /// What the registry shows, or `nothing`.
+        shown: String,
+    },
+    /// The registry refused a request or did not answer.
+    #[error("cannot {action} `{place}` (attempts: {attempts})")]
+    Registry {
+        /// What was attempted, with its object, e.g. "push blob sha256:... to".
+        action: String,
+        /// Registry and repository.
+        place: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// The last answer.
+        source: Box<OciDistributionError>,
+    },
+}
+
+impl ImageError {
+    /// What to try, as one sentence without a period; none where the message says it all.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Toolchain { .. } => Some(
+                "install Rust from https://rustup.rs, or pass a static executable with `--binary linux/amd64=PATH`"
+                    .to_owned(),
+            ),
+            Self::NoPackage { known, .. } if known.is_empty() => {
+                Some("run it in the project's folder".to_owned())
+            }
+            Self::NoPackage { known, .. } => {
+                Some(format!("packages with a binary: `{}`", known.join("`, `")))
+            }
+            Self::NotRunnable { source: Defect::Dynamic(_), .. } => Some(
+                "link it statically: build with `--target x86_64-unknown-linux-musl` and without `-C target-feature=-crt-static`"
+                    .to_owned(),
+            ),
+            Self::Tag { .. } | Self::TagTaken { .. } => Some(
+                "choose another `--tag`, or leave it out: the default is derived from the content".to_owned(),
+            ),
+            Self::NotVerified { .. } => {
+                Some("somebody else may have pushed the same tag: push again".to_owned())
+            }
+            Self::Registry { source, .. } => registry_hint(source),
+            _ => None,
+        }
+    }
+
+    /// Whether the user's input or environment is at fault and nothing was changed (exit code 2).
+    pub fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Toolchain { .. }
+                | Self::Workspace { .. }
+                | Self::NoPackage { .. }
+                | Self::Read { .. }
+                | Self::NotRunnable { .. }
+                | Self::Epoch { .. }
+                | Self::Endpoint { .. }
+                | Self::Tag { .. }
+        )
+    }
+}
+
+fn registry_hint(error: &OciDistributionError) -> Option<String> {
+    let hint = match retry::status(error) {
+        Some(401) => {
+            "the registry does not accept the credentials: ECR's are valid for 12 hours and for their own registry only"
+        }
+        Some(403) => {
+            "the credentials may not push there: ECR needs `ecr:BatchCheckLayerAvailability`, `ecr:BatchGetImage`, `ecr:InitiateLayerUpload`, `ecr:UploadLayerPart`, `ecr:CompleteLayerUpload` and `ecr:PutImage` on the repository"
+        }
+        Some(404) => "the repository does not exist in that registry",
+        Some(413) => "the registry or a proxy before it limits the size of an upload",
+        Some(429) => "the registry throttles: try again in a minute",
+        Some(500..) => "the registry fails: what was uploaded is kept, so run it again",
+        None if matches!(error, OciDistributionError::RequestError(_)) => {
+            "the registry does not answer: check the address, the network and `HTTPS_PROXY`"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}

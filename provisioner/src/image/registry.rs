@@ -1,0 +1,171 @@
+//! One repository of a registry, seen through one tag: the requests of a push, each with its retries.
+//!
+//! Protocol: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use oci_client::client::{ClientConfig, ClientProtocol};
+use oci_client::errors::OciDistributionError;
+use oci_client::secrets::RegistryAuth;
+use oci_client::token_cache::{RegistryToken, RegistryTokenType};
+use oci_client::{Client, Reference, RegistryOperation};
+
+use super::layout::MANIFEST_TYPE;
+use super::retry::{self, Exhausted};
+use super::{Blob, ImageError, RegistryTarget, RetryPolicy};
+use crate::report::Reporter;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest silence of a registry, which may be hashing a layer.
+const READ_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// A client that is signed in.
+pub(super) struct Registry<'a> {
+    client: Client,
+    auth: RegistryAuth,
+    reference: Reference,
+    tag: &'a str,
+    place: String,
+    reporter: &'a dyn Reporter,
+    policy: RetryPolicy,
+}
+
+impl<'a> Registry<'a> {
+    /// Asks the registry how it authenticates and keeps the answer for every request that follows.
+    ///
+    /// The client would do so by itself, but takes a failing registry for one that wants no credentials.
+    pub(super) async fn sign_in(
+        target: &RegistryTarget,
+        tag: &'a str,
+        reporter: &'a dyn Reporter,
+        policy: RetryPolicy,
+    ) -> Result<Self, ImageError> {
+        target.check()?;
+        let client = client(target).map_err(|error| ImageError::Registry {
+            action: "set up a client for".to_owned(),
+            place: target.place(),
+            attempts: 1,
+            source: Box::new(error),
+        })?;
+        let auth = match (&target.username, &target.password) {
+            (Some(user), Some(password)) => RegistryAuth::Basic(user.clone(), password.clone()),
+            _ => RegistryAuth::Anonymous,
+        };
+        let (host, repository) = (target.registry.clone(), target.repository.clone());
+        let registry = Self {
+            client,
+            auth,
+            reference: Reference::with_tag(host, repository, tag.to_owned()),
+            tag,
+            place: target.place(),
+            reporter,
+            policy,
+        };
+        registry.exchange_credentials().await?;
+        Ok(registry)
+    }
+
+    async fn exchange_credentials(&self) -> Result<(), ImageError> {
+        let (client, reference, auth) = (&self.client, &self.reference, &self.auth);
+        let bearer = self
+            .attempt("sign in to", || {
+                client.auth(reference, auth, RegistryOperation::Push)
+            })
+            .await?;
+        let token = match (bearer, auth) {
+            (Some(token), _) => RegistryTokenType::Bearer(RegistryToken::Token { token }),
+            (None, RegistryAuth::Basic(user, password)) => {
+                RegistryTokenType::Basic(user.clone(), password.clone())
+            }
+            (None, _) => return Ok(()),
+        };
+        for operation in [RegistryOperation::Pull, RegistryOperation::Push] {
+            let tokens = &client.tokens;
+            tokens.insert(reference, operation, token.clone()).await;
+        }
+        Ok(())
+    }
+
+    /// The digest that the tag points to, if it exists.
+    pub(super) async fn tagged(&self) -> Result<Option<String>, ImageError> {
+        let (client, reference, auth) = (&self.client, &self.reference, &self.auth);
+        self.attempt(&format!("look up tag `{}` in", self.tag), || async move {
+            match client.fetch_manifest_digest(reference, auth).await {
+                Ok(digest) => Ok(Some(digest)),
+                Err(error) if retry::status(&error) == Some(404) => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
+    /// Makes sure that the registry has `blob`; the result says whether it was sent. An upload whose answer got lost
+    /// is looked for before it is repeated.
+    pub(super) async fn ensure_blob(&self, blob: &Blob) -> Result<bool, ImageError> {
+        let (client, reference) = (&self.client, &self.reference);
+        let sent = &AtomicBool::new(false);
+        self.attempt(&format!("push blob {} to", blob.digest), || async move {
+            if client.blob_exists(reference, &blob.digest).await? {
+                return Ok(());
+            }
+            sent.store(true, Ordering::Relaxed);
+            client
+                .push_blob(reference, blob.bytes.clone(), &blob.digest)
+                .await
+                .map(|_| ())
+        })
+        .await?;
+        Ok(sent.load(Ordering::Relaxed))
+    }
+
+    /// Puts `manifest` under the tag.
+    pub(super) async fn put_manifest(
+        &self,
+        manifest: &Bytes,
+        digest: &str,
+    ) -> Result<(), ImageError> {
+        self.attempt(&format!("push manifest {digest} to"), || {
+            let media_type = HeaderValue::from_static(MANIFEST_TYPE);
+            self.client
+                .push_manifest_raw(&self.reference, manifest.clone(), media_type)
+        })
+        .await
+        .map(|_| ())
+    }
+
+    async fn attempt<T, F>(&self, action: &str, request: impl FnMut() -> F) -> Result<T, ImageError>
+    where
+        F: Future<Output = Result<T, OciDistributionError>>,
+    {
+        let what = format!("{action} `{}`", self.place);
+        self.policy
+            .run(&what, self.reporter, request)
+            .await
+            .map_err(|Exhausted { attempts, error }| ImageError::Registry {
+                action: action.to_owned(),
+                place: self.place.clone(),
+                attempts,
+                source: Box::new(error),
+            })
+    }
+}
+
+/// One POST and one PUT per blob, as containerd does it: ECR wants parts of 5 MiB, GHCR at most 4 MiB, but both take
+/// a whole blob.
+fn client(target: &RegistryTarget) -> Result<Client, OciDistributionError> {
+    Client::try_from(ClientConfig {
+        protocol: if target.plain_http {
+            ClientProtocol::Http
+        } else {
+            ClientProtocol::Https
+        },
+        use_monolithic_push: true,
+        connect_timeout: Some(CONNECT_TIMEOUT),
+        read_timeout: Some(READ_TIMEOUT),
+        user_agent: concat!("provisioner/", env!("CARGO_PKG_VERSION")),
+        ..ClientConfig::default()
+    })
+}

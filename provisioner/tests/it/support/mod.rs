@@ -1,0 +1,4 @@
+//! What scenarios are made of.
+
+pub(crate) mod image;
+pub(crate) mod registry;
