@@ -1,0 +1,268 @@
+//! ECR: one repository per image, and the registry's password.
+//!
+//! Ours are named `NAME/IMAGE`, with immutable tags (but for `latest*`), AES256 and a lifecycle policy that bounds
+//! their cost.
+
+mod settings;
+
+use aws_sdk_ecr::operation::create_repository::CreateRepositoryError;
+use aws_sdk_ecr::operation::delete_repository::DeleteRepositoryError;
+use aws_sdk_ecr::operation::describe_repositories::DescribeRepositoriesError;
+use aws_sdk_ecr::types::{self as ecr, ImageTagMutability, Tag};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::error::{AwsError, api, is};
+use super::{Aws, error};
+use crate::names::StackName;
+use crate::report::{Outcome, Reporter};
+
+/// A repository as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// `NAME/IMAGE`.
+    pub name: String,
+    /// What image references start with: host and name, no scheme.
+    pub uri: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Whether its tags say that this stack created it.
+    pub created_by_us: bool,
+}
+
+/// Basic authentication for the registry, good for 12 hours.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RegistryAuth {
+    /// `proxyEndpoint`, with its scheme.
+    pub endpoint: String,
+    /// `AWS`.
+    pub username: String,
+    /// A secret.
+    pub password: String,
+}
+
+impl std::fmt::Debug for RegistryAuth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegistryAuth")
+            .field("endpoint", &self.endpoint)
+            .field("username", &self.username)
+            .field("password", &"***")
+            .finish()
+    }
+}
+
+/// The repository of `image`, if it exists.
+pub async fn find_repository(
+    aws: &Aws,
+    stack: &StackName,
+    image: &str,
+) -> Result<Option<Repository>, AwsError> {
+    Ok(look(aws, stack, image).await?.map(|(found, _)| found))
+}
+
+/// Makes sure that the repository of `image` exists; one of ours also gets its tag rules and lifecycle policy back.
+/// A repository that we did not create is used as it is.
+pub async fn ensure_repository(
+    aws: &Aws,
+    stack: &StackName,
+    image: &str,
+    report: &dyn Reporter,
+) -> Result<(Repository, Outcome), AwsError> {
+    if let Some((found, as_found)) = look(aws, stack, image).await? {
+        return settle(aws, found, &as_found, report).await;
+    }
+    match create(aws, stack, image).await? {
+        Some(made) => {
+            settings::put_lifecycle(aws, &made.name).await?;
+            Ok((made, Outcome::Created))
+        }
+        // Someone was faster, or the answer to our own request was lost: tags tell which.
+        None => match look(aws, stack, image).await? {
+            Some((found, as_found)) => {
+                let (found, outcome) = settle(aws, found, &as_found, report).await?;
+                let ours = found.created_by_us;
+                Ok((found, if ours { Outcome::Created } else { outcome }))
+            }
+            None => Err(error::incomplete(
+                "ecr:DescribeRepositories",
+                &stack.repository(image),
+                "repository, though it exists",
+            )),
+        },
+    }
+}
+
+/// The registry's address and password.
+pub async fn authorize(aws: &Aws) -> Result<RegistryAuth, AwsError> {
+    let operation = "ecr:GetAuthorizationToken";
+    let answer = aws.ecr.get_authorization_token().send().await;
+    let answer = answer.map_err(api(
+        operation,
+        "get a password of the registry in",
+        &aws.region,
+    ))?;
+    let missing = |missing| error::incomplete(operation, &aws.region, missing);
+    let data = answer.authorization_data();
+    let data = data.first().ok_or_else(|| missing("authorization data"))?;
+    let endpoint = data.proxy_endpoint().ok_or_else(|| missing("endpoint"))?;
+    let pair = data.authorization_token().ok_or_else(|| missing("token"))?;
+    let pair = STANDARD
+        .decode(pair)
+        .ok()
+        .and_then(|b| String::from_utf8(b).ok());
+    let pair = pair.ok_or_else(|| missing("readable token"))?;
+    let (username, password) = pair.split_once(':').ok_or_else(|| missing("password"))?;
+    Ok(RegistryAuth {
+        endpoint: endpoint.to_owned(),
+        username: username.to_owned(),
+        password: password.to_owned(),
+    })
+}
+
+/// Deletes the repository of `image` with its images, if we created it; else it is [`Outcome::Skipped`].
+pub async fn delete_repository(
+    aws: &Aws,
+    stack: &StackName,
+    image: &str,
+) -> Result<Outcome, AwsError> {
+    let Some(found) = find_repository(aws, stack, image).await? else {
+        return Ok(Outcome::Unchanged);
+    };
+    if !found.created_by_us {
+        return Ok(Outcome::Skipped);
+    }
+    let call = aws.ecr.delete_repository().repository_name(&found.name);
+    match call.force(true).send().await {
+        Ok(_) => Ok(Outcome::Deleted),
+        // A repeated request after a lost answer, or someone else's.
+        Err(e) if is(&e, DeleteRepositoryError::is_repository_not_found_exception) => {
+            Ok(Outcome::Deleted)
+        }
+        Err(e) => Err(api(
+            "ecr:DeleteRepository",
+            "delete repository",
+            &found.name,
+        )(e)),
+    }
+}
+
+async fn look(
+    aws: &Aws,
+    stack: &StackName,
+    image: &str,
+) -> Result<Option<(Repository, ecr::Repository)>, AwsError> {
+    let (operation, name) = ("ecr:DescribeRepositories", stack.repository(image));
+    let answer = match aws
+        .ecr
+        .describe_repositories()
+        .repository_names(&name)
+        .send()
+        .await
+    {
+        Err(e)
+            if is(
+                &e,
+                DescribeRepositoriesError::is_repository_not_found_exception,
+            ) =>
+        {
+            return Ok(None);
+        }
+        other => other.map_err(api(operation, "look up repository", &name))?,
+    };
+    let Some(settings) = answer.repositories.and_then(|r| r.into_iter().next()) else {
+        return Ok(None);
+    };
+    let mut found = repository(&settings, operation)?;
+    let tags = aws
+        .ecr
+        .list_tags_for_resource()
+        .resource_arn(&found.arn)
+        .send()
+        .await;
+    let tags = tags.map_err(api(
+        "ecr:ListTagsForResource",
+        "read the tags of repository",
+        &name,
+    ))?;
+    found.created_by_us = stack.owns(tags.tags().iter().map(|t| (t.key(), t.value())));
+    Ok(Some((found, settings)))
+}
+
+fn repository(settings: &ecr::Repository, operation: &'static str) -> Result<Repository, AwsError> {
+    let name = settings.repository_name().unwrap_or_default().to_owned();
+    let missing = |missing| error::incomplete(operation, &name, missing);
+    Ok(Repository {
+        uri: settings
+            .repository_uri()
+            .ok_or_else(|| missing("URI"))?
+            .to_owned(),
+        arn: settings
+            .repository_arn()
+            .ok_or_else(|| missing("ARN"))?
+            .to_owned(),
+        created_by_us: false,
+        name,
+    })
+}
+
+/// None: it exists already.
+async fn create(aws: &Aws, stack: &StackName, image: &str) -> Result<Option<Repository>, AwsError> {
+    let (operation, intent) = ("ecr:CreateRepository", "create repository");
+    let name = stack.repository(image);
+    let mut call = aws
+        .ecr
+        .create_repository()
+        .repository_name(&name)
+        .image_tag_mutability(ImageTagMutability::ImmutableWithExclusion)
+        .image_tag_mutability_exclusion_filters(settings::moving_tags()?)
+        .encryption_configuration(settings::aes256()?);
+    for (key, value) in stack.aws_tags() {
+        let tag = Tag::builder().key(key).value(value).build();
+        call = call.tags(tag.map_err(error::request(operation))?);
+    }
+    let answer = match call.send().await {
+        Err(e)
+            if is(
+                &e,
+                CreateRepositoryError::is_repository_already_exists_exception,
+            ) =>
+        {
+            return Ok(None);
+        }
+        other => other.map_err(api(operation, intent, &name))?,
+    };
+    let settings = answer.repository();
+    let settings = settings.ok_or_else(|| error::incomplete(operation, &name, "repository"))?;
+    let mut made = repository(settings, operation)?;
+    made.created_by_us = true;
+    Ok(Some(made))
+}
+
+/// Brings what we created back to what we would create; leaves the rest alone.
+async fn settle(
+    aws: &Aws,
+    found: Repository,
+    as_found: &ecr::Repository,
+    report: &dyn Reporter,
+) -> Result<(Repository, Outcome), AwsError> {
+    if !found.created_by_us {
+        report.note(&format!(
+            "repository `{}` was not created by this stack: it is used as it is and stays at teardown",
+            found.name
+        ));
+        return Ok((found, Outcome::Unchanged));
+    }
+    let mut outcome = Outcome::Unchanged;
+    if !settings::has_tag_rules(as_found) {
+        settings::put_tag_rules(aws, &found.name).await?;
+        outcome = Outcome::Updated;
+    }
+    if !settings::has_lifecycle(aws, &found.name).await? {
+        settings::put_lifecycle(aws, &found.name).await?;
+        outcome = Outcome::Updated;
+    }
+    Ok((found, outcome))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! What our repositories are like: their tag rules and their lifecycle policy.
+
+use aws_sdk_ecr::operation::get_lifecycle_policy::GetLifecyclePolicyError;
+use aws_sdk_ecr::types::{
+    self as ecr, EncryptionConfiguration, EncryptionType, ImageTagMutability,
+    ImageTagMutabilityExclusionFilter, ImageTagMutabilityExclusionFilterType,
+};
+
+use crate::aws::Aws;
+use crate::aws::error::{self, AwsError, api, is};
+
+/// Tags that may move.
+const MOVING_TAGS: &str = "latest*";
+
+/// Untagged images go after a week, of the tagged ones the last 20 stay.
+pub(super) const LIFECYCLE: &str = r#"{"rules":[{"rulePriority":1,"description":"provisioner: untagged images after 7 days","selection":{"tagStatus":"untagged","countType":"sinceImagePushed","countUnit":"days","countNumber":7},"action":{"type":"expire"}},{"rulePriority":2,"description":"provisioner: all but the last 20 images","selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":20},"action":{"type":"expire"}}]}"#;
+
+pub(super) fn has_tag_rules(settings: &ecr::Repository) -> bool {
+    let filters = settings.image_tag_mutability_exclusion_filters();
+    settings.image_tag_mutability() == Some(&ImageTagMutability::ImmutableWithExclusion)
+        && filters.iter().any(|f| f.filter() == MOVING_TAGS)
+}
+
+pub(super) async fn put_tag_rules(aws: &Aws, name: &str) -> Result<(), AwsError> {
+    let call = aws
+        .ecr
+        .put_image_tag_mutability()
+        .repository_name(name)
+        .image_tag_mutability(ImageTagMutability::ImmutableWithExclusion)
+        .image_tag_mutability_exclusion_filters(moving_tags()?);
+    let answer = call.send().await;
+    answer.map_err(api(
+        "ecr:PutImageTagMutability",
+        "set the tag rules of repository",
+        name,
+    ))?;
+    Ok(())
+}
+
+pub(super) async fn has_lifecycle(aws: &Aws, name: &str) -> Result<bool, AwsError> {
+    let answer = match aws
+        .ecr
+        .get_lifecycle_policy()
+        .repository_name(name)
+        .send()
+        .await
+    {
+        Err(e)
+            if is(
+                &e,
+                GetLifecyclePolicyError::is_lifecycle_policy_not_found_exception,
+            ) =>
+        {
+            return Ok(false);
+        }
+        other => other.map_err(api(
+            "ecr:GetLifecyclePolicy",
+            "read the lifecycle policy of repository",
+            name,
+        ))?,
+    };
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+    Ok(answer.lifecycle_policy_text().and_then(parse) == parse(LIFECYCLE))
+}
+
+pub(super) async fn put_lifecycle(aws: &Aws, name: &str) -> Result<(), AwsError> {
+    let call = aws.ecr.put_lifecycle_policy().repository_name(name);
+    let answer = call.lifecycle_policy_text(LIFECYCLE).send().await;
+    answer.map_err(api(
+        "ecr:PutLifecyclePolicy",
+        "set the lifecycle policy of repository",
+        name,
+    ))?;
+    Ok(())
+}
+
+pub(super) fn moving_tags() -> Result<ImageTagMutabilityExclusionFilter, AwsError> {
+    ImageTagMutabilityExclusionFilter::builder()
+        .filter_type(ImageTagMutabilityExclusionFilterType::Wildcard)
+        .filter(MOVING_TAGS)
+        .build()
+        .map_err(error::request("ecr:CreateRepository"))
+}
+
+pub(super) fn aes256() -> Result<EncryptionConfiguration, AwsError> {
+    EncryptionConfiguration::builder()
+        .encryption_type(EncryptionType::Aes256)
+        .build()
+        .map_err(error::request("ecr:CreateRepository"))
+}

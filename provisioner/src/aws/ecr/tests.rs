@@ -1,0 +1,184 @@
+use serde_json::{Value, json};
+
+use super::settings::LIFECYCLE;
+use super::*;
+use crate::aws::fake::{Record, Wire, demo, error};
+use crate::report::Silent;
+
+fn repository() -> Value {
+    json!({
+        "repositoryName": "demo/web-app",
+        "repositoryArn": "arn:aws:ecr:eu-central-1:123456789012:repository/demo/web-app",
+        "repositoryUri": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/demo/web-app",
+        "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+        "imageTagMutabilityExclusionFilters": [{"filterType": "WILDCARD", "filter": "latest*"}],
+    })
+}
+
+fn described() -> Value {
+    json!({"repositories": [repository()]})
+}
+
+fn tags(ours: bool) -> Value {
+    if !ours {
+        return json!({"tags": []});
+    }
+    let tag = |(key, value)| json!({"Key": key, "Value": value});
+    json!({"tags": demo().aws_tags().into_iter().map(tag).collect::<Vec<_>>()})
+}
+
+fn absent() -> String {
+    error("RepositoryNotFoundException", "not there")
+}
+
+fn existing(ours: bool) -> Wire {
+    Wire::default()
+        .on("DescribeRepositories", 200, described())
+        .on("ListTagsForResource", 200, tags(ours))
+}
+
+async fn ensure(wire: &Wire) -> (Repository, Outcome) {
+    let done = ensure_repository(&wire.aws(), &demo(), "web-app", &Silent).await;
+    done.expect("ensured")
+}
+
+#[tokio::test]
+async fn a_missing_repository_is_created_with_tags_and_lifecycle() {
+    let wire = Wire::default()
+        .on("DescribeRepositories", 400, absent())
+        .on("CreateRepository", 200, json!({"repository": repository()}))
+        .on("PutLifecyclePolicy", 200, "{}");
+    let (made, outcome) = ensure(&wire).await;
+    assert_eq!(outcome, Outcome::Created);
+    assert!(made.created_by_us);
+    assert_eq!(
+        wire.calls(),
+        [
+            "DescribeRepositories",
+            "CreateRepository",
+            "PutLifecyclePolicy"
+        ]
+    );
+    let sent: Value = serde_json::from_str(&wire.body("CreateRepository")).expect("JSON");
+    assert_eq!(sent["imageTagMutability"], "IMMUTABLE_WITH_EXCLUSION");
+    assert_eq!(
+        sent["imageTagMutabilityExclusionFilters"][0]["filter"],
+        "latest*"
+    );
+    assert_eq!(sent["encryptionConfiguration"]["encryptionType"], "AES256");
+    assert_eq!(sent["tags"].as_array().map(Vec::len), Some(3));
+}
+
+#[tokio::test]
+async fn second_run_changes_nothing() {
+    let pretty: Value = serde_json::from_str(LIFECYCLE).expect("JSON");
+    let policy = json!({"lifecyclePolicyText": format!("{pretty:#}")});
+    let wire = existing(true).on("GetLifecyclePolicy", 200, policy);
+    assert_eq!(ensure(&wire).await.1, Outcome::Unchanged);
+    assert_eq!(
+        wire.calls(),
+        [
+            "DescribeRepositories",
+            "ListTagsForResource",
+            "GetLifecyclePolicy"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn ours_gets_a_lost_lifecycle_policy_and_tag_rules_back() {
+    let mut repository = repository();
+    repository["imageTagMutability"] = json!("MUTABLE");
+    let wire = Wire::default()
+        .on(
+            "DescribeRepositories",
+            200,
+            json!({"repositories": [repository]}),
+        )
+        .on("ListTagsForResource", 200, tags(true))
+        .on("PutImageTagMutability", 200, "{}")
+        .on(
+            "GetLifecyclePolicy",
+            400,
+            error("LifecyclePolicyNotFoundException", "none"),
+        )
+        .on("PutLifecyclePolicy", 200, "{}");
+    assert_eq!(ensure(&wire).await.1, Outcome::Updated);
+    assert_eq!(
+        wire.calls()[2..],
+        [
+            "PutImageTagMutability",
+            "GetLifecyclePolicy",
+            "PutLifecyclePolicy"
+        ]
+    );
+}
+
+/// The answer to our own creation was lost: the repeated call finds it existing.
+#[tokio::test]
+async fn already_exists_with_our_tags_is_adopted() {
+    let wire = Wire::default()
+        .on("DescribeRepositories", 400, absent())
+        .on("DescribeRepositories", 200, described())
+        .on(
+            "CreateRepository",
+            400,
+            error("RepositoryAlreadyExistsException", "there"),
+        )
+        .on("ListTagsForResource", 200, tags(true))
+        .on(
+            "GetLifecyclePolicy",
+            400,
+            error("LifecyclePolicyNotFoundException", "none"),
+        )
+        .on("PutLifecyclePolicy", 200, "{}");
+    let (found, outcome) = ensure(&wire).await;
+    assert!(found.created_by_us);
+    assert_eq!(outcome, Outcome::Created);
+}
+
+#[tokio::test]
+async fn a_foreign_repository_is_used_without_marks() {
+    let wire = existing(false);
+    let record = Record::default();
+    let done = ensure_repository(&wire.aws(), &demo(), "web-app", &record).await;
+    let (found, outcome) = done.expect("used");
+    assert_eq!((found.created_by_us, outcome), (false, Outcome::Unchanged));
+    assert_eq!(
+        wire.calls(),
+        ["DescribeRepositories", "ListTagsForResource"]
+    );
+    assert_eq!(record.0.lock().expect("lock").len(), 1, "one note");
+}
+
+#[tokio::test]
+async fn only_ours_is_deleted() {
+    let delete = async |wire: &Wire| delete_repository(&wire.aws(), &demo(), "web-app").await;
+    let ours = existing(true).on("DeleteRepository", 200, "{}");
+    assert_eq!(delete(&ours).await.expect("deleted"), Outcome::Deleted);
+    assert!(ours.body("DeleteRepository").contains("\"force\":true"));
+    let foreign = existing(false);
+    assert_eq!(delete(&foreign).await.expect("left"), Outcome::Skipped);
+    assert!(!foreign.calls().contains(&"DeleteRepository".to_owned()));
+    let none = Wire::default().on("DescribeRepositories", 400, absent());
+    assert_eq!(delete(&none).await.expect("nothing"), Outcome::Unchanged);
+}
+
+#[tokio::test]
+async fn the_password_is_read_and_hidden() {
+    let answer = json!({"authorizationData": [{
+        "authorizationToken": STANDARD.encode("AWS:se:cret"),
+        "proxyEndpoint": "http://127.0.0.1:5000",
+    }]});
+    let wire = Wire::default().on("GetAuthorizationToken", 200, answer);
+    let auth = authorize(&wire.aws()).await.expect("authorized");
+    assert_eq!(
+        (auth.username.as_str(), auth.password.as_str()),
+        ("AWS", "se:cret")
+    );
+    assert_eq!(auth.endpoint, "http://127.0.0.1:5000");
+    assert!(!format!("{auth:?}").contains("cret"));
+    let empty = Wire::default().on("GetAuthorizationToken", 200, "{}");
+    let error = authorize(&empty.aws()).await.expect_err("empty");
+    insta::assert_snapshot!(error, @"answer to ecr:GetAuthorizationToken for `eu-central-1` has no authorization data");
+}

@@ -1,0 +1,214 @@
+//! EKS: the cluster, found, ensured and deleted. Auto Mode: nodes come and go with the pods.
+//!
+//! One loop per verb looks at the cluster, does what its state allows, and waits; so every half-done state, ours or
+//! someone else's, leads on from where it is.
+
+mod access;
+mod addon;
+mod create;
+mod delete;
+
+use aws_sdk_eks::operation::describe_cluster::DescribeClusterError;
+use aws_sdk_eks::types::{Cluster, ClusterIssue, ClusterStatus};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+pub use addon::ensure_addon;
+pub use delete::delete;
+
+use super::Aws;
+use super::error::{AwsError, api, incomplete, is};
+use super::foundation::Foundation;
+use super::wait::Wait;
+use crate::names::StackName;
+use crate::report::{Outcome, Reporter};
+
+/// A cluster as described.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EksCluster {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// AWS's word: `CREATING`, `ACTIVE`, `UPDATING`, `DELETING`, `FAILED`, `PENDING`.
+    pub status: String,
+    /// Kubernetes version, e.g. `1.34`.
+    pub version: Option<String>,
+    /// URL of the API server; none before it is `ACTIVE`.
+    pub endpoint: Option<String>,
+    /// Certificate authority of the API server, PEM; none before it is `ACTIVE`.
+    pub ca_pem: Option<Vec<u8>>,
+    /// Whether its tags say that this stack created it.
+    pub created_by_us: bool,
+    /// Since when it costs money.
+    pub created_at: Option<jiff::Timestamp>,
+    /// What EKS finds wrong with it, as sentences; empty when all is well.
+    pub health: Vec<String>,
+    /// Whether EKS refuses to delete it.
+    pub deletion_protection: bool,
+    /// The VPC that it is in.
+    pub vpc_id: Option<String>,
+}
+
+/// What to create.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClusterSpec {
+    /// Kubernetes version; none: EKS's default.
+    pub kubernetes_version: Option<String>,
+    /// IAM users and roles (session ARNs of roles too) that become administrators, besides the creator.
+    pub admin_arns: Vec<String>,
+}
+
+/// The cluster, if it exists, in whatever state.
+pub async fn find(
+    aws: &Aws,
+    cluster: &str,
+    stack: &StackName,
+) -> Result<Option<EksCluster>, AwsError> {
+    let operation = "eks:DescribeCluster";
+    let answer = match aws.eks.describe_cluster().name(cluster).send().await {
+        Err(e) if is(&e, DescribeClusterError::is_resource_not_found_exception) => {
+            return Ok(None);
+        }
+        other => other.map_err(api(operation, "look up cluster", cluster))?,
+    };
+    let found = answer
+        .cluster
+        .ok_or_else(|| incomplete(operation, cluster, "cluster"))?;
+    view(found, cluster, stack).map(Some)
+}
+
+/// Leads to an `ACTIVE` cluster from any state: creates it, joins a creation that is under way, waits for a deletion
+/// or update to end. On a cluster of ours it also ensures the administrators' access; one that we did not create is
+/// used as it is.
+///
+/// # Errors
+/// [`AwsError::Failed`] with EKS's health issues for a cluster that came to nothing.
+pub async fn ensure(
+    aws: &Aws,
+    cluster: &str,
+    stack: &StackName,
+    foundation: &Foundation,
+    spec: &ClusterSpec,
+    report: &dyn Reporter,
+) -> Result<(EksCluster, Outcome), AwsError> {
+    let wait = Wait::new(aws, format!("cluster `{cluster}`"), report);
+    let mut creating = false;
+    loop {
+        let state = match find(aws, cluster, stack).await? {
+            Some(found) if found.status == "ACTIVE" => {
+                let outcome = finish(aws, &found, creating, spec, report).await?;
+                return Ok((found, outcome));
+            }
+            Some(found) if found.status == "FAILED" => return Err(failed(&found)),
+            Some(found) => {
+                creating = found.status == "CREATING";
+                state_of(&found)
+            }
+            None if creating => "not visible yet".to_owned(),
+            None => {
+                create::create(aws, cluster, stack, foundation, spec, report).await?;
+                creating = true;
+                "requested".to_owned()
+            }
+        };
+        wait.pause(&state).await?;
+    }
+}
+
+/// What remains to be done on an active cluster.
+async fn finish(
+    aws: &Aws,
+    found: &EksCluster,
+    created: bool,
+    spec: &ClusterSpec,
+    report: &dyn Reporter,
+) -> Result<Outcome, AwsError> {
+    if let (Some(wanted), Some(version)) = (&spec.kubernetes_version, &found.version)
+        && wanted != version
+    {
+        report.warning(&format!(
+            "cluster `{}` runs Kubernetes {version}, not {wanted}: upgrades are left to you",
+            found.name
+        ));
+    }
+    if !found.created_by_us {
+        if !spec.admin_arns.is_empty() {
+            report.warning(&format!(
+                "cluster `{}` was not created by this stack: its access entries are left as they are",
+                found.name
+            ));
+        }
+        return Ok(Outcome::Unchanged);
+    }
+    let changed = access::ensure_admins(aws, &found.name, &spec.admin_arns, report).await?;
+    Ok(match (created, changed) {
+        (true, _) => Outcome::Created,
+        (false, true) => Outcome::Updated,
+        (false, false) => Outcome::Unchanged,
+    })
+}
+
+fn state_of(found: &EksCluster) -> String {
+    let usual = match found.status.as_str() {
+        "CREATING" | "PENDING" => ", usually 10 to 15 min on AWS",
+        "DELETING" => ", usually 5 to 10 min on AWS",
+        _ => "",
+    };
+    format!("{}{usual}", found.status)
+}
+
+fn failed(found: &EksCluster) -> AwsError {
+    let reason = if found.health.is_empty() {
+        "EKS names no reason".to_owned()
+    } else {
+        found.health.join("; ")
+    };
+    AwsError::Failed {
+        kind: "cluster",
+        name: found.name.clone(),
+        status: found.status.clone(),
+        reason,
+    }
+}
+
+fn view(found: Cluster, name: &str, stack: &StackName) -> Result<EksCluster, AwsError> {
+    let missing = |missing| incomplete("eks:DescribeCluster", name, missing);
+    let ca = found.certificate_authority.and_then(|c| c.data);
+    let ca = ca.map(|data| STANDARD.decode(data)).transpose();
+    let time = |t: aws_smithy_types::DateTime| {
+        jiff::Timestamp::new(t.secs(), t.subsec_nanos().try_into().unwrap_or(0)).ok()
+    };
+    Ok(EksCluster {
+        name: name.to_owned(),
+        arn: found.arn.ok_or_else(|| missing("ARN"))?,
+        status: found
+            .status
+            .as_ref()
+            .map_or("", ClusterStatus::as_str)
+            .to_owned(),
+        version: found.version,
+        endpoint: found.endpoint,
+        ca_pem: ca.map_err(|_| missing("readable certificate authority"))?,
+        created_by_us: stack.owns(found.tags.unwrap_or_default()),
+        created_at: found.created_at.and_then(time),
+        health: found
+            .health
+            .map(|h| h.issues().iter().map(sentence).collect())
+            .unwrap_or_default(),
+        deletion_protection: found.deletion_protection.unwrap_or(false),
+        vpc_id: found.resources_vpc_config.and_then(|v| v.vpc_id),
+    })
+}
+
+fn sentence(issue: &ClusterIssue) -> String {
+    let code = issue.code().map_or("issue", |c| c.as_str());
+    let message = issue.message().unwrap_or("no message");
+    if issue.resource_ids().is_empty() {
+        return format!("{code}: {message}");
+    }
+    format!("{code}: {message} ({})", issue.resource_ids().join(", "))
+}
+
+#[cfg(test)]
+mod tests;

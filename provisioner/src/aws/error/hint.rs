@@ -1,0 +1,105 @@
+//! What a person can try.
+
+use super::{ApiError, AwsError};
+
+/// Codes with which AWS refuses the credentials themselves, whatever the call.
+const CREDENTIAL_CODES: [&str; 9] = [
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "SignatureDoesNotMatch",
+    "InvalidSignatureException",
+    "IncompleteSignature",
+    "MissingAuthenticationToken",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "AuthFailure",
+];
+
+impl AwsError {
+    /// What to try, where there is something to try.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoRegion => "give `--region`, or set AWS_REGION, or `region` in the profile",
+            Self::NoCredentials { .. } => {
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give `--profile`, or sign in with `aws sso login`"
+            }
+            Self::InvalidCredentials {
+                code: Some(code), ..
+            } if code.starts_with("Expired") => {
+                "sign in again: the session is over; or check this machine's clock"
+            }
+            Self::InvalidCredentials { .. } => {
+                "check the access key, the profile and this machine's clock"
+            }
+            Self::InsecureEndpoint { .. } => "use https, or unset AWS_ENDPOINT_URL",
+            Self::Unreachable { .. } => {
+                "check the network, the region's spelling and AWS_ENDPOINT_URL"
+            }
+            Self::Api(error) => return error.hint(),
+            Self::NotOurs { .. } => {
+                "only what this stack created is deleted; delete it yourself, or give the `--name` that created it"
+            }
+            Self::Protected {
+                kind: "foundation stack",
+                ..
+            } => {
+                "switch termination protection off with cloudformation:UpdateTerminationProtection, then run the command again"
+            }
+            Self::Protected { .. } => {
+                "switch deletion protection off with eks:UpdateClusterConfig, then run the command again"
+            }
+            Self::Failed {
+                kind: "cluster", ..
+            } => {
+                "remove the cause, delete the cluster with `provisioner teardown --delete-cluster`, then run the command again"
+            }
+            Self::Failed { .. } => {
+                "remove the cause, then run the same command again: it goes on from here"
+            }
+            Self::TimedOut { .. } => {
+                "it may still get there: run the same command again, it goes on from here; `--timeout` allows more"
+            }
+            Self::Incomplete { .. } | Self::Request { .. } => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+impl ApiError {
+    /// Whether AWS refused the credentials themselves, not what they may do.
+    pub(in crate::aws) fn refuses_credentials(&self) -> bool {
+        self.code
+            .as_deref()
+            .is_some_and(|c| CREDENTIAL_CODES.contains(&c))
+    }
+
+    fn hint(&self) -> Option<String> {
+        let code = self.code.as_deref().unwrap_or_default();
+        let hint = match code {
+            "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "HTTP 403" => {
+                return Some(format!(
+                    "the credentials need `{}`; docs/iam/ has the whole policy",
+                    self.operation
+                ));
+            }
+            "LimitExceededException" | "ResourceLimitExceededException" | "LimitExceeded" => {
+                "an account quota is used up: delete something or raise it in Service Quotas"
+            }
+            "UnsupportedAvailabilityZoneException" => {
+                "the message lists the zones that work: choose another region, or give `--subnet-ids` in these zones"
+            }
+            "InsufficientCapabilitiesException" => {
+                "the foundation makes IAM roles: the credentials must be allowed to"
+            }
+            "Throttling" | "ThrottlingException" | "TooManyRequestsException" => {
+                "AWS asks for a slower pace: wait a minute, then run the same command again"
+            }
+            "" => "no answer came: check the network, then run the same command again",
+            code if CREDENTIAL_CODES.contains(&code) => {
+                "the credentials ran out on the way: sign in again and run the same command, it goes on from here"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}

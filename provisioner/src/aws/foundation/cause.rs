@@ -1,0 +1,98 @@
+//! Why a stack failed: its events tell, if the right one is picked.
+
+use aws_sdk_cloudformation::types::{ResourceStatus, StackEvent};
+
+use super::stack::Stack;
+use crate::aws::Aws;
+use crate::aws::error::AwsError;
+
+/// Why the stack is in its state: the first resource that failed on its own account.
+pub(super) async fn failure(aws: &Aws, stack: &Stack) -> AwsError {
+    let events = aws
+        .cloudformation
+        .describe_stack_events()
+        .stack_name(&stack.id);
+    let events: Result<Vec<_>, _> = events.into_paginator().items().send().collect().await;
+    let reason = match &events {
+        Ok(events) => cause(events, &stack.id),
+        Err(_) => None,
+    };
+    AwsError::Failed {
+        kind: "foundation stack",
+        name: stack.name.clone(),
+        status: stack.status.as_str().to_owned(),
+        reason: reason
+            .or_else(|| stack.reason.clone())
+            .unwrap_or_else(|| "its events name no reason".to_owned()),
+    }
+}
+
+/// The earliest failure of the stack's latest operation; `events` are newest first, as AWS gives them.
+fn cause(events: &[StackEvent], stack_id: &str) -> Option<String> {
+    let begins = |e: &&StackEvent| {
+        e.physical_resource_id() == Some(stack_id)
+            && matches!(
+                e.resource_status(),
+                Some(
+                    ResourceStatus::CreateInProgress
+                        | ResourceStatus::UpdateInProgress
+                        | ResourceStatus::DeleteInProgress
+                )
+            )
+    };
+    let failed = events.iter().take_while(|e| !begins(e)).filter(|e| {
+        let status = e.resource_status().map_or("", ResourceStatus::as_str);
+        status.ends_with("_FAILED")
+    });
+    // Resources that CloudFormation itself cancelled because another one failed are no causes.
+    let own = failed.filter(|e| {
+        let reason = e.resource_status_reason().unwrap_or_default();
+        !reason.is_empty() && !reason.to_ascii_lowercase().contains("cancelled")
+    });
+    let first = own.last()?;
+    Some(format!(
+        "{} ({}): {}",
+        first.logical_resource_id().unwrap_or("a resource"),
+        first.resource_type().unwrap_or("unknown type"),
+        first.resource_status_reason()?
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(resource: &str, status: ResourceStatus, reason: &str) -> StackEvent {
+        StackEvent::builder()
+            .event_id("e")
+            .stack_name("s")
+            .stack_id("id")
+            .logical_resource_id(resource)
+            .physical_resource_id(if resource == "s" { "id" } else { "other" })
+            .resource_type("AWS::X::Y")
+            .resource_status(status)
+            .set_resource_status_reason((!reason.is_empty()).then(|| reason.to_owned()))
+            .build()
+    }
+
+    #[test]
+    fn cause_is_the_first_failure_that_is_no_cancellation_of_the_latest_operation() {
+        let newest_first = [
+            event("s", ResourceStatus::RollbackInProgress, "[A, B] failed"),
+            event("C", ResourceStatus::CreateFailed, "second failure"),
+            event("B", ResourceStatus::CreateFailed, "limit of VPCs reached"),
+            event(
+                "A",
+                ResourceStatus::CreateFailed,
+                "Resource creation cancelled",
+            ),
+            event("s", ResourceStatus::CreateInProgress, "User Initiated"),
+            event("Z", ResourceStatus::DeleteFailed, "of an earlier operation"),
+        ];
+        assert_eq!(
+            cause(&newest_first, "id").as_deref(),
+            Some("B (AWS::X::Y): limit of VPCs reached")
+        );
+        assert_eq!(cause(&newest_first[4..], "id"), None);
+    }
+}

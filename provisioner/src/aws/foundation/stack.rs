@@ -1,0 +1,247 @@
+//! `CloudFormation` stacks: describe, create, update, remove, and why one failed.
+
+use std::collections::HashMap;
+
+use aws_sdk_cloudformation::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_cloudformation::operation::create_stack::CreateStackError;
+use aws_sdk_cloudformation::operation::describe_stacks::DescribeStacksError;
+use aws_sdk_cloudformation::types::{self as cfn, Capability, OnFailure, StackStatus, Tag};
+
+use super::cause;
+use crate::aws::Aws;
+use crate::aws::error::{AwsError, api, is};
+use crate::aws::wait::Wait;
+use crate::names::StackName;
+use crate::report::Reporter;
+
+/// `CloudFormation` gives up, and rolls back, after this long.
+const CREATE_MINUTES: i32 = 15;
+
+/// What to do with a stack in a given status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Its resources exist.
+    Ready,
+    /// Something is under way.
+    Working,
+    /// It never came to exist, or is half deleted: delete it to go on.
+    Broken,
+    /// It exists, and only a person can repair it.
+    Stuck,
+}
+
+/// A stack as described.
+#[derive(Debug, Clone)]
+pub(super) struct Stack {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) status: StackStatus,
+    pub(super) reason: Option<String>,
+    pub(super) protected: bool,
+    pub(super) tags: HashMap<String, String>,
+    pub(super) outputs: HashMap<String, String>,
+}
+
+impl Stack {
+    pub(super) fn phase(&self) -> Phase {
+        phase(&self.status)
+    }
+
+    pub(super) fn is_ours(&self, stack: &StackName) -> bool {
+        stack.owns(&self.tags)
+    }
+
+    pub(super) fn is_being_created(&self) -> bool {
+        self.status == StackStatus::CreateInProgress
+    }
+}
+
+fn phase(status: &StackStatus) -> Phase {
+    match status {
+        StackStatus::CreateComplete
+        | StackStatus::UpdateComplete
+        | StackStatus::UpdateRollbackComplete
+        | StackStatus::ImportComplete
+        | StackStatus::ImportRollbackComplete => Phase::Ready,
+        // A change set that was never executed made a stack without resources.
+        StackStatus::ReviewInProgress
+        | StackStatus::CreateFailed
+        | StackStatus::RollbackComplete
+        | StackStatus::RollbackFailed
+        | StackStatus::DeleteFailed => Phase::Broken,
+        other if other.as_str().ends_with("_IN_PROGRESS") => Phase::Working,
+        _ => Phase::Stuck,
+    }
+}
+
+/// None where no stack of that name exists.
+pub(super) async fn describe(aws: &Aws, name: &str) -> Result<Option<Stack>, AwsError> {
+    let answer = match aws
+        .cloudformation
+        .describe_stacks()
+        .stack_name(name)
+        .send()
+        .await
+    {
+        Err(error) if is_absent(&error) => return Ok(None),
+        other => other.map_err(api(
+            "cloudformation:DescribeStacks",
+            "look up foundation stack",
+            name,
+        ))?,
+    };
+    let stack = answer
+        .stacks
+        .and_then(|s| s.into_iter().next())
+        .map(|s| stack(s, name));
+    Ok(stack.filter(|s| s.status != StackStatus::DeleteComplete))
+}
+
+/// There is no code of its own for this: the text is the interface (AWS.md, RUST.md).
+fn is_absent(error: &SdkError<DescribeStacksError>) -> bool {
+    error.code() == Some("ValidationError")
+        && error
+            .message()
+            .is_some_and(|m| m.contains("does not exist"))
+}
+
+fn stack(found: cfn::Stack, name: &str) -> Stack {
+    let tags = found.tags.unwrap_or_default().into_iter();
+    let outputs = found.outputs.unwrap_or_default().into_iter();
+    Stack {
+        id: found.stack_id.unwrap_or_else(|| name.to_owned()),
+        name: name.to_owned(),
+        status: found.stack_status.unwrap_or_else(|| "UNKNOWN".into()),
+        reason: found.stack_status_reason,
+        protected: found.enable_termination_protection.unwrap_or(false),
+        tags: tags.filter_map(|t| Some((t.key?, t.value?))).collect(),
+        outputs: outputs
+            .filter_map(|o| Some((o.output_key?, o.output_value?)))
+            .collect(),
+    }
+}
+
+/// Waits while something is under way, from the state `stack` on; none once the stack is gone.
+pub(super) async fn settled(
+    aws: &Aws,
+    name: &str,
+    mut stack: Option<Stack>,
+    report: &dyn Reporter,
+) -> Result<Option<Stack>, AwsError> {
+    let wait = Wait::new(aws, format!("foundation stack `{name}`"), report);
+    while let Some(found) = stack.take_if(|s| s.phase() == Phase::Working) {
+        wait.pause(&format!("{}, about 3 min on AWS", found.status.as_str()))
+            .await?;
+        stack = describe(aws, name).await?;
+    }
+    Ok(stack)
+}
+
+/// Starts the creation. A stack of that name that exists meanwhile is no error: its state tells.
+pub(super) async fn create(
+    aws: &Aws,
+    name: &str,
+    template: &str,
+    tags: Vec<(String, String)>,
+) -> Result<(), AwsError> {
+    let call = aws
+        .cloudformation
+        .create_stack()
+        .stack_name(name)
+        .template_body(template)
+        .capabilities(Capability::CapabilityIam)
+        .on_failure(OnFailure::Rollback)
+        .timeout_in_minutes(CREATE_MINUTES)
+        .client_request_token(aws.request_token(&["create", name, template]))
+        .set_tags(Some(tag_list(tags)));
+    match call.send().await {
+        Err(e) if is(&e, CreateStackError::is_already_exists_exception) => Ok(()),
+        Err(e) => Err(api(
+            "cloudformation:CreateStack",
+            "create foundation stack",
+            name,
+        )(e)),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Starts an update to `template`.
+pub(super) async fn update(
+    aws: &Aws,
+    stack: &Stack,
+    template: &str,
+    tags: Vec<(String, String)>,
+) -> Result<(), AwsError> {
+    let call = aws
+        .cloudformation
+        .update_stack()
+        .stack_name(&stack.name)
+        .template_body(template)
+        .capabilities(Capability::CapabilityIam)
+        .client_request_token(aws.request_token(&["update", &stack.id, template]))
+        .set_tags(Some(tag_list(tags)));
+    let answer = call.send().await;
+    answer.map_err(api(
+        "cloudformation:UpdateStack",
+        "update foundation stack",
+        &stack.name,
+    ))?;
+    Ok(())
+}
+
+/// Deletes a stack and waits until it is gone.
+pub(super) async fn remove(
+    aws: &Aws,
+    stack: &Stack,
+    report: &dyn Reporter,
+) -> Result<(), AwsError> {
+    let name = &stack.name;
+    let call = aws.cloudformation.delete_stack().stack_name(name);
+    let answer = call.send().await;
+    answer.map_err(api(
+        "cloudformation:DeleteStack",
+        "delete foundation stack",
+        name,
+    ))?;
+    let wait = Wait::new(
+        aws,
+        format!("foundation stack `{name}` to be deleted"),
+        report,
+    );
+    while let Some(found) = describe(aws, name).await? {
+        if found.status == StackStatus::DeleteFailed {
+            return Err(cause::failure(aws, &found).await);
+        }
+        wait.pause(&format!("{}, about 2 min on AWS", found.status.as_str()))
+            .await?;
+    }
+    Ok(())
+}
+
+fn tag_list(tags: Vec<(String, String)>) -> Vec<Tag> {
+    let tag = |(key, value)| Tag::builder().key(key).value(value).build();
+    tags.into_iter().map(tag).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_its_phase() {
+        for status in StackStatus::values() {
+            let phase = phase(&StackStatus::from(*status));
+            let expected = match *status {
+                "REVIEW_IN_PROGRESS" | "CREATE_FAILED" | "ROLLBACK_COMPLETE"
+                | "ROLLBACK_FAILED" | "DELETE_FAILED" => Phase::Broken,
+                s if s.ends_with("_IN_PROGRESS") => Phase::Working,
+                "UPDATE_FAILED"
+                | "UPDATE_ROLLBACK_FAILED"
+                | "IMPORT_ROLLBACK_FAILED"
+                | "DELETE_COMPLETE" => Phase::Stuck,
+                _ => Phase::Ready,
+            };
+            assert_eq!(phase, expected, "{status}");
+        }
+    }
+}
