@@ -1,1 +1,144 @@
-//! The metric chain as typed hops: app -> Prometheus -> adapter -> HPA.
+//! The metric chain as typed hops: app -> Prometheus -> adapter -> HPA. One implementation that bootstrap verifies,
+//! `status` shows and `doctor` explains.
+
+mod hops;
+pub mod quantity;
+mod sample;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::cluster::Cluster;
+use crate::cluster::values::Namespaces;
+use crate::report::{Outcome, Reporter};
+
+pub use hops::{Broken, probe};
+pub use sample::{Sample, sample, sample_of};
+
+/// The custom metric that scales.
+pub const METRIC: &str = "http_requests_per_second";
+/// The counter it comes from.
+pub const COUNTER: &str = "http_requests_total";
+/// The HPA.
+pub const HPA: &str = "web-app-hpa";
+/// The Prometheus job of the app.
+pub const JOB: &str = "web-app-service";
+
+/// A hop of the chain, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hop {
+    /// Prometheus scrapes the app's pods.
+    Target,
+    /// Prometheus has the app's series.
+    Metrics,
+    /// The custom metrics API has a value for each pod.
+    Adapter,
+    /// The HPA has read the value.
+    Hpa,
+}
+
+impl Hop {
+    /// All, in the order in which values flow.
+    pub const ALL: [Self; 4] = [Self::Target, Self::Metrics, Self::Adapter, Self::Hpa];
+
+    /// What to look at where it is broken.
+    pub const fn hint(self) -> &'static str {
+        match self {
+            Self::Target => "check that the app's pods are ready, answer /metrics on the port named `http`, and that Prometheus runs",
+            Self::Metrics => "check that the app exports the counter `http_requests_total` with labels `pod` and `namespace`",
+            Self::Adapter => {
+                "check the APIService v1beta1.custom.metrics.k8s.io, the log of custom-metrics-apiserver, and that it reaches Prometheus"
+            }
+            Self::Hpa => "look at the conditions with `kubectl describe hpa`; the controller looks every 15 s",
+        }
+    }
+}
+
+impl fmt::Display for Hop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Target => "Prometheus target",
+            Self::Metrics => "series in Prometheus",
+            Self::Adapter => "custom metrics API",
+            Self::Hpa => "HPA",
+        })
+    }
+}
+
+/// The figures of a chain of which every hop works.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct Chain {
+    /// Targets of the app that Prometheus scrapes successfully.
+    pub targets_up: u64,
+    /// Series of the counter.
+    pub series: u64,
+    /// Requests per second of each pod, as the custom metrics API says.
+    pub per_pod: BTreeMap<String, f64>,
+    /// Replicas that the HPA sees.
+    pub hpa_current: u64,
+    /// Replicas that the HPA wants.
+    pub hpa_desired: u64,
+    /// Average requests per second and pod that the HPA has read.
+    pub hpa_value: f64,
+}
+
+/// The chain does not work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot verify the metric chain, after {:.0} s the {hop} is broken: {message}", after.as_secs_f64())]
+pub struct ChainError {
+    /// The first hop that has no figure.
+    pub hop: Hop,
+    /// What it said last.
+    pub message: String,
+    /// How long was waited.
+    pub after: Duration,
+}
+
+impl ChainError {
+    /// What to try.
+    pub const fn hint(&self) -> &'static str {
+        self.hop.hint()
+    }
+}
+
+/// Waits until every hop has a figure, in the default namespaces.
+pub async fn verify(cluster: &Cluster, timeout: Duration, report: &dyn Reporter) -> Result<Chain, ChainError> {
+    verify_in(cluster, &Namespaces::default(), timeout, report).await
+}
+
+/// Waits until every hop has a figure; the error names the first that has none.
+pub async fn verify_in(
+    cluster: &Cluster,
+    namespaces: &Namespaces,
+    timeout: Duration,
+    report: &dyn Reporter,
+) -> Result<Chain, ChainError> {
+    let started = Instant::now();
+    let mut chain = Chain::default();
+    for hop in Hop::ALL {
+        loop {
+            let broken = match probe(cluster, namespaces, hop, &mut chain).await {
+                Ok(figure) => {
+                    report.done("hop", &hop.to_string(), Outcome::Ready, &figure);
+                    break;
+                }
+                Err(broken) => broken,
+            };
+            let after = started.elapsed();
+            if after >= timeout {
+                return Err(ChainError {
+                    hop,
+                    message: broken.0,
+                    after,
+                });
+            }
+            report.waiting(&hop.to_string(), &broken.0, after);
+            sleep(Duration::from_millis(500)).await;
+        }
+    }
+    Ok(chain)
+}

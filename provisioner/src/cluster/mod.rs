@@ -1,1 +1,41 @@
 //! Kubernetes: read manifests, apply, wait, delete; all by ownership labels.
+//!
+//! ```text
+//! manifests/ --manifest::load(values, certificates)--> components
+//! components --ownership::check--> existing objects   (foreign ones are refused before anything changes)
+//!            --changes::plan-----> created | updated | unchanged, by dry run
+//!            --apply::apply------> changes --wait::wait--> ready
+//! labels     --delete::delete_stack--> receipt
+//! ```
+
+pub mod apply;
+pub mod certificate;
+pub mod changes;
+mod connect;
+pub mod delete;
+mod embedded;
+pub mod error;
+pub mod load_job;
+pub mod manifest;
+mod mark;
+mod object;
+mod order;
+pub mod ownership;
+pub mod password;
+pub mod ready;
+pub mod reaction;
+mod retry;
+mod stored;
+mod template;
+mod trouble;
+pub mod values;
+pub mod wait;
+
+pub use connect::{Cluster, Endpoint};
+pub use error::ClusterError;
+pub use object::ObjectRef;
+
+#[cfg(test)]
+mod stack_tests;
+#[cfg(test)]
+mod wire;

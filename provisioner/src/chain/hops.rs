@@ -1,0 +1,170 @@
+//! How each hop is asked. Every answer is read by a pure function.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{COUNTER, Chain, HPA, Hop, JOB, METRIC, quantity};
+use crate::cluster::Cluster;
+use crate::cluster::error::Failure;
+use crate::cluster::ready::{condition, sentence};
+use crate::cluster::values::Namespaces;
+use crate::names::APP;
+
+/// Why a hop has no figure, as a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken(pub String);
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self(failure.to_string())
+    }
+}
+
+/// Asks one hop once: its figure in words, and in `chain` as numbers.
+pub async fn probe(cluster: &Cluster, at: &Namespaces, hop: Hop, chain: &mut Chain) -> Result<String, Broken> {
+    match hop {
+        Hop::Target => {
+            let answer = query(cluster, at, &format!("up{{job=\"{JOB}\",namespace=\"{}\"}}", at.app)).await?;
+            chain.targets_up = targets(&answer)?;
+            Ok(format!("{} up", chain.targets_up))
+        }
+        Hop::Metrics => {
+            let counted = format!("count({COUNTER}{{namespace=\"{}\",pod!=\"\"}})", at.app);
+            chain.series = count(scalar(&query(cluster, at, &counted).await?)?);
+            Ok(format!("{} series", chain.series))
+        }
+        Hop::Adapter => {
+            chain.per_pod = per_pod(cluster, at).await?;
+            let total: f64 = chain.per_pod.values().sum();
+            Ok(format!("{total:.1} requests/s over {} pods", chain.per_pod.len()))
+        }
+        Hop::Hpa => {
+            let hpa = cluster.get_json(&hpa_path(at)).await?;
+            (chain.hpa_current, chain.hpa_desired, chain.hpa_value) = hpa_figures(&hpa)?;
+            Ok(format!(
+                "{:.1} requests/s per pod, {} of {} replicas",
+                chain.hpa_value, chain.hpa_current, chain.hpa_desired
+            ))
+        }
+    }
+}
+
+pub(super) fn hpa_path(at: &Namespaces) -> String {
+    format!("/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers/{HPA}", at.app)
+}
+
+/// An instant query through the API server, so that nothing needs a route to the pods. The answer's result vector.
+pub(super) async fn query(cluster: &Cluster, at: &Namespaces, promql: &str) -> Result<Vec<Value>, Broken> {
+    let query: String = url::form_urlencoded::byte_serialize(promql.as_bytes()).collect();
+    let service = format!("/api/v1/namespaces/{}/services/http:prometheus:9090/proxy", at.monitoring);
+    let answer = cluster.get_json(&format!("{service}/api/v1/query?query={query}")).await?;
+    if answer["status"] != "success" {
+        return Err(Broken(format!("Prometheus says: {}", answer["error"].as_str().unwrap_or("no success"))));
+    }
+    let result = answer.pointer("/data/result").and_then(Value::as_array);
+    result.cloned().ok_or_else(|| Broken("Prometheus gave no result".to_owned()))
+}
+
+/// Values of the custom metrics API, by pod, in requests per second.
+pub(super) async fn per_pod(cluster: &Cluster, at: &Namespaces) -> Result<BTreeMap<String, f64>, Broken> {
+    let path = format!(
+        "/apis/custom.metrics.k8s.io/v1beta1/namespaces/{}/pods/*/{METRIC}?labelSelector=app%3D{APP}",
+        at.app
+    );
+    pod_values(&cluster.get_json(&path).await?)
+}
+
+fn pod_values(answer: &Value) -> Result<BTreeMap<String, f64>, Broken> {
+    let items = answer["items"].as_array().cloned().unwrap_or_default();
+    let values: BTreeMap<String, f64> = items
+        .iter()
+        .filter_map(|item| {
+            let pod = item.pointer("/describedObject/name")?.as_str()?;
+            Some((pod.to_owned(), quantity::parse(item["value"].as_str()?)?))
+        })
+        .collect();
+    if values.is_empty() {
+        return Err(Broken(format!("metric `{METRIC}` has no value for any pod")));
+    }
+    Ok(values)
+}
+
+fn targets(result: &[Value]) -> Result<u64, Broken> {
+    let up = result.iter().filter(|s| value(s) == Some(1.0)).count();
+    if up > 0 {
+        return Ok(up as u64);
+    }
+    Err(Broken(match result.len() {
+        0 => format!("job `{JOB}` has no target"),
+        n => format!("none of {n} targets of job `{JOB}` is up"),
+    }))
+}
+
+fn scalar(result: &[Value]) -> Result<f64, Broken> {
+    result
+        .first()
+        .and_then(value)
+        .ok_or_else(|| Broken(format!("there is no series of `{COUNTER}` with a pod")))
+}
+
+/// The value of one sample: `[time, "text"]`.
+pub(super) fn value(sample: &Value) -> Option<f64> {
+    sample["value"][1].as_str()?.parse().ok()
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of series is a small whole number")]
+fn count(value: f64) -> u64 {
+    value.max(0.0) as u64
+}
+
+/// Current and desired replicas and the average that the HPA read, or what keeps it from scaling.
+fn hpa_figures(hpa: &Value) -> Result<(u64, u64, f64), Broken> {
+    let status = &hpa["status"];
+    match condition(status, "ScalingActive") {
+        Some(active) if active["status"] == "True" => {}
+        Some(active) => return Err(Broken(sentence(active))),
+        None => return Err(Broken("the controller has not looked at it yet".to_owned())),
+    }
+    let metrics = status["currentMetrics"].as_array().cloned().unwrap_or_default();
+    let read = metrics.iter().find_map(|m| quantity::parse(m.pointer("/pods/current/averageValue")?.as_str()?));
+    let average = read.ok_or_else(|| Broken("it has read no value of its metric yet".to_owned()))?;
+    let replicas = |field: &str| status[field].as_u64().unwrap_or(0);
+    Ok((replicas("currentReplicas"), replicas("desiredReplicas"), average))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn targets_are_counted_or_missed() {
+        let up = |v: &str| json!({"metric": {}, "value": [1.5, v]});
+        assert_eq!(targets(&[up("1"), up("0"), up("1")]), Ok(2));
+        let broken = |text: &str| Err(Broken(text.to_owned()));
+        assert_eq!(targets(&[]), broken("job `web-app-service` has no target"));
+        assert_eq!(targets(&[up("0")]), broken("none of 1 targets of job `web-app-service` is up"));
+    }
+
+    #[test]
+    fn values_by_pod_are_in_requests_per_second() {
+        let item = |pod: &str, value: &str| json!({"describedObject": {"kind": "Pod", "name": pod}, "value": value});
+        let answer = json!({"items": [item("a", "9900m"), item("b", "10")]});
+        let want = BTreeMap::from([("a".to_owned(), 9.9), ("b".to_owned(), 10.0)]);
+        assert_eq!(pod_values(&answer), Ok(want));
+        assert!(pod_values(&json!({"items": []})).is_err());
+    }
+
+    #[test]
+    fn an_hpa_that_cannot_read_its_metric_says_why() {
+        let inactive = json!({"status": {"conditions": [{"type": "ScalingActive", "status": "False",
+            "reason": "FailedGetPodsMetric", "message": "no such metric"}]}});
+        assert_eq!(hpa_figures(&inactive), Err(Broken("FailedGetPodsMetric: no such metric".to_owned())));
+        assert!(hpa_figures(&json!({})).is_err());
+        let active = json!({"status": {"currentReplicas": 2, "desiredReplicas": 3,
+            "conditions": [{"type": "ScalingActive", "status": "True"}],
+            "currentMetrics": [{"type": "Pods", "pods": {"current": {"averageValue": "12500m"}}}]}});
+        assert_eq!(hpa_figures(&active), Ok((2, 3, 12.5)));
+    }
+}

@@ -1,0 +1,268 @@
+//! Our own certificate authority and the serving certificate of the custom metrics API.
+//!
+//! Both live in Secrets, are read before they are written, and are renewed by any run when a third of their life is
+//! left. Where the authority is renewed the old one stays in the bundle until it ends, so that no moment is without
+//! trust. Nothing here writes to the cluster: the manifests do.
+
+use std::fmt;
+
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::connect::Cluster;
+use super::error::ClusterError;
+use super::stored;
+
+/// The Secret with the authority and its key.
+pub const CA_SECRET: &str = "provisioner-ca";
+/// The Secret with the serving certificate and its key.
+pub const SERVING_SECRET: &str = "cm-adapter-serving-certs";
+/// The Service whose name the serving certificate bears.
+pub const SERVICE: &str = "custom-metrics-apiserver";
+
+const CA_YEARS: i32 = 10;
+const SERVING_YEARS: i32 = 1;
+
+/// Certificates and keys, PEM.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Certificates {
+    /// The authority; after a renewal the former one follows until it ends.
+    pub ca_certificate: String,
+    /// Its key.
+    pub ca_key: String,
+    /// What clients trust: the same text as `ca_certificate`.
+    pub ca_bundle: String,
+    /// The serving certificate.
+    pub serving_certificate: String,
+    /// Its key.
+    pub serving_key: String,
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificates")
+            .field("ca_certificate", &self.ca_certificate)
+            .field("serving_certificate", &self.serving_certificate)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The certificates in the cluster, renewed where needed; new ones where there are none. `namespace` is the custom
+/// metrics API server's.
+pub async fn prepare(cluster: &Cluster, namespace: &str, now: Timestamp) -> Result<Certificates, ClusterError> {
+    let read = async |name: &'static str| -> Result<Pair, ClusterError> {
+        let data = stored::secret(cluster, namespace, name).await?.unwrap_or_default();
+        let text = |key: &str| data.get(key).map(|b| String::from_utf8_lossy(b).into_owned());
+        Ok(Pair {
+            certificate: text("tls.crt").unwrap_or_default(),
+            key: text("tls.key").unwrap_or_default(),
+        })
+    };
+    let (ca, serving) = futures::try_join!(read(CA_SECRET), read(SERVING_SECRET))?;
+    renew(&ca, &serving, namespace, now)
+}
+
+/// A certificate with its key, PEM; empty where absent.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pair {
+    pub(super) certificate: String,
+    pub(super) key: String,
+}
+
+/// Keeps what is good for long enough, makes the rest anew.
+pub(super) fn renew(ca: &Pair, serving: &Pair, namespace: &str, now: Timestamp) -> Result<Certificates, ClusterError> {
+    let keep_ca = !is_due(&ca.certificate, now) && KeyPair::from_pem(&ca.key).is_ok();
+    let authority = if keep_ca { ca.clone() } else { authority(&ca.certificate, now)? };
+    let keep_serving = keep_ca
+        && !is_due(&serving.certificate, now)
+        && KeyPair::from_pem(&serving.key).is_ok()
+        && is_for(&serving.certificate, &authority.certificate, &host(namespace));
+    let serving = if keep_serving { serving.clone() } else { issue(&authority, namespace, now)? };
+    Ok(Certificates {
+        ca_bundle: authority.certificate.clone(),
+        ca_certificate: authority.certificate,
+        ca_key: authority.key,
+        serving_certificate: serving.certificate,
+        serving_key: serving.key,
+    })
+}
+
+/// When the first certificate of a PEM text ends; none where it is unreadable.
+pub fn ends(pem: &str) -> Option<Timestamp> {
+    with(pem, |c| c.validity().not_after.timestamp()).and_then(|s| Timestamp::from_second(s).ok())
+}
+
+/// Whether less than a third of a certificate's life is left, or it is unreadable.
+pub fn is_due(pem: &str, now: Timestamp) -> bool {
+    let validity = |c: &X509Certificate<'_>| {
+        (c.validity().not_before.timestamp(), c.validity().not_after.timestamp())
+    };
+    with(pem, validity).is_none_or(|(start, end)| end - now.as_second() < (end - start) / 3)
+}
+
+/// Whether `authority` signed the certificate and it bears `host`.
+fn is_for(certificate: &str, authority: &str, host: &str) -> bool {
+    let signed = with(authority, |ca| {
+        with(certificate, |c| {
+            c.issuer() == ca.subject() && key_id(c, true).is_some() && key_id(c, true) == key_id(ca, false)
+        })
+    });
+    let named = with(certificate, |c| {
+        let names = c.subject_alternative_name().ok().flatten();
+        names.is_some_and(|n| n.value.general_names.contains(&GeneralName::DNSName(host)))
+    });
+    signed.flatten() == Some(true) && named == Some(true)
+}
+
+fn key_id(certificate: &X509Certificate<'_>, of_issuer: bool) -> Option<Vec<u8>> {
+    use x509_parser::extensions::ParsedExtension;
+    certificate.extensions().iter().find_map(|e| match e.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(id) if of_issuer => {
+            id.key_identifier.as_ref().map(|k| k.0.to_vec())
+        }
+        ParsedExtension::SubjectKeyIdentifier(id) if !of_issuer => Some(id.0.to_vec()),
+        _ => None,
+    })
+}
+
+fn with<T>(pem: &str, read: impl FnOnce(&X509Certificate<'_>) -> T) -> Option<T> {
+    let first = pem::parse(pem).ok()?;
+    let (_, certificate) = X509Certificate::from_der(first.contents()).ok()?;
+    Some(read(&certificate))
+}
+
+fn host(namespace: &str) -> String {
+    format!("{SERVICE}.{namespace}.svc")
+}
+
+/// A new authority; a former one that has not ended follows it.
+fn authority(former: &str, now: Timestamp) -> Result<Pair, ClusterError> {
+    let mut params = lifetime(CertificateParams::default(), CA_YEARS, now)?;
+    params.distinguished_name.push(DnType::CommonName, "provisioner custom metrics CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    // Clients find the signer by it among an old and a new authority of the same name.
+    params.use_authority_key_identifier_extension = true;
+    let key = KeyPair::generate().map_err(|e| failed(&e))?;
+    let mut certificate = params.self_signed(&key).map_err(|e| failed(&e))?.pem();
+    if ends(former).is_some_and(|end| end > now) {
+        let first = pem::parse(former).map_err(|e| failed(&e))?;
+        certificate.push_str(&pem::encode(&first));
+    }
+    Ok(Pair {
+        certificate,
+        key: key.serialize_pem(),
+    })
+}
+
+fn issue(authority: &Pair, namespace: &str, now: Timestamp) -> Result<Pair, ClusterError> {
+    let host = host(namespace);
+    let names = vec![host.clone(), format!("{host}.cluster.local"), format!("{SERVICE}.{namespace}")];
+    let params = CertificateParams::new(names).map_err(|e| failed(&e))?;
+    let mut params = lifetime(params, SERVING_YEARS, now)?;
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, SERVICE);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    let ca_key = KeyPair::from_pem(&authority.key).map_err(|e| failed(&e))?;
+    let issuer = Issuer::from_ca_cert_pem(&authority.certificate, ca_key).map_err(|e| failed(&e))?;
+    let key = KeyPair::generate().map_err(|e| failed(&e))?;
+    let certificate = params.signed_by(&key, &issuer).map_err(|e| failed(&e))?;
+    Ok(Pair {
+        certificate: certificate.pem(),
+        key: key.serialize_pem(),
+    })
+}
+
+/// From yesterday, for clocks that are behind, to `years` from today.
+fn lifetime(mut params: CertificateParams, years: i32, now: Timestamp) -> Result<CertificateParams, ClusterError> {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let day = |date: jiff::civil::Date| {
+        let (month, day) = (date.month().unsigned_abs(), date.day().unsigned_abs());
+        rcgen::date_time_ymd(i32::from(date.year()), month, day)
+    };
+    params.not_before = day(today.checked_sub(1.day()).map_err(|e| failed(&e))?);
+    params.not_after = day(today.checked_add(years.years()).map_err(|e| failed(&e))?);
+    Ok(params)
+}
+
+fn failed(error: &dyn std::error::Error) -> ClusterError {
+    ClusterError::Certificate {
+        verb: "make",
+        message: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    fn pairs(c: &Certificates) -> (Pair, Pair) {
+        let pair = |certificate: &String, key: &String| Pair {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        };
+        (pair(&c.ca_certificate, &c.ca_key), pair(&c.serving_certificate, &c.serving_key))
+    }
+
+    fn again(c: &Certificates, now: &str) -> Certificates {
+        let (ca, serving) = pairs(c);
+        renew(&ca, &serving, "custom-metrics", at(now)).expect("renewed")
+    }
+
+    fn first() -> Certificates {
+        let none = Pair::default();
+        renew(&none, &none, "custom-metrics", at("2026-01-10T12:00:00Z")).expect("made")
+    }
+
+    #[test]
+    fn a_second_run_keeps_everything() {
+        let made = first();
+        assert_eq!(again(&made, "2026-09-08T00:00:00Z"), made);
+    }
+
+    #[test]
+    fn the_serving_certificate_is_renewed_when_a_third_is_left() {
+        let made = first();
+        let renewed = again(&made, "2026-09-20T00:00:00Z");
+        assert_eq!(renewed.ca_certificate, made.ca_certificate);
+        assert_ne!(renewed.serving_certificate, made.serving_certificate);
+        assert!(is_for(&renewed.serving_certificate, &made.ca_certificate, "custom-metrics-apiserver.custom-metrics.svc"));
+    }
+
+    #[test]
+    fn a_renewed_authority_overlaps_with_the_former() {
+        let made = first();
+        let renewed = again(&made, "2033-01-01T00:00:00Z");
+        assert!(renewed.ca_bundle.contains(made.ca_certificate.trim().lines().nth(1).expect("base64")));
+        assert_eq!(pem::parse_many(&renewed.ca_bundle).expect("PEM").len(), 2);
+        assert!(is_for(&renewed.serving_certificate, &renewed.ca_certificate, "custom-metrics-apiserver.custom-metrics.svc"));
+        assert!(!is_for(&made.serving_certificate, &renewed.ca_certificate, "custom-metrics-apiserver.custom-metrics.svc"));
+        assert_eq!(again(&renewed, "2033-01-02T00:00:00Z"), renewed);
+    }
+
+    #[test]
+    fn another_namespace_or_a_broken_secret_is_made_anew() {
+        let made = first();
+        let (ca, serving) = pairs(&made);
+        let now = at("2026-02-01T00:00:00Z");
+        let moved = renew(&ca, &serving, "other", now).expect("made");
+        assert_ne!(moved.serving_certificate, made.serving_certificate);
+        let broken = Pair {
+            certificate: "x".to_owned(),
+            key: "y".to_owned(),
+        };
+        let fixed = renew(&broken, &serving, "custom-metrics", now).expect("made");
+        assert_ne!(fixed.serving_certificate, made.serving_certificate);
+        assert!(!format!("{fixed:?}").contains("PRIVATE"));
+    }
+}

@@ -1,0 +1,238 @@
+//! What an apply would change, by dry run: nothing is sent for what is as wanted already.
+
+use std::collections::HashMap;
+
+use futures::stream::{self, StreamExt as _};
+use kube::api::{Patch, PatchParams};
+use kube::core::DynamicObject;
+use serde_json::Value;
+
+use super::connect::Cluster;
+use super::error::{ClusterError, Failure};
+use super::manifest::Component;
+use super::mark;
+use super::object::ObjectRef;
+use super::ownership::{self, Existing, PARALLEL};
+use super::retry;
+use crate::names::{FIELD_MANAGER, StackName};
+use crate::report::Outcome;
+
+/// What happened, or would happen, to one object.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Change {
+    /// E.g. `Deployment`.
+    pub kind: String,
+    /// None for objects of the whole cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Created, updated, unchanged or skipped.
+    pub outcome: Outcome,
+    /// The fields that differ, e.g. `spec.template`; the reason for a skip.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+}
+
+/// How an apply treats what others own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Takes fields from other managers.
+    pub force_conflicts: bool,
+    /// Takes an `APIService` that exists and is not this stack's.
+    pub take_over: bool,
+}
+
+/// One object of the manifests and what is to be done.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// The decision.
+    pub change: Change,
+    /// Which object.
+    pub object: ObjectRef,
+    /// As wanted.
+    pub wanted: DynamicObject,
+}
+
+/// Reads everything, then asks the server what an apply of what exists would change. Changes nothing. Every conflict
+/// and refusal is in one error.
+pub async fn plan(
+    cluster: &Cluster,
+    stack: &StackName,
+    components: &[Component],
+    options: Options,
+) -> Result<Vec<Planned>, ClusterError> {
+    let take_over = move |o: &ObjectRef| options.take_over && o.kind == "APIService";
+    let existing = ownership::check_but(cluster, stack, components, &take_over).await?;
+    let existing: HashMap<ObjectRef, Existing> = existing.into_iter().map(|e| (e.object.clone(), e)).collect();
+    let wanted = components.iter().flat_map(|c| &c.objects);
+    let decisions = wanted.map(|wanted| {
+        let live = existing.get(&ObjectRef::of(wanted));
+        decide(cluster, wanted, live, options)
+    });
+    let decisions: Vec<_> = stream::iter(decisions).buffered(PARALLEL).collect().await;
+    let (mut planned, mut problems) = (Vec::new(), Vec::new());
+    for decision in decisions {
+        match decision {
+            Ok(p) => planned.push(p),
+            Err(ClusterError::Request { object, failure, .. }) => problems.extend(refusals(&object, &failure)),
+            Err(other) => return Err(other),
+        }
+    }
+    if problems.is_empty() { Ok(planned) } else { Err(ClusterError::Rejected(problems)) }
+}
+
+async fn decide(
+    cluster: &Cluster,
+    wanted: &DynamicObject,
+    existing: Option<&Existing>,
+    options: Options,
+) -> Result<Planned, ClusterError> {
+    let object = ObjectRef::of(wanted);
+    let planned = |outcome, fields| Planned {
+        change: Change {
+            kind: object.kind.clone(),
+            namespace: object.namespace.clone(),
+            name: object.name.clone(),
+            outcome,
+            fields,
+        },
+        object: object.clone(),
+        wanted: wanted.clone(),
+    };
+    let Some(existing) = existing else {
+        let unknown = mark::is_optional(wanted) && cluster.resolve(&object.gvk()).await?.is_none();
+        return Ok(if unknown {
+            planned(Outcome::Skipped, vec!["the cluster does not know this kind".to_owned()])
+        } else {
+            planned(Outcome::Created, Vec::new())
+        });
+    };
+    if object.kind == "Namespace" && !existing.ours {
+        return Ok(planned(Outcome::Skipped, vec!["existed before; used as it is".to_owned()]));
+    }
+    let merged = send(cluster, &object, wanted, options, true).await?;
+    let fields = difference(wanted, &existing.live, &merged);
+    let outcome = if fields.is_empty() { Outcome::Unchanged } else { Outcome::Updated };
+    Ok(planned(outcome, fields))
+}
+
+/// Server-side apply of one object. May be repeated: the same fields by the same manager.
+pub(super) async fn send(
+    cluster: &Cluster,
+    object: &ObjectRef,
+    wanted: &DynamicObject,
+    options: Options,
+    dry_run: bool,
+) -> Result<DynamicObject, ClusterError> {
+    let api = cluster.api_of(object).await?;
+    let mut params = PatchParams::apply(FIELD_MANAGER);
+    // A taken APIService has other managers by nature.
+    params.force = options.force_conflicts || (options.take_over && object.kind == "APIService");
+    params.dry_run = dry_run;
+    let patch = Patch::Apply(wanted);
+    retry::call(|| api.patch(&object.name, &params, &patch))
+        .await
+        .map_err(|f| ClusterError::on("apply", object, f))
+}
+
+/// A refusal as lines: one for each conflicting field with its manager.
+fn refusals(object: &str, failure: &Failure) -> Vec<String> {
+    if failure.is_conflict() && !failure.causes.is_empty() {
+        let causes = failure.causes.iter();
+        return causes.map(|(field, message)| format!("{object}: field `{field}`: {message}")).collect();
+    }
+    vec![format!("{object}: {failure}")]
+}
+
+/// Paths that differ between an object and itself after an apply, without what servers and controllers write. An
+/// autoscaler may act between the two: replicas count only where the manifest states them.
+pub(super) fn difference(wanted: &DynamicObject, before: &DynamicObject, after: &DynamicObject) -> Vec<String> {
+    let scaled = wanted.data.pointer("/spec/replicas").is_none();
+    let (mut paths, before, after) = (Vec::new(), comparable(before, scaled), comparable(after, scaled));
+    compare("", &before, &after, 3, &mut paths);
+    paths
+}
+
+fn comparable(object: &DynamicObject, scaled: bool) -> Value {
+    let mut value = object.data.clone();
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("status");
+    }
+    if scaled && let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.remove("replicas");
+    }
+    value["metadata"]["labels"] = serde_json::json!(object.metadata.labels.clone().unwrap_or_default());
+    let mut annotations = object.metadata.annotations.clone().unwrap_or_default();
+    annotations.remove("deployment.kubernetes.io/revision");
+    value["metadata"]["annotations"] = serde_json::json!(annotations);
+    value
+}
+
+/// Descends `depth` levels; below, the parent's path is enough for people.
+fn compare(path: &str, before: &Value, after: &Value, depth: u8, paths: &mut Vec<String>) {
+    if before == after {
+        return;
+    }
+    let (Some(old), Some(new)) = (before.as_object(), after.as_object()) else {
+        paths.push(path.to_owned());
+        return;
+    };
+    if depth == 0 {
+        paths.push(path.to_owned());
+        return;
+    }
+    let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    for key in keys {
+        let at = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        let value = |side: &serde_json::Map<String, Value>| side.get(key).cloned().unwrap_or_default();
+        compare(&at, &value(old), &value(new), depth - 1, paths);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(value: Value) -> DynamicObject {
+        serde_json::from_value(value).expect("an object")
+    }
+
+    #[test]
+    fn what_controllers_write_is_no_difference() {
+        let before = object(serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "x", "resourceVersion": "1", "generation": 1,
+                "annotations": {"deployment.kubernetes.io/revision": "1"}},
+            "spec": {"replicas": 1, "template": {"a": 1}}, "status": {"replicas": 1}}));
+        let after = object(serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "x", "resourceVersion": "2", "generation": 1, "annotations": {}},
+            "spec": {"replicas": 4, "template": {"a": 1}}, "status": {"replicas": 2}}));
+        let unsaid = object(serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"}}));
+        assert!(difference(&unsaid, &before, &after).is_empty());
+        assert_eq!(difference(&after, &before, &after), ["spec.replicas"]);
+    }
+
+    #[test]
+    fn differences_are_named_by_path() {
+        let before = object(serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "x", "labels": {"a": "1"}}, "data": {"k": "v", "same": "s"}}));
+        let after = object(serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "x", "labels": {"a": "2"}}, "data": {"k": "w", "same": "s", "new": "n"}}));
+        assert_eq!(difference(&after, &before, &after), ["data.k", "data.new", "metadata.labels.a"]);
+    }
+
+    #[test]
+    fn conflicts_name_field_and_manager() {
+        let failure = Failure {
+            code: Some(409),
+            reason: "Conflict".to_owned(),
+            message: "conflicts".to_owned(),
+            causes: vec![(".spec.replicas".to_owned(), "conflict with \"other\"".to_owned())],
+            transient: false,
+        };
+        assert_eq!(
+            refusals("Deployment `a/b`", &failure),
+            ["Deployment `a/b`: field `.spec.replicas`: conflict with \"other\""]
+        );
+    }
+}

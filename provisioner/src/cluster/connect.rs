@@ -1,0 +1,203 @@
+//! The client of a cluster, and which kinds the cluster knows.
+
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request};
+use kube::api::ListParams;
+use kube::client::{Body, ClientBuilder};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::{DynamicObject, GroupVersionKind};
+use kube::discovery::{ApiResource, Discovery, Scope};
+use kube::{Api, Client, Config};
+use tokio::sync::Mutex;
+use tokio::time::sleep;
+use tower::util::MapRequestLayer;
+
+use super::error::{ClusterError, Failure, chain};
+use super::object::ObjectRef;
+use super::retry;
+
+/// Where a cluster answers and how it proves itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// URL of the API server, https.
+    pub server: String,
+    /// The certificate authority, PEM.
+    pub ca_pem: Vec<u8>,
+}
+
+/// A cluster that answered: client and known kinds. Cheap to clone.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    discovery: Arc<Mutex<Option<Arc<Discovery>>>>,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// Connects with a bearer token that the caller keeps fresh by writing to `token`.
+    ///
+    /// A new endpoint's name may not resolve yet, and a new access entry may not be known yet: no answer, 401 and 403
+    /// are retried until `timeout`, then the last one is the error.
+    pub async fn connect(
+        endpoint: &Endpoint,
+        token: Arc<RwLock<String>>,
+        timeout: Duration,
+    ) -> Result<Self, ClusterError> {
+        let invalid = |message: String| ClusterError::Endpoint {
+            server: endpoint.server.clone(),
+            message,
+        };
+        let uri = endpoint.server.parse().map_err(|e| invalid(chain(&e)))?;
+        let mut config = tuned(Config::new(uri));
+        let certificates = pem::parse_many(&endpoint.ca_pem).map_err(|e| invalid(chain(&e)))?;
+        // kube wants DER.
+        config.root_cert = Some(certificates.into_iter().map(pem::Pem::into_contents).collect());
+        let client = ClientBuilder::try_from(config)
+            .map_err(|e| invalid(chain(&e)))?
+            .with_layer(&MapRequestLayer::new(move |request| bearer(request, &token)))
+            .build();
+        let cluster = Self::from_client(client);
+        cluster.answers(&endpoint.server, timeout).await?;
+        Ok(cluster)
+    }
+
+    /// Connects to a context of the user's kubeconfig, the current one where none is given.
+    pub async fn from_kubeconfig(context: Option<&str>) -> Result<Self, ClusterError> {
+        let kubeconfig = |e: &dyn std::error::Error| ClusterError::Kubeconfig { message: chain(e) };
+        let file = Kubeconfig::read().map_err(|e| kubeconfig(&e))?;
+        let options = KubeConfigOptions {
+            context: context.map(ToOwned::to_owned),
+            ..KubeConfigOptions::default()
+        };
+        let config = Config::from_custom_kubeconfig(file, &options)
+            .await
+            .map_err(|e| kubeconfig(&e))?;
+        let server = config.cluster_url.to_string();
+        let client = Client::try_from(tuned(config)).map_err(|e| kubeconfig(&e))?;
+        let cluster = Self::from_client(client);
+        cluster.answers(&server, Duration::from_secs(5)).await?;
+        Ok(cluster)
+    }
+
+    /// Over a client that is connected already.
+    pub fn from_client(client: Client) -> Self {
+        Self {
+            client,
+            discovery: Arc::default(),
+        }
+    }
+
+    /// The client, for callers with needs of their own.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Waits until the server answers a request that needs both authentication and rights.
+    async fn answers(&self, server: &str, timeout: Duration) -> Result<(), ClusterError> {
+        let give_up = Instant::now() + timeout;
+        let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(self.client());
+        let one = ListParams::default().limit(1);
+        loop {
+            let Err(failure) = retry::once(namespaces.list(&one)).await else {
+                return Ok(());
+            };
+            let lag = matches!(failure.code, Some(401 | 403));
+            if Instant::now() >= give_up || !(lag || failure.transient) {
+                let object = format!("cluster `{server}`");
+                return Err(ClusterError::request("reach", object, failure));
+            }
+            sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// The kinds that the server knows. One broken aggregated API does not hide the others: its group is empty.
+    pub(super) async fn discovery(&self) -> Result<Arc<Discovery>, ClusterError> {
+        let mut known = self.discovery.lock().await;
+        if let Some(discovery) = known.as_ref() {
+            return Ok(Arc::clone(discovery));
+        }
+        let discovery = retry::call(|| Discovery::new(self.client()).run_aggregated())
+            .await
+            .map_err(|f| ClusterError::request("list", "the kinds of the cluster", f))?;
+        Ok(Arc::clone(known.insert(Arc::new(discovery))))
+    }
+
+    /// Forgets the known kinds, after definitions were added.
+    pub(super) async fn forget_kinds(&self) {
+        self.discovery.lock().await.take();
+    }
+
+    /// How objects of a kind are addressed; none where the server does not know it.
+    pub(super) async fn resolve(
+        &self,
+        kind: &GroupVersionKind,
+    ) -> Result<Option<(ApiResource, bool)>, ClusterError> {
+        let found = self.discovery().await?.resolve_gvk(kind);
+        Ok(found.map(|(resource, can)| (resource, can.scope == Scope::Namespaced)))
+    }
+
+    /// The API of an object, or an error that names its kind.
+    pub(super) async fn api_of(&self, object: &ObjectRef) -> Result<Api<DynamicObject>, ClusterError> {
+        match self.resolve(&object.gvk()).await? {
+            Some((resource, namespaced)) => {
+                Ok(self.api(&resource, object.namespace.as_deref().filter(|_| namespaced)))
+            }
+            None => Err(ClusterError::UnknownKinds(vec![format!(
+                "{object} ({})",
+                object.api_version
+            )])),
+        }
+    }
+
+    pub(super) fn api(&self, resource: &ApiResource, namespace: Option<&str>) -> Api<DynamicObject> {
+        match namespace {
+            Some(namespace) => Api::namespaced_with(self.client(), namespace, resource),
+            None => Api::all_with(self.client(), resource),
+        }
+    }
+
+    /// The live object, none where it or its kind is absent.
+    pub async fn get(&self, object: &ObjectRef) -> Result<Option<DynamicObject>, ClusterError> {
+        let Some((resource, namespaced)) = self.resolve(&object.gvk()).await? else {
+            return Ok(None);
+        };
+        let api = self.api(&resource, object.namespace.as_deref().filter(|_| namespaced));
+        retry::found(retry::call(|| api.get(&object.name)).await)
+            .map_err(|f| ClusterError::on("read", object, f))
+    }
+
+    /// GET of a path that answers JSON, once, without retries: for polls that go on anyway.
+    pub(crate) async fn get_json(&self, path: &str) -> Result<serde_json::Value, Failure> {
+        let request = Request::get(path)
+            .body(Vec::new())
+            .map_err(|e| Failure::local(chain(&e), false))?;
+        retry::once(self.client.request(request)).await
+    }
+}
+
+/// kube's own retries have no bound that fits a command; ours are in [`retry`].
+fn tuned(mut config: Config) -> Config {
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(10));
+    config
+}
+
+fn bearer(mut request: Request<Body>, token: &RwLock<String>) -> Request<Body> {
+    let text = match token.read() {
+        Ok(token) => format!("Bearer {token}"),
+        Err(poisoned) => format!("Bearer {}", poisoned.get_ref()),
+    };
+    if let Ok(mut value) = HeaderValue::from_str(&text) {
+        value.set_sensitive(true);
+        request.headers_mut().insert(AUTHORIZATION, value);
+    }
+    request
+}

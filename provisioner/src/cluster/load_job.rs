@@ -1,0 +1,231 @@
+//! The load generator as a Job: render, run, read its report.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{DeleteParams, LogParams};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::changes::{self, Options};
+use super::connect::Cluster;
+use super::error::ClusterError;
+use super::manifest;
+use super::object::ObjectRef;
+use super::ready::{Readiness, readiness};
+use super::retry;
+use super::trouble::{self, Trouble};
+use super::values::{Namespaces, Values};
+use crate::names::StackName;
+use crate::report::Reporter;
+
+const POLL: Duration = Duration::from_millis(400);
+/// How long a pod may be stuck before that is final.
+const STANDING: Duration = Duration::from_secs(10);
+
+/// What load to make.
+#[derive(Debug, Clone)]
+pub struct LoadSpec {
+    /// The loader's image.
+    pub image: String,
+    /// Requests per second, in total.
+    pub rate: f64,
+    /// How long to send, in seconds.
+    pub duration_s: u64,
+    /// Where to; none for the app's Service.
+    pub url: Option<String>,
+    /// Where the parts of the stack live.
+    pub namespaces: Namespaces,
+    /// A folder of manifests instead of the embedded ones.
+    pub manifests: Option<PathBuf>,
+}
+
+impl LoadSpec {
+    /// The app's own Service under load.
+    pub fn new(image: &str, rate: f64, duration_s: u64) -> Self {
+        Self {
+            image: image.to_owned(),
+            rate,
+            duration_s,
+            url: None,
+            namespaces: Namespaces::default(),
+            manifests: None,
+        }
+    }
+
+    fn placeholders(&self, timeout: Duration) -> BTreeMap<&'static str, String> {
+        let service = format!("http://web-app-service.{}.svc:8080/", self.namespaces.app);
+        BTreeMap::from([
+            ("load_url", self.url.clone().unwrap_or(service)),
+            ("load_rate", self.rate.to_string()),
+            ("load_duration", format!("{}s", self.duration_s)),
+            ("load_deadline_s", timeout.as_secs().max(1).to_string()),
+        ])
+    }
+}
+
+/// Runs the load job and returns the report that it printed: also where a threshold of the loader was missed, since the
+/// report says so. A former job is deleted first.
+pub async fn run_load(
+    cluster: &Cluster,
+    stack: &StackName,
+    spec: &LoadSpec,
+    timeout: Duration,
+    report: &dyn Reporter,
+) -> Result<Value, ClusterError> {
+    let mut values = Values::new(stack.clone(), "", &spec.image);
+    values.namespaces = spec.namespaces.clone();
+    let component = manifest::load_job(spec.manifests.as_deref(), &values, &spec.placeholders(timeout))?;
+    let give_up = Instant::now() + timeout;
+    let mut job = None;
+    for wanted in &component.objects {
+        let object = ObjectRef::of(wanted);
+        if object.kind == "Job" {
+            remove(cluster, &object, give_up).await?;
+            job = Some(object.clone());
+        }
+        changes::send(cluster, &object, wanted, Options::default(), false).await?;
+    }
+    let Some(job) = job else {
+        return Err(ClusterError::Manifests(vec!["component `load` has no Job".to_owned()]));
+    };
+    let end = finished(cluster, &job, give_up, report).await?;
+    let (log, pod) = log(cluster, &job).await?;
+    last_report(&log).ok_or_else(|| {
+        let said = log.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("nothing");
+        failed(&job, &format!("{end}; {pod}; its log ends with: {said}"))
+    })
+}
+
+fn failed(job: &ObjectRef, message: &str) -> ClusterError {
+    ClusterError::Load {
+        name: job.path(),
+        message: message.to_owned(),
+    }
+}
+
+/// Deletes a job with its pods and waits until both are gone.
+async fn remove(cluster: &Cluster, job: &ObjectRef, give_up: Instant) -> Result<(), ClusterError> {
+    let api = cluster.api_of(job).await?;
+    let params = DeleteParams::foreground();
+    let deleted = retry::found(retry::call(|| api.delete(&job.name, &params)).await);
+    if deleted.map_err(|f| ClusterError::on("delete", job, f))?.is_none() {
+        return Ok(());
+    }
+    while cluster.get(job).await?.is_some() {
+        if Instant::now() >= give_up {
+            return Err(ClusterError::Terminating(vec![job.to_string()]));
+        }
+        sleep(POLL).await;
+    }
+    Ok(())
+}
+
+/// Waits for the job's end, good or bad, and says how it ended.
+async fn finished(
+    cluster: &Cluster,
+    job: &ObjectRef,
+    give_up: Instant,
+    report: &dyn Reporter,
+) -> Result<String, ClusterError> {
+    let started = Instant::now();
+    let mut stuck: Option<Instant> = None;
+    loop {
+        let live = cluster.get(job).await?.ok_or_else(|| failed(job, "something deleted it"))?;
+        let state = match readiness(&live) {
+            Readiness::Ready => return Ok("completed".to_owned()),
+            Readiness::Failed(message) => return Ok(message),
+            Readiness::Progressing(message) => message,
+        };
+        let state = match pods(cluster, job).await?.first().and_then(trouble::of_pod) {
+            Some(Trouble::Stuck(why)) => {
+                if stuck.get_or_insert_with(Instant::now).elapsed() >= STANDING {
+                    return Err(failed(job, &why));
+                }
+                why
+            }
+            Some(Trouble::Slow(why)) => why,
+            None => {
+                stuck = None;
+                state
+            }
+        };
+        if Instant::now() >= give_up {
+            return Err(failed(job, &format!("not done after {:.0} s: {state}", started.elapsed().as_secs_f64())));
+        }
+        report.waiting(&job.to_string(), &state, started.elapsed());
+        sleep(POLL).await;
+    }
+}
+
+async fn pods(cluster: &Cluster, job: &ObjectRef) -> Result<Vec<Value>, ClusterError> {
+    let selector = format!("batch.kubernetes.io/job-name={}", job.name);
+    let found = trouble::list(cluster, "v1", "Pod", job.namespace.as_deref(), &selector).await?;
+    Ok(found
+        .into_iter()
+        .map(|p| serde_json::json!({"metadata": {"name": p.metadata.name}, "status": p.data["status"]}))
+        .collect())
+}
+
+/// The log of the job's pod, and the pod's state in words.
+async fn log(cluster: &Cluster, job: &ObjectRef) -> Result<(String, String), ClusterError> {
+    let pods = pods(cluster, job).await?;
+    let Some(pod) = pods.first() else {
+        return Ok((String::new(), "it has no pod".to_owned()));
+    };
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+    let api: Api<Pod> = Api::namespaced(cluster.client(), job.namespace.as_deref().unwrap_or_default());
+    let params = LogParams {
+        tail_lines: Some(200),
+        ..LogParams::default()
+    };
+    let text = retry::call(|| api.logs(name, &params))
+        .await
+        .map_err(|f| ClusterError::request("read the log of", format!("Pod `{name}`"), f))?;
+    let phase = pod["status"]["phase"].as_str().unwrap_or("in an unknown state");
+    let state = match trouble::of_pod(pod) {
+        Some(Trouble::Stuck(why) | Trouble::Slow(why)) => why,
+        None => format!("pod `{name}` is {phase}"),
+    };
+    Ok((text, state))
+}
+
+/// The last line that is a JSON object: progress on stderr is in the same log.
+fn last_report(log: &str) -> Option<Value> {
+    log.lines()
+        .rev()
+        .filter(|line| line.trim_start().starts_with('{'))
+        .filter_map(|line| serde_json::from_str(line.trim()).ok())
+        // Log lines may be objects too.
+        .find(|value: &Value| value.get("requests").is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_is_found_among_progress() {
+        let log = "10 s: 1000 requests\n{\"requests\":3}\n{broken\nbye\n";
+        assert_eq!(last_report(log), Some(serde_json::json!({"requests": 3})));
+        assert_eq!(last_report("nothing\n{\"level\":\"INFO\"}\n"), None);
+    }
+
+    #[test]
+    fn the_job_is_rendered_with_its_own_labels() {
+        let stack: StackName = "demo".parse().expect("valid");
+        let spec = LoadSpec::new("r/load@sha256:00", 100.0, 60);
+        let values = Values::new(stack, "", &spec.image);
+        let own = spec.placeholders(Duration::from_secs(90));
+        let component = manifest::load_job(None, &values, &own).expect("renders");
+        let job = &component.objects[0].data;
+        assert_eq!(job.pointer("/spec/template/metadata/labels/app"), Some(&"web-app-load".into()));
+        assert_eq!(job.pointer("/spec/activeDeadlineSeconds"), Some(&90.into()));
+        let args = &job["spec"]["template"]["spec"]["containers"][0]["args"];
+        let want = ["load", "--url", "http://web-app-service.web-app.svc:8080/", "--rate", "100", "--duration", "60s", "--output", "json"];
+        assert_eq!(args, &serde_json::json!(want));
+    }
+}

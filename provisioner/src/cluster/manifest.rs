@@ -1,0 +1,283 @@
+//! From folders of YAML to objects: read, replace placeholders, parse, check, mark. No network.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use kube::core::DynamicObject;
+use serde_json::Value;
+
+use super::certificate::Certificates;
+use super::embedded::MANIFESTS;
+use super::error::ClusterError;
+use super::mark;
+use super::object::ObjectRef;
+use super::template;
+use super::values::Values;
+use crate::names::LOAD;
+
+/// A folder of manifests, rendered.
+#[derive(Debug, Clone)]
+pub struct Component {
+    /// The folder's name without its number.
+    pub name: String,
+    /// Its objects, in the order of the files.
+    pub objects: Vec<DynamicObject>,
+}
+
+/// A folder of manifests as text.
+struct Source {
+    name: String,
+    files: Vec<(String, String)>,
+}
+
+/// The embedded components' names, in order, without the load job.
+pub fn components() -> Vec<String> {
+    embedded().into_iter().map(|s| s.name).filter(|n| n != LOAD).collect()
+}
+
+/// Every component but those left out, rendered and marked as the stack's; the `ApplySet`'s parent is among them.
+/// Reports every problem at once.
+pub fn load(
+    dir: Option<&Path>,
+    without: &[String],
+    values: &Values,
+    certificates: &Certificates,
+) -> Result<Vec<Component>, ClusterError> {
+    let mut sources = read(dir)?;
+    sources.retain(|s| s.name != LOAD);
+    let known: Vec<String> = sources.iter().map(|s| s.name.clone()).collect();
+    for name in without {
+        if !known.contains(name) {
+            let nearest = template::nearest(name, known.iter().map(String::as_str));
+            return Err(ClusterError::UnknownComponent {
+                name: name.clone(),
+                nearest: nearest.unwrap_or_default().to_owned(),
+                known,
+            });
+        }
+    }
+    sources.retain(|s| !without.contains(&s.name));
+    let placeholders = values.placeholders(certificates);
+    let mut components = render(&sources, &placeholders, values)?;
+    let home = &values.namespaces.app;
+    let parent = mark::applyset_parent(&values.stack, home, &components);
+    components.push(Component {
+        name: mark::APPLYSET.to_owned(),
+        objects: vec![parent],
+    });
+    mark::checksums(&mut components);
+    Ok(components)
+}
+
+/// The load job, with placeholders of its own beside the common ones.
+pub(super) fn load_job(
+    dir: Option<&Path>,
+    values: &Values,
+    own: &BTreeMap<&'static str, String>,
+) -> Result<Component, ClusterError> {
+    let mut sources = read(dir)?;
+    sources.retain(|s| s.name == LOAD);
+    let mut placeholders = values.placeholders(&Certificates::default());
+    placeholders.extend(own.iter().map(|(k, v)| (*k, v.clone())));
+    let mut components = render(&sources, &placeholders, values)?;
+    components
+        .pop()
+        .ok_or_else(|| ClusterError::Manifests(vec![format!("there is no component `{LOAD}`")]))
+}
+
+fn render(
+    sources: &[Source],
+    placeholders: &BTreeMap<&'static str, String>,
+    values: &Values,
+) -> Result<Vec<Component>, ClusterError> {
+    let mut problems = Vec::new();
+    let mut components = Vec::new();
+    let id = mark::applyset_id(&values.stack, &values.namespaces.app);
+    for source in sources {
+        let mut objects = Vec::new();
+        for (file, text) in &source.files {
+            match template::render(text, placeholders).map(|text| parse(&text)) {
+                Ok(Ok(found)) => objects.extend(found),
+                Ok(Err(problem)) => problems.push(format!("{file}: {problem}")),
+                Err(unknown) => problems.extend(unknown.iter().map(|p| format!("{file}: {p}"))),
+            }
+        }
+        for object in &mut objects {
+            mark::label(object, &values.stack, &source.name, &id);
+            replace_images(&mut object.data, &values.images);
+        }
+        components.push(Component {
+            name: source.name.clone(),
+            objects,
+        });
+    }
+    problems.extend(duplicates(&components));
+    if problems.is_empty() {
+        Ok(components)
+    } else {
+        Err(ClusterError::Manifests(problems))
+    }
+}
+
+/// The objects of one file; empty documents are none.
+fn parse(text: &str) -> Result<Vec<DynamicObject>, String> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|e| e.to_string())?;
+    let mut objects = Vec::new();
+    for mut document in documents.into_iter().filter(|d| !d.is_null()) {
+        drop_nulls(&mut document);
+        let state = |path: &str| document.pointer(path).and_then(Value::as_str).is_some_and(|s| !s.is_empty());
+        for path in ["/apiVersion", "/kind", "/metadata/name"] {
+            if !state(path) {
+                return Err(format!("an object without `{}`", path[1..].replace('/', ".")));
+            }
+        }
+        let kind = document["kind"].as_str().unwrap_or_default().to_owned();
+        if kind.ends_with("List") && document.get("items").is_some() {
+            return Err(format!("{kind}: write its items as documents of their own"));
+        }
+        if document.get("status").is_some() {
+            return Err(format!("{kind}: `status` is the cluster's to write"));
+        }
+        objects.push(serde_json::from_value(document).map_err(|e| format!("{kind}: {e}"))?);
+    }
+    Ok(objects)
+}
+
+/// A null in YAML means "not said"; server-side apply would claim the field.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+fn replace_images(value: &mut Value, images: &BTreeMap<String, String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, field) in fields {
+                let other = field.as_str().and_then(|image| images.get(repository(image)));
+                match other {
+                    Some(other) if key == "image" => *field = other.clone().into(),
+                    _ => replace_images(field, images),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| replace_images(item, images)),
+        _ => {}
+    }
+}
+
+/// An image reference without tag and digest.
+fn repository(image: &str) -> &str {
+    let name = image.split('@').next().unwrap_or(image);
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        _ => name,
+    }
+}
+
+fn duplicates(components: &[Component]) -> Vec<String> {
+    let mut seen: BTreeMap<ObjectRef, &str> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for component in components {
+        for object in &component.objects {
+            let object = ObjectRef::of(object);
+            if let Some(first) = seen.insert(object.clone(), &component.name) {
+                problems.push(format!("{object} stands in `{first}` and again in `{}`", component.name));
+            }
+        }
+    }
+    problems
+}
+
+fn embedded() -> Vec<Source> {
+    let files = MANIFESTS.iter().map(|(p, t)| ((*p).to_owned(), (*t).to_owned()));
+    group(files.collect())
+}
+
+fn read(dir: Option<&Path>) -> Result<Vec<Source>, ClusterError> {
+    let Some(dir) = dir else {
+        return Ok(embedded());
+    };
+    let failed = |path: &Path, e: &std::io::Error| {
+        ClusterError::Manifests(vec![format!("cannot read `{}`: {e}", path.display())])
+    };
+    let mut files = Vec::new();
+    for folder in std::fs::read_dir(dir).map_err(|e| failed(dir, &e))? {
+        let folder = folder.map_err(|e| failed(dir, &e))?.path();
+        if !folder.is_dir() {
+            continue;
+        }
+        for file in std::fs::read_dir(&folder).map_err(|e| failed(&folder, &e))? {
+            let file = file.map_err(|e| failed(&folder, &e))?.path();
+            if file.extension().is_some_and(|e| e == "yaml" || e == "yml") {
+                let text = std::fs::read_to_string(&file).map_err(|e| failed(&file, &e))?;
+                let name = file.strip_prefix(dir).unwrap_or(&file);
+                files.push((name.to_string_lossy().into_owned(), text));
+            }
+        }
+    }
+    files.sort();
+    let sources = group(files);
+    if sources.is_empty() {
+        let problem = format!("`{}` has no folders with YAML files", dir.display());
+        return Err(ClusterError::Manifests(vec![problem]));
+    }
+    Ok(sources)
+}
+
+/// Sorted files by folder: the order is the folders' number, the name what follows it.
+fn group(files: Vec<(String, String)>) -> Vec<Source> {
+    let mut sources: Vec<Source> = Vec::new();
+    for (path, text) in files {
+        let folder = path.split('/').next().unwrap_or_default();
+        let name = folder.split_once('-').filter(|(n, _)| n.chars().all(|c| c.is_ascii_digit()));
+        let name = name.map_or(folder, |(_, name)| name).to_owned();
+        match sources.last_mut() {
+            Some(last) if last.name == name => last.files.push((path, text)),
+            _ => sources.push(Source {
+                name,
+                files: vec![(path, text)],
+            }),
+        }
+    }
+    sources
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn image_references_split_at_the_tag_not_at_a_port() {
+        assert_eq!(repository("h:5000/a/b:v1@sha256:00"), "h:5000/a/b");
+        assert_eq!(repository("h:5000/a/b"), "h:5000/a/b");
+        assert_eq!(repository("docker.io/grafana/grafana:1.2.3"), "docker.io/grafana/grafana");
+    }
+
+    #[test]
+    fn bad_documents_say_why() {
+        let cases = [
+            ("kind: A", "an object without `apiVersion`"),
+            ("{apiVersion: v1, kind: A, metadata: {}}", "an object without `metadata.name`"),
+            ("{apiVersion: v1, kind: PodList, metadata: {name: x}, items: []}", "PodList: write"),
+            ("{apiVersion: v1, kind: Pod, metadata: {name: x}, status: {a: 1}}", "Pod: `status`"),
+            ("a: 1\na: 2", "duplicate"),
+        ];
+        for (text, want) in cases {
+            let problem = parse(text).expect_err(text);
+            assert!(problem.contains(want), "{text}: {problem}");
+        }
+        assert_eq!(parse("---\n---\n# nothing\n").map(|o| o.len()), Ok(0));
+    }
+
+    #[test]
+    fn nulls_are_not_said() {
+        let objects = parse("{apiVersion: v1, kind: A, metadata: {name: x}, spec: {a: null, b: 1}}");
+        assert_eq!(objects.expect("valid")[0].data, serde_json::json!({"spec": {"b": 1}}));
+    }
+}

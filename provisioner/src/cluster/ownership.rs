@@ -1,0 +1,121 @@
+//! Every object is read before anything is applied: what exists without our label is refused by name.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::core::DynamicObject;
+use tokio::time::{Instant, sleep};
+
+use super::connect::Cluster;
+use super::error::ClusterError;
+use super::manifest::Component;
+use super::mark;
+use super::object::ObjectRef;
+use crate::names::{FIELD_MANAGER, LABEL_MANAGED_BY, LABEL_PART_OF, StackName};
+
+/// Requests at a time.
+pub(super) const PARALLEL: usize = 8;
+/// How long objects that are being deleted may take to go.
+const GOING: Duration = Duration::from_secs(60);
+
+/// An object of the manifests that is in the cluster already.
+#[derive(Debug, Clone)]
+pub struct Existing {
+    /// Which.
+    pub object: ObjectRef,
+    /// As it is.
+    pub live: DynamicObject,
+    /// Whether it bears this stack's labels; only namespaces may lack them.
+    pub ours: bool,
+}
+
+/// Reads every object; an error lists all that exist and are not this stack's. Namespaces are exempt: they are used,
+/// not relabelled, not deleted. Objects that are being deleted are waited for.
+pub async fn check(
+    cluster: &Cluster,
+    stack: &StackName,
+    components: &[Component],
+) -> Result<Vec<Existing>, ClusterError> {
+    check_but(cluster, stack, components, &|_| false).await
+}
+
+/// [`check`] with objects that may be taken over.
+pub(super) async fn check_but(
+    cluster: &Cluster,
+    stack: &StackName,
+    components: &[Component],
+    take_over: &(dyn Fn(&ObjectRef) -> bool + Sync),
+) -> Result<Vec<Existing>, ClusterError> {
+    kinds_known(cluster, components).await?;
+    let objects: Vec<ObjectRef> = components.iter().flat_map(|c| &c.objects).map(ObjectRef::of).collect();
+    let give_up = Instant::now() + GOING;
+    let found = loop {
+        let found = read(cluster, stack, &objects).await?;
+        let going = |e: &&Existing| e.live.metadata.deletion_timestamp.is_some();
+        let names: Vec<String> = found.iter().filter(going).map(|e| e.object.to_string()).collect();
+        if names.is_empty() {
+            break found;
+        }
+        if Instant::now() > give_up {
+            return Err(ClusterError::Terminating(names));
+        }
+        sleep(Duration::from_millis(500)).await;
+    };
+    let foreign: Vec<String> = found
+        .iter()
+        .filter(|e| !e.ours && e.object.kind != "Namespace" && !take_over(&e.object))
+        .map(describe)
+        .collect();
+    if foreign.is_empty() { Ok(found) } else { Err(ClusterError::Foreign(foreign)) }
+}
+
+/// Whether an object bears this stack's labels.
+pub(super) fn is_ours(object: &DynamicObject, stack: &StackName) -> bool {
+    let labels = object.metadata.labels.as_ref();
+    let is = |key: &str, value: &str| labels.and_then(|l| l.get(key)).is_some_and(|v| v == value);
+    is(LABEL_MANAGED_BY, FIELD_MANAGER) && is(LABEL_PART_OF, stack.as_str())
+}
+
+fn describe(existing: &Existing) -> String {
+    let labels = existing.live.metadata.labels.as_ref();
+    let label = |key: &str| labels.and_then(|l| l.get(key));
+    match (label(LABEL_PART_OF), label(LABEL_MANAGED_BY)) {
+        (Some(other), Some(by)) if by == FIELD_MANAGER => format!("{} is part of stack `{other}`", existing.object),
+        (_, Some(by)) => format!("{} is managed by `{by}`", existing.object),
+        _ => existing.object.to_string(),
+    }
+}
+
+async fn read(cluster: &Cluster, stack: &StackName, objects: &[ObjectRef]) -> Result<Vec<Existing>, ClusterError> {
+    let reads = objects.iter().cloned().map(|object| async move {
+        let live = cluster.get(&object).await?;
+        Ok::<_, ClusterError>(live.map(|live| Existing {
+            ours: is_ours(&live, stack),
+            object,
+            live,
+        }))
+    });
+    let found: Vec<Option<Existing>> = stream::iter(reads).buffered(PARALLEL).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Every kind must be known to the server, defined by a manifest, or optional.
+async fn kinds_known(cluster: &Cluster, components: &[Component]) -> Result<(), ClusterError> {
+    let objects = || components.iter().flat_map(|c| &c.objects);
+    let defined: BTreeSet<(String, String)> = objects()
+        .filter(|o| ObjectRef::of(o).kind == "CustomResourceDefinition")
+        .filter_map(|o| o.clone().try_parse::<CustomResourceDefinition>().ok())
+        .map(|crd| (crd.spec.group, crd.spec.names.kind))
+        .collect();
+    let mut unknown = Vec::new();
+    for object in objects().filter(|o| !mark::is_optional(o)) {
+        let object = ObjectRef::of(object);
+        let kind = (object.group().to_owned(), object.kind.clone());
+        if !defined.contains(&kind) && cluster.resolve(&object.gvk()).await?.is_none() {
+            unknown.push(format!("{object} ({})", object.api_version));
+        }
+    }
+    if unknown.is_empty() { Ok(()) } else { Err(ClusterError::UnknownKinds(unknown)) }
+}

@@ -1,0 +1,120 @@
+//! How fast the stack reacts to load: every interval comes from one value.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A profile of intervals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reaction {
+    /// Scale up in one step within one sync of the HPA; calm comes from scale-down stabilisation.
+    #[default]
+    Fast,
+    /// Scrape every 30 s, rates over 1 m, the HPA's default behaviour.
+    Seed,
+}
+
+/// The intervals of a profile, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intervals {
+    /// Between two scrapes of a target.
+    pub scrape_s: u32,
+    /// Time for one scrape, at most the interval.
+    pub scrape_timeout_s: u32,
+    /// Window of the rate that drives scaling: at least two scrapes must fit.
+    pub rate_window_s: u32,
+    /// Between two looks of the adapter for new series.
+    pub relist_s: u32,
+    /// How far back the adapter looks for series: at least the relist interval, or it refuses to start.
+    pub max_age_s: u32,
+}
+
+impl Reaction {
+    /// Its intervals.
+    pub const fn intervals(self) -> Intervals {
+        match self {
+            Self::Fast => Intervals {
+                scrape_s: 1,
+                scrape_timeout_s: 1,
+                rate_window_s: 3,
+                relist_s: 2,
+                max_age_s: 60,
+            },
+            Self::Seed => Intervals {
+                scrape_s: 30,
+                scrape_timeout_s: 10,
+                rate_window_s: 60,
+                relist_s: 30,
+                max_age_s: 120,
+            },
+        }
+    }
+
+    /// The HPA's `behavior`, null where the default is wanted. `tolerance`: whether the server keeps the field of that
+    /// name (99 requests/s over 9 pods lie within the default of 10 % and would never reach 10 pods).
+    pub fn hpa_behavior(self, tolerance: bool) -> serde_json::Value {
+        if self == Self::Seed {
+            return serde_json::Value::Null;
+        }
+        let mut behavior = serde_json::json!({
+            "scaleUp": {
+                "stabilizationWindowSeconds": 0,
+                "selectPolicy": "Max",
+                "policies": [{"type": "Pods", "value": 10, "periodSeconds": 15}]
+            },
+            "scaleDown": {
+                "stabilizationWindowSeconds": 30,
+                "selectPolicy": "Max",
+                "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}]
+            }
+        });
+        if tolerance {
+            behavior["scaleUp"]["tolerance"] = "50m".into();
+        }
+        behavior
+    }
+}
+
+impl fmt::Display for Reaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fast => "fast",
+            Self::Seed => "seed",
+        })
+    }
+}
+
+impl FromStr for Reaction {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "fast" => Ok(Self::Fast),
+            "seed" => Ok(Self::Seed),
+            other => Err(format!("`{other}` is not a reaction profile: fast or seed")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_of_every_profile_can_work() {
+        for profile in [Reaction::Fast, Reaction::Seed] {
+            let i = profile.intervals();
+            assert!(i.scrape_timeout_s <= i.scrape_s, "{profile}");
+            assert!(i.rate_window_s >= 2 * i.scrape_s, "{profile}");
+            assert!(i.max_age_s >= 2 * i.relist_s, "{profile}");
+            assert_eq!(profile.to_string().parse(), Ok(profile));
+        }
+    }
+
+    #[test]
+    fn seed_leaves_behaviour_to_the_server_and_tolerance_is_optional() {
+        assert!(Reaction::Seed.hpa_behavior(true).is_null());
+        assert_eq!(Reaction::Fast.hpa_behavior(true)["scaleUp"]["tolerance"], "50m");
+        assert!(Reaction::Fast.hpa_behavior(false)["scaleUp"].get("tolerance").is_none());
+    }
+}

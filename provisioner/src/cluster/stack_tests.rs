@@ -1,0 +1,298 @@
+//! The real manifests keep the rules that the design states.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::core::DynamicObject;
+use serde_json::{Value, json};
+
+use super::certificate::Certificates;
+use super::embedded::{DASHBOARDS, MANIFESTS};
+use super::error::ClusterError;
+use super::manifest::{self, Component};
+use super::mark;
+use super::object::ObjectRef;
+use super::reaction::Reaction;
+use super::values::Values;
+use crate::names::{LABEL_APPLYSET_PART_OF, LABEL_COMPONENT, LABEL_MANAGED_BY, LABEL_PART_OF};
+
+fn values() -> Values {
+    let stack = "demo".parse().expect("valid");
+    Values::new(stack, "registry.example/demo/web-app@sha256:00", "registry.example/demo/load@sha256:00")
+}
+
+fn certificates() -> Certificates {
+    Certificates {
+        ca_bundle: "bundle".to_owned(),
+        ..Certificates::default()
+    }
+}
+
+fn stack(values: &Values) -> Vec<Component> {
+    manifest::load(None, &[], values, &certificates()).expect("the manifests load")
+}
+
+fn load_job() -> DynamicObject {
+    let own = ["load_url", "load_rate", "load_duration", "load_deadline_s"];
+    let own = own.map(|name| (name, "1".to_owned()));
+    let component = manifest::load_job(None, &values(), &BTreeMap::from(own));
+    component.expect("the load job loads").objects.remove(0)
+}
+
+fn objects(values: &Values) -> Vec<DynamicObject> {
+    stack(values).into_iter().flat_map(|c| c.objects).collect()
+}
+
+fn find(objects: &[DynamicObject], kind: &str, name: &str) -> Value {
+    let found = objects.iter().find(|o| {
+        let o = ObjectRef::of(o);
+        o.kind == kind && o.name == name
+    });
+    let found = found.unwrap_or_else(|| panic!("{kind} {name}"));
+    serde_json::to_value(found).expect("JSON")
+}
+
+/// Pod specs of everything that makes pods, with names.
+fn pods() -> Vec<(String, Value)> {
+    let mut all = objects(&values());
+    all.push(load_job());
+    let made = all.iter().filter_map(|o| {
+        let template = o.data.pointer("/spec/template")?;
+        Some((ObjectRef::of(o).to_string(), template.clone()))
+    });
+    made.collect()
+}
+
+#[test]
+fn components_are_the_folders_in_order() {
+    let names = ["namespaces", "app", "prometheus", "kube-state-metrics", "adapter", "grafana"];
+    assert_eq!(manifest::components(), names);
+}
+
+#[test]
+fn every_object_bears_the_marks_of_ownership() {
+    for component in stack(&values()) {
+        for object in &component.objects {
+            let labels = object.metadata.labels.clone().unwrap_or_default();
+            let label = |key: &str| labels.get(key).map(String::as_str);
+            let name = ObjectRef::of(object);
+            assert_eq!(label(LABEL_MANAGED_BY), Some("provisioner"), "{name}");
+            assert_eq!(label(LABEL_PART_OF), Some("demo"), "{name}");
+            assert_eq!(label(LABEL_COMPONENT), Some(component.name.as_str()), "{name}");
+            let member = component.name != mark::APPLYSET;
+            assert_eq!(label(LABEL_APPLYSET_PART_OF).is_some(), member, "{name}");
+        }
+    }
+}
+
+#[test]
+fn pods_pass_pod_security_restricted_with_numeric_users() {
+    for (name, template) in pods() {
+        let spec = &template["spec"];
+        let security = &spec["securityContext"];
+        assert_eq!(security["runAsNonRoot"], true, "{name}");
+        assert!(security["runAsUser"].as_u64().is_some_and(|u| u > 0), "{name}");
+        assert_eq!(security["seccompProfile"]["type"], "RuntimeDefault", "{name}");
+        assert!(spec["automountServiceAccountToken"].is_boolean(), "{name}");
+        for field in ["hostNetwork", "hostPID", "hostIPC"] {
+            assert!(spec.get(field).is_none(), "{name}");
+        }
+        for container in spec["containers"].as_array().expect("containers") {
+            let own = &container["securityContext"];
+            assert_eq!(own["allowPrivilegeEscalation"], false, "{name}");
+            assert_eq!(own["readOnlyRootFilesystem"], true, "{name}");
+            assert_eq!(own["capabilities"], json!({"drop": ["ALL"]}), "{name}");
+        }
+    }
+}
+
+#[test]
+fn containers_have_limits_exact_tags_and_no_command() {
+    for (name, template) in pods() {
+        for container in template["spec"]["containers"].as_array().expect("containers") {
+            for bound in ["requests", "limits"] {
+                for resource in ["cpu", "memory"] {
+                    assert!(container["resources"][bound][resource].is_string(), "{name} {bound} {resource}");
+                }
+            }
+            assert!(container.get("command").is_none(), "{name}");
+            let image = container["image"].as_str().expect("an image");
+            let tag = image.rsplit(':').next().unwrap_or_default();
+            let exact = tag.split('.').count() == 3 && tag.starts_with(|c: char| c == 'v' || c.is_ascii_digit());
+            assert!(image.contains("@sha256:") || exact, "{name}: {image}");
+        }
+    }
+}
+
+#[test]
+fn servers_have_probes() {
+    for (name, template) in pods().into_iter().filter(|(name, _)| name.starts_with("Deployment")) {
+        for container in template["spec"]["containers"].as_array().expect("containers") {
+            for probe in ["readinessProbe", "livenessProbe"] {
+                assert!(container[probe]["httpGet"]["path"].is_string(), "{name} {probe}");
+            }
+        }
+    }
+}
+
+#[test]
+fn replicas_are_never_sent_for_what_an_hpa_scales() {
+    let all = objects(&values());
+    let hpa = find(&all, "HorizontalPodAutoscaler", "web-app-hpa");
+    let target = hpa["spec"]["scaleTargetRef"]["name"].as_str().expect("a name");
+    let deployment = find(&all, "Deployment", target);
+    assert!(deployment["spec"].get("replicas").is_none());
+}
+
+#[test]
+fn the_hpa_follows_the_profile() {
+    let all = objects(&values());
+    let hpa = find(&all, "HorizontalPodAutoscaler", "web-app-hpa");
+    assert_eq!((&hpa["spec"]["minReplicas"], &hpa["spec"]["maxReplicas"]), (&json!(1), &json!(10)));
+    let pods = &hpa["spec"]["metrics"][0]["pods"];
+    assert_eq!(pods["metric"]["name"], "http_requests_per_second");
+    assert_eq!(pods["target"], json!({"type": "AverageValue", "averageValue": "10"}));
+    assert_eq!(hpa["spec"]["behavior"]["scaleUp"]["policies"][0]["value"], 10);
+    let mut seed = values();
+    seed.reaction = Reaction::Seed;
+    let all = objects(&seed);
+    assert!(find(&all, "HorizontalPodAutoscaler", "web-app-hpa")["spec"].get("behavior").is_none());
+    let config = find(&all, "ConfigMap", "prometheus");
+    let config = config["data"]["prometheus.yml"].as_str().expect("text");
+    assert!(config.contains("scrape_interval: 30s") && config.contains("scrape_timeout: 10s"));
+    let rules = find(&all, "ConfigMap", "custom-metrics-apiserver");
+    assert!(rules["data"]["config.yaml"].as_str().expect("text").contains("[60s]"));
+}
+
+#[test]
+fn no_selector_of_the_app_matches_the_load_pods() {
+    let all = objects(&values());
+    let load = load_job();
+    let labels = load.data["spec"]["template"]["metadata"]["labels"].as_object().expect("labels");
+    let selectors = [
+        find(&all, "Deployment", "web-app")["spec"]["selector"]["matchLabels"].clone(),
+        find(&all, "Service", "web-app-service")["spec"]["selector"].clone(),
+        find(&all, "PodDisruptionBudget", "web-app")["spec"]["selector"]["matchLabels"].clone(),
+    ];
+    let app = find(&all, "Deployment", "web-app")["spec"]["template"]["metadata"]["labels"].clone();
+    for selector in selectors {
+        let selector = selector.as_object().cloned().expect("a selector");
+        assert!(selector.iter().any(|(k, v)| labels.get(k) != Some(v)), "{selector:?}");
+        assert!(selector.iter().all(|(k, v)| app.get(k) == Some(v)), "{selector:?}");
+    }
+}
+
+#[test]
+fn certificates_are_verified() {
+    let all = objects(&values());
+    let api = find(&all, "APIService", "v1beta1.custom.metrics.k8s.io");
+    assert!(api["spec"].get("insecureSkipTLSVerify").is_none());
+    assert_eq!(api["spec"]["caBundle"], "YnVuZGxl");
+    for (file, text) in MANIFESTS {
+        assert!(!text.to_lowercase().contains("insecure"), "{file}");
+    }
+}
+
+#[test]
+fn no_number_has_a_leading_zero() {
+    for (file, text) in MANIFESTS {
+        for line in text.lines().map(|l| l.split(" #").next().unwrap_or_default()) {
+            let mut tokens = line.split(|c: char| c.is_whitespace() || ",{}[]\"".contains(c));
+            let octal = tokens.find(|t| t.len() > 1 && t.starts_with('0') && t.chars().all(|c| c.is_ascii_digit()));
+            assert_eq!(octal, None, "{file}: {line}");
+        }
+    }
+}
+
+#[test]
+fn changed_configuration_rolls_its_pods_and_no_others() {
+    let checksums = |values: &Values| -> BTreeMap<String, Value> {
+        let sums = objects(values).into_iter().filter_map(|o| {
+            let annotations = o.data.pointer("/spec/template/metadata/annotations")?;
+            Some((ObjectRef::of(&o).name, annotations[mark::ANNOTATION_CHECKSUM].clone()))
+        });
+        sums.collect()
+    };
+    let before = checksums(&values());
+    assert_eq!(before.keys().collect::<Vec<_>>(), ["custom-metrics-apiserver", "grafana", "prometheus"]);
+    let mut changed = values();
+    changed.grafana_password = "new".to_owned();
+    let after = checksums(&changed);
+    let differ: Vec<&String> = before.keys().filter(|k| before[*k] != after[*k]).collect();
+    assert_eq!(differ, ["grafana"]);
+}
+
+#[test]
+fn components_can_be_left_out_and_misspelled_ones_name_the_nearest() {
+    let left = manifest::load(None, &["grafana".to_owned()], &values(), &certificates()).expect("loads");
+    assert!(left.iter().all(|c| c.name != "grafana"));
+    let error = manifest::load(None, &["graphana".to_owned()], &values(), &certificates()).expect_err("unknown");
+    assert!(matches!(&error, ClusterError::UnknownComponent { nearest, .. } if nearest == "grafana"), "{error}");
+    assert!(error.is_configuration());
+}
+
+#[test]
+fn a_folder_replaces_the_embedded_manifests_and_its_problems_are_all_named() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = dir.path().join("10-mine");
+    std::fs::create_dir(&folder).expect("made");
+    let object = |name: &str| format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}}}\n");
+    std::fs::write(folder.join("a.yaml"), object("${stack}")).expect("written");
+    let load = || manifest::load(Some(dir.path()), &[], &values(), &certificates());
+    let components = load().expect("loads");
+    assert_eq!(components[0].name, "mine");
+    assert_eq!(components[0].objects[0].metadata.name.as_deref(), Some("demo"));
+    std::fs::write(folder.join("b.yaml"), format!("{}---\nkind: x\n", object("demo"))).expect("written");
+    std::fs::write(folder.join("c.yaml"), object("${stacks}") + "---\n" + &object("demo")).expect("written");
+    std::fs::write(folder.join("d.yaml"), object("demo")).expect("written");
+    let Err(ClusterError::Manifests(problems)) = load() else {
+        panic!("problems")
+    };
+    assert_eq!(problems.len(), 3, "{problems:#?}");
+}
+
+#[test]
+fn namespaces_images_and_prometheus_can_be_elsewhere() {
+    let mut other = values();
+    other.namespaces.app = "shop".to_owned();
+    other.prometheus_url = Some("http://prom.example:9090".to_owned());
+    other.images.insert("docker.io/grafana/grafana".to_owned(), "mirror/grafana@sha256:00".to_owned());
+    let all = objects(&other);
+    let namespaces: BTreeSet<String> = all.iter().filter_map(|o| o.metadata.namespace.clone()).collect();
+    assert_eq!(namespaces, BTreeSet::from(["shop", "monitoring", "custom-metrics", "kube-system"].map(String::from)));
+    let grafana = find(&all, "Deployment", "grafana");
+    assert_eq!(grafana["spec"]["template"]["spec"]["containers"][0]["image"], "mirror/grafana@sha256:00");
+    let adapter = find(&all, "Deployment", "custom-metrics-apiserver").to_string();
+    assert!(adapter.contains("--prometheus-url=http://prom.example:9090"));
+}
+
+#[test]
+fn roles_name_resources_and_only_reading_verbs() {
+    for object in objects(&values()) {
+        for rule in object.data["rules"].as_array().into_iter().flatten() {
+            let name = ObjectRef::of(&object);
+            let all = rule.to_string();
+            assert!(!all.contains("\"*\""), "{name}: {all}");
+            for verb in rule["verbs"].as_array().expect("verbs") {
+                assert!(["get", "list", "watch"].contains(&verb.as_str().expect("text")), "{name}: {verb}");
+            }
+        }
+    }
+}
+
+#[test]
+fn dashboards_use_the_provisioned_data_source_and_known_metrics() {
+    let (_, text) = DASHBOARDS.iter().find(|(name, _)| *name == "web-app.json").expect("the dashboard");
+    let dashboard: Value = serde_json::from_str(text).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let ids: BTreeSet<u64> = panels.iter().filter_map(|p| p["id"].as_u64()).collect();
+    assert_eq!(ids.len(), panels.len());
+    for panel in panels {
+        assert_eq!(panel["datasource"]["uid"], "prometheus", "{}", panel["title"]);
+        assert!(!panel["targets"].as_array().expect("targets").is_empty(), "{}", panel["title"]);
+    }
+    let all = objects(&values());
+    let provisioned = find(&all, "ConfigMap", "grafana-dashboards");
+    assert_eq!(provisioned["data"]["web-app.json"].as_str(), Some(*text));
+    let source = find(&all, "ConfigMap", "grafana-provisioning")["data"]["datasource.yml"].to_string();
+    assert!(source.contains("uid: prometheus"));
+}
