@@ -40,6 +40,11 @@ pub async fn find(aws: &Aws, stack: &StackName) -> Result<Option<Foundation>, Aw
     }
 }
 
+/// Whether the stack exists, in whatever state.
+pub async fn exists(aws: &Aws, stack: &StackName) -> Result<bool, AwsError> {
+    Ok(stack::describe(aws, &stack.foundation()).await?.is_some())
+}
+
 /// Leads to a complete foundation from any state: joins a creation that is under way, replaces one of ours that
 /// failed, updates one of ours that an older version made. A complete stack without our tags is used as it is.
 ///
