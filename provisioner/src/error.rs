@@ -1,12 +1,17 @@
 //! The one error that a command ends with: what failed, what to try, what remains.
 
+mod remains;
+
 use std::error::Error as StdError;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
-use serde::Serialize;
+pub use remains::Remains;
 
+use crate::aws::AwsError;
+use crate::chain::ChainError;
+use crate::cluster::ClusterError;
 use crate::config::{Format, Problems};
-use crate::report::Entries;
+use crate::image::ImageError;
 
 /// How the process ends. The numbers are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,34 +32,6 @@ impl Exit {
     /// The exit code.
     pub fn code(self) -> u8 {
         self as u8
-    }
-}
-
-/// What remains after a failure, and the exact commands to go on from it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Remains {
-    /// The phase it stopped in.
-    pub phase: Option<String>,
-    /// What this run made and did not remove.
-    pub made: Vec<String>,
-    /// What was under way: it may exist.
-    pub under_way: Vec<String>,
-    /// The command that goes on.
-    pub resume: String,
-    /// The command that removes everything; none where the command made nothing.
-    pub remove: Option<String>,
-}
-
-impl Remains {
-    /// What a run's ledger says, with the commands for it.
-    pub fn new(entries: Entries, resume: String, remove: Option<String>) -> Self {
-        Self {
-            phase: entries.phase,
-            made: entries.made.into_iter().collect(),
-            under_way: entries.pending.into_iter().collect(),
-            resume,
-            remove,
-        }
     }
 }
 
@@ -86,6 +63,21 @@ impl Error {
         }
     }
 
+    fn classified(
+        is_configuration: bool,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        if is_configuration {
+            Self::usage(source)
+        } else {
+            Self::failed(source)
+        }
+    }
+
+    fn maybe_hint(self, hint: Option<String>) -> Self {
+        Self { hint, ..self }
+    }
+
     /// A signal ended the command.
     pub fn signal(exit: Exit) -> Self {
         let what = if exit == Exit::Terminated {
@@ -106,11 +98,21 @@ impl Error {
         self
     }
 
-    /// With what remains.
+    /// With what remains: the command had begun to change things.
     #[must_use]
     pub fn remaining(mut self, remains: Remains) -> Self {
+        // Exit 2 promises that nothing was changed.
+        if self.exit == Exit::Usage {
+            self.exit = Exit::Failed;
+        }
         self.remains = Some(Box::new(remains));
         self
+    }
+
+    /// What failed, with its causes, on one line.
+    pub fn message(&self) -> String {
+        let texts = std::iter::once(self.source.to_string()).chain(self.causes());
+        texts.collect::<Vec<_>>().join(": ")
     }
 
     /// How the process ends.
@@ -151,6 +153,34 @@ impl Error {
     }
 }
 
+impl From<AwsError> for Error {
+    fn from(error: AwsError) -> Self {
+        let hint = error.hint();
+        Self::classified(error.is_configuration(), error).maybe_hint(hint)
+    }
+}
+
+impl From<ImageError> for Error {
+    fn from(error: ImageError) -> Self {
+        let hint = error.hint();
+        Self::classified(error.is_configuration(), error).maybe_hint(hint)
+    }
+}
+
+impl From<ClusterError> for Error {
+    fn from(error: ClusterError) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        Self::classified(error.is_configuration(), error).maybe_hint(hint)
+    }
+}
+
+impl From<ChainError> for Error {
+    fn from(error: ChainError) -> Self {
+        let hint = error.hint();
+        Self::failed(error).hint(hint)
+    }
+}
+
 impl From<Problems> for Error {
     fn from(problems: Problems) -> Self {
         Self::usage(problems)
@@ -179,30 +209,10 @@ impl fmt::Display for Error {
     }
 }
 
-impl fmt::Display for Remains {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::new();
-        if let Some(phase) = &self.phase {
-            writeln!(text, "stopped in: {phase}")?;
-        }
-        match &self.made[..] {
-            [] => text.push_str("remains:    nothing that this run made"),
-            made => write!(text, "remains:    {}", made.join(", "))?,
-        }
-        if !self.under_way.is_empty() {
-            write!(text, "\nmay exist:  {}", self.under_way.join(", "))?;
-        }
-        write!(text, "\nto resume:  {}", self.resume)?;
-        if let Some(remove) = &self.remove {
-            write!(text, "\nto remove:  {remove}")?;
-        }
-        f.write_str(&text)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Entries;
     use std::io;
 
     #[derive(Debug, thiserror::Error)]
@@ -242,9 +252,7 @@ mod tests {
 
     #[test]
     fn json_is_one_line_with_the_same_facts() {
-        insta::assert_snapshot!(stopped().render(Format::Json), @r#"
-        {"event":"error","message":"cannot create cluster `demo`","causes":["access denied"],"hint":"see docs/iam","remains":{"phase":"cluster","made":["repository demo/web-app"],"under_way":["cluster `demo`"],"resume":"provisioner bootstrap --cluster demo","remove":"provisioner teardown --cluster demo"},"exit":1}
-        "#);
+        insta::assert_snapshot!(stopped().render(Format::Json), @r#"{"event":"error","message":"cannot create cluster `demo`","causes":["access denied"],"hint":"see docs/iam","remains":{"phase":"cluster","made":["repository demo/web-app"],"under_way":["cluster `demo`"],"resume":"provisioner bootstrap --cluster demo","remove":"provisioner teardown --cluster demo"},"exit":1}"#);
     }
 
     #[test]

@@ -23,3 +23,4 @@ pub mod names;
 pub mod ops;
 pub mod plan;
 pub mod report;
+pub mod target;

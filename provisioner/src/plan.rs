@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::config::{Config, Reaction};
+use crate::cluster::reaction::Reaction;
+use crate::config::Config;
 use crate::names::{APP, LOAD, StackName};
 
 /// The decisions of a bootstrap.

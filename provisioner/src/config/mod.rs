@@ -15,6 +15,7 @@ use std::time::Duration;
 pub use keys::nearest;
 pub use layer::Layer;
 
+use crate::cluster::reaction::Reaction;
 use crate::names::StackName;
 use read::Reader;
 
@@ -82,17 +83,6 @@ pub struct Stack {
     pub without: Vec<String>,
     /// Folder of manifests instead of the shipped ones.
     pub manifests: Option<PathBuf>,
-}
-
-/// Every interval of the metric chain at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Reaction {
-    /// Scrape every second, scale in one step.
-    #[default]
-    Fast,
-    /// Scrape every 30 seconds, default behaviour of the autoscaler.
-    Seed,
 }
 
 /// Text for people or JSON for programs.

@@ -40,16 +40,23 @@ impl Answer {
         }
     }
 
-    /// Writes the result and a line end; false where its reader has gone, which is no failure.
-    ///
-    /// # Errors
-    /// Any other failure to write.
-    pub fn write(&self, format: Format, mut to: impl Write) -> io::Result<bool> {
+    /// The result with one line end.
+    pub fn text(&self, format: Format) -> String {
         let text = match (format, &self.json) {
             (Format::Json, Value::Object(_)) => self.json.to_string(),
             _ => self.text.clone(),
         };
-        let written = writeln!(to, "{}", text.trim_end()).and_then(|()| to.flush());
+        format!("{}\n", text.trim_end())
+    }
+
+    /// Writes the result; false where its reader has gone, which is no failure.
+    ///
+    /// # Errors
+    /// Any other failure to write.
+    pub fn write(&self, format: Format, mut to: impl Write) -> io::Result<bool> {
+        let written = to
+            .write_all(self.text(format).as_bytes())
+            .and_then(|()| to.flush());
         match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
             other => other.map(|()| true),
