@@ -60,7 +60,7 @@ pub struct Global {
     /// Only warnings and errors on stderr
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Log on stderr; a filter may be set in PROVISIONER_LOG
+    /// Log on stderr; a filter may be set in `PROVISIONER_LOG`
     #[arg(long, short, global = true)]
     pub verbose: bool,
     /// Answer every question with yes

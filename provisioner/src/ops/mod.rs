@@ -1,18 +1,32 @@
 //! The commands: each file is the story of one, told in the order in which it happens.
 
 mod ask;
+mod bootstrap;
+mod deploy;
+mod files;
+mod images;
+mod kubeconfig;
+mod load;
+mod push;
+mod receipt;
 mod resume;
+mod status;
+mod summary;
+mod teardown;
+mod token;
 
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use clap::CommandFactory;
 
+use crate::aws::Aws;
 use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::names::StackName;
 use crate::report::{Answer, Reporter};
+use crate::target;
 
 pub use resume::with_remains;
 
@@ -26,6 +40,8 @@ pub struct Context {
     pub yes: bool,
     /// Whether a person can be asked.
     pub can_ask: bool,
+    /// The region, once AWS was connected to: it may come from the AWS configuration.
+    pub region: OnceLock<String>,
 }
 
 impl Context {
@@ -43,6 +59,13 @@ impl Context {
         }
     }
 
+    /// Connects to AWS and remembers the region.
+    async fn connect_aws(&self) -> Result<Aws, Error> {
+        let aws = target::connect_aws(&self.config).await?;
+        self.region.get_or_init(|| aws.region().to_owned());
+        Ok(aws)
+    }
+
     /// Writes a result to stdout; false where its reader has gone.
     fn print(&self, answer: &Answer) -> Result<bool, Error> {
         answer
@@ -53,10 +76,28 @@ impl Context {
 
 /// Runs one command to its end, result on stdout.
 pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
-    match command {
-        Command::Completions(completions) => self::completions(completions.shell, io::stdout()),
-        _ => Err(Error::failed("later")),
+    let (answer, exit) = match command {
+        Command::Bootstrap(_) => (Some(bootstrap::run(context).await?), Exit::Done),
+        Command::Push(_) => (Some(push::run(context).await?), Exit::Done),
+        Command::Teardown(flags) => {
+            let (answer, exit) = teardown::run(flags, context).await?;
+            (Some(answer), exit)
+        }
+        Command::Load(flags) => (Some(load::run(flags, context).await?), Exit::Done),
+        Command::Status(flags) => (
+            status::run(flags, context).await.map(|()| None)?,
+            Exit::Done,
+        ),
+        Command::Token => (Some(token::run(context).await?), Exit::Done),
+        Command::Kubeconfig(flags) => (kubeconfig::run(flags, context).await?, Exit::Done),
+        Command::Completions(completions) => {
+            return self::completions(completions.shell, io::stdout());
+        }
+    };
+    if let Some(answer) = answer {
+        context.print(&answer)?;
     }
+    Ok(exit)
 }
 
 /// Writes a completion script.

@@ -1,0 +1,103 @@
+//! The two images of a stack: the app and the load generator, one binary with two commands.
+
+use std::path::Path;
+
+use tokio::try_join;
+
+use super::files;
+use crate::aws::{Aws, ecr};
+use crate::config;
+use crate::error::Error;
+use crate::image::{self, Binary, ImageSpec, Published, RegistryTarget, Source};
+use crate::names::{APP, LOAD, StackName};
+use crate::report::Reporter;
+
+/// The cargo package of the sample service.
+const PACKAGE: &str = "app";
+
+/// Checks what can be checked of the source before anything is built.
+///
+/// # Errors
+/// A given binary cannot run in an image, or there is no cargo workspace: exit 2.
+pub(super) async fn check(config: &config::Image, report: &dyn Reporter) -> Result<(), Error> {
+    files::check(config.refs.as_deref())?;
+    let spec = spec(config, APP);
+    match &spec.source {
+        Source::Binary(_) => image::build(&spec, report)
+            .await
+            .map(drop)
+            .map_err(Error::from),
+        Source::Cargo if spec.workspace.join("Cargo.toml").is_file() => Ok(()),
+        Source::Cargo => {
+            let folder = spec.workspace.display();
+            Err(Error::usage(format!("folder `{folder}` is no cargo workspace"))
+                .hint("name the app's workspace with `--workspace DIR`, or a built binary with `--binary PATH`"))
+        }
+    }
+}
+
+/// The static binary of the app.
+pub(super) async fn build(config: &config::Image, report: &dyn Reporter) -> Result<Binary, Error> {
+    Ok(image::build(&spec(config, APP), report).await?)
+}
+
+/// Makes sure that the repository of `name` exists, and that it holds the image.
+pub(super) async fn publish(
+    aws: &Aws,
+    stack: &StackName,
+    config: &config::Image,
+    (name, binary): (&str, &Binary),
+    report: &dyn Reporter,
+) -> Result<Published, Error> {
+    let assembled = image::assemble(&spec(config, name), binary)?;
+    let (repository, outcome) = ecr::ensure_repository(aws, stack, name, report).await?;
+    report.done("repository", &repository.name, outcome, "");
+    let auth = ecr::authorize(aws).await?;
+    let target = RegistryTarget::from_endpoint(
+        &auth.endpoint,
+        auth.username,
+        auth.password,
+        &repository.name,
+        &repository.uri,
+    )?;
+    Ok(image::publish(&assembled, &target, config.tag.as_deref(), report).await?)
+}
+
+/// App and load generator, published.
+pub(super) async fn publish_both(
+    aws: &Aws,
+    stack: &StackName,
+    config: &config::Image,
+    binary: &Binary,
+    report: &dyn Reporter,
+) -> Result<(Published, Published), Error> {
+    try_join!(
+        publish(aws, stack, config, (APP, binary), report),
+        publish(aws, stack, config, (LOAD, binary), report),
+    )
+}
+
+/// References as the file of `--image-refs` holds them, one a line.
+pub(super) fn refs(images: &[&Published]) -> String {
+    images
+        .iter()
+        .flat_map(|image| [image.reference.as_str(), "\n"])
+        .collect()
+}
+
+fn spec(config: &config::Image, name: &str) -> ImageSpec {
+    let command = if name == LOAD { "load" } else { "serve" };
+    ImageSpec {
+        package: PACKAGE.to_owned(),
+        entrypoint_args: vec![command.to_owned()],
+        title: name.to_owned(),
+        workspace: config
+            .workspace
+            .clone()
+            .unwrap_or_else(|| Path::new(".").to_owned()),
+        source: match &config.binary {
+            Some(path) => Source::Binary(path.clone()),
+            None => Source::Cargo,
+        },
+    }
+}

@@ -1,0 +1,33 @@
+//! `push`: the app's image, built and in the registry; its reference on stdout.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{Context, files, images};
+use crate::error::Error;
+use crate::image::Published;
+use crate::names::APP;
+use crate::report::Answer;
+
+#[derive(Serialize)]
+struct Pushed(Published);
+
+impl fmt::Display for Pushed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.reference)
+    }
+}
+
+/// Builds and publishes the app's image.
+pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
+    let (_, stack) = context.target()?;
+    let (config, report) = (&context.config.image, &*context.report);
+    images::check(config, report).await?;
+    let aws = context.connect_aws().await?;
+    report.phase("image");
+    let binary = images::build(config, report).await?;
+    let published = images::publish(&aws, stack, config, (APP, &binary), report).await?;
+    files::write(config.refs.as_deref(), &images::refs(&[&published]))?;
+    Answer::of(&Pushed(published)).map_err(Error::failed)
+}

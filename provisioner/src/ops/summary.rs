@@ -1,0 +1,140 @@
+//! What bootstrap says at its end: what is where, what changed, and what to do next.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Context;
+use super::deploy::Deployed;
+use super::resume::{target_command, teardown};
+use crate::aws::Aws;
+use crate::chain::Chain;
+use crate::cluster::changes::Change;
+use crate::image::Published;
+use crate::plan::Plan;
+use crate::report::Outcome;
+
+/// The result of a bootstrap.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Summary {
+    cluster: String,
+    stack: String,
+    account: String,
+    region: String,
+    image: String,
+    load_image: String,
+    changes: Counts,
+    chain: Option<Chain>,
+    elapsed_s: f64,
+    next: BTreeMap<&'static str, String>,
+}
+
+/// How many Kubernetes objects ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+struct Counts {
+    created: usize,
+    updated: usize,
+    unchanged: usize,
+    skipped: usize,
+}
+
+impl Summary {
+    pub(super) fn new(
+        context: &Context,
+        aws: &Aws,
+        plan: &Plan,
+        (app, load): (Published, Published),
+        deployed: Deployed,
+        elapsed: Duration,
+    ) -> Self {
+        let mut config = context.config.clone();
+        config
+            .target
+            .region
+            .get_or_insert_with(|| aws.region().to_owned());
+        let next = BTreeMap::from([
+            ("load", target_command(&config, "load")),
+            (
+                "status",
+                format!("{} --watch", target_command(&config, "status")),
+            ),
+            ("teardown", teardown(&config)),
+        ]);
+        Self {
+            cluster: plan.cluster.clone(),
+            stack: plan.stack.to_string(),
+            account: aws.identity().account.clone(),
+            region: aws.region().to_owned(),
+            image: app.reference,
+            load_image: load.reference,
+            changes: Counts::of(&deployed.changes),
+            chain: deployed.chain,
+            elapsed_s: elapsed.as_secs_f64(),
+            next,
+        }
+    }
+}
+
+impl Counts {
+    fn of(changes: &[Change]) -> Self {
+        let count = |wanted| {
+            changes
+                .iter()
+                .filter(|change| change.outcome == wanted)
+                .count()
+        };
+        Self {
+            created: count(Outcome::Created),
+            updated: count(Outcome::Updated),
+            unchanged: count(Outcome::Unchanged),
+            skipped: count(Outcome::Skipped),
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counts {
+            created,
+            updated,
+            unchanged,
+            skipped,
+        } = self.changes;
+        writeln!(f, "stack     {} on cluster {}", self.stack, self.cluster)?;
+        writeln!(
+            f,
+            "where     account {}, region {}",
+            self.account, self.region
+        )?;
+        writeln!(f, "image     {}", self.image)?;
+        write!(
+            f,
+            "objects   {created} created, {updated} updated, {unchanged} unchanged"
+        )?;
+        if skipped > 0 {
+            write!(f, ", {skipped} skipped")?;
+        }
+        writeln!(f)?;
+        if let Some(chain) = &self.chain {
+            let pods = chain.per_pod.len();
+            writeln!(
+                f,
+                "metrics   {} targets, {} series, {pods} pods with a rate",
+                chain.targets_up, chain.series
+            )?;
+            writeln!(
+                f,
+                "scaling   {} of {} pods wanted, {:.1} requests/s per pod",
+                chain.hpa_current, chain.hpa_desired, chain.hpa_value
+            )?;
+        }
+        writeln!(f, "took      {:.1} s", self.elapsed_s)?;
+        writeln!(f, "\nnext:")?;
+        for (what, command) in &self.next {
+            writeln!(f, "  {what:<9} {command}")?;
+        }
+        Ok(())
+    }
+}
