@@ -1,7 +1,7 @@
 //! What the command line promises: help, exit codes, streams, and that bad input ends before anything happens.
 
 use crate::fake_aws::FakeAws;
-use crate::support::Run;
+use crate::run::Run;
 
 #[test]
 fn help_shows_commands_and_examples() {
@@ -34,7 +34,7 @@ fn help_shows_commands_and_examples() {
           --config <FILE>             Settings file [default: ./provisioner.toml where it exists]
           --output <FORMAT>           Form of result and events: text or json [default: text]
       -q, --quiet                     Only warnings and errors on stderr
-      -v, --verbose                   Log on stderr; a filter may be set in PROVISIONER_LOG
+      -v, --verbose                   Log on stderr; a filter may be set in `PROVISIONER_LOG`
       -y, --yes                       Answer every question with yes
           --no-color                  No colours (also: `NO_COLOR`)
           --timeout <DURATION>        Longest single wait, e.g. 90s, 25m [default: 30m]
@@ -133,9 +133,7 @@ fn without_a_cluster_every_command_says_how_to_name_one() {
 #[test]
 fn a_name_that_does_not_fit_comes_with_a_proposal() {
     let stderr = Run::of("bootstrap --cluster Demo_1").end().refused(2);
-    insta::assert_snapshot!(stderr, @r#"
-    error: the cluster's name: `Demo_1` is not a valid stack name: 2 to 40 characters, lower-case letters, digits and `-`, first a letter, last not `-`, try `--name demo-1`
-    "#);
+    insta::assert_snapshot!(stderr, @r#"error: the cluster's name: `Demo_1` is not a valid stack name: 2 to 40 characters, lower-case letters, digits and `-`, first a letter, last not `-`, try `--name demo-1`"#);
 }
 
 #[test]
@@ -173,14 +171,16 @@ fn an_unknown_component_names_the_nearest_before_aws_is_asked() {
 
 #[test]
 fn without_a_region_bootstrap_says_how_to_give_one() {
-    let stderr = Run::of("bootstrap --cluster demo --yes").end().refused(2);
+    let stderr = in_workspace("bootstrap --cluster demo --yes")
+        .end()
+        .refused(2);
     assert!(stderr.contains("region"), "{stderr}");
     assert!(stderr.contains("hint:"), "{stderr}");
 }
 
 #[test]
 fn without_credentials_bootstrap_ends_before_anything_changes() {
-    let run = Run::of("bootstrap --cluster demo --region eu-west-1 --yes --create-cluster");
+    let run = in_workspace("bootstrap --cluster demo --region eu-west-1 --yes --create-cluster");
     let stderr = run.end().refused(2);
     assert!(stderr.contains("credentials"), "{stderr}");
     assert!(stderr.contains("hint:"), "{stderr}");
@@ -189,7 +189,7 @@ fn without_credentials_bootstrap_ends_before_anything_changes() {
 
 #[test]
 fn an_endpoint_where_nobody_listens_is_a_failure_with_its_cause() {
-    let run = Run::of("push --cluster demo --region eu-west-1 --binary /bin/true");
+    let run = in_workspace("push --cluster demo --region eu-west-1");
     let stderr = run.unreachable_aws().end().refused(1);
     assert!(
         stderr.to_lowercase().contains("refused") || stderr.contains("connect"),
@@ -204,7 +204,7 @@ fn an_endpoint_where_nobody_listens_is_a_failure_with_its_cause() {
 #[test]
 fn a_billable_creation_is_not_asked_for_where_nobody_can_answer() {
     let aws = FakeAws::start();
-    let run = Run::of("bootstrap --cluster demo --region eu-west-1 --create-cluster");
+    let run = in_workspace("bootstrap --cluster demo --region eu-west-1 --create-cluster");
     let stderr = run.aws(&aws.url).end().refused(2);
     assert!(stderr.contains("cannot ask without a terminal"), "{stderr}");
     assert!(stderr.contains("hint: give `--yes`"), "{stderr}");
@@ -214,7 +214,7 @@ fn a_billable_creation_is_not_asked_for_where_nobody_can_answer() {
 #[test]
 fn a_missing_cluster_ends_bootstrap_before_anything_changes() {
     let aws = FakeAws::start();
-    let run = Run::of("bootstrap --cluster demo --region eu-west-1 --yes --binary /bin/true");
+    let run = in_workspace("bootstrap --cluster demo --region eu-west-1 --yes");
     let stderr = run.aws(&aws.url).end().refused(2);
     assert!(stderr.contains("`demo`"), "{stderr}");
     assert!(stderr.contains("--create-cluster"), "{stderr}");
@@ -243,6 +243,28 @@ fn only_reads(aws: &FakeAws) {
             "{operation}"
         );
     }
+}
+
+#[test]
+fn a_binary_that_no_image_can_run_is_refused_before_aws_is_asked() {
+    let run = Run::of("bootstrap --cluster demo --region eu-west-1 --binary /bin/true");
+    let stderr = run.unreachable_aws().end().refused(2);
+    assert!(stderr.contains("dynamically linked"), "{stderr}");
+}
+
+#[test]
+fn without_a_workspace_the_hint_names_both_ways() {
+    let run = Run::of("push --cluster demo --region eu-west-1");
+    let stderr = run.unreachable_aws().end().refused(2);
+    assert!(
+        stderr.contains("--workspace") && stderr.contains("--binary"),
+        "{stderr}"
+    );
+}
+
+/// A run in a folder that looks like a cargo workspace.
+fn in_workspace(arguments: &str) -> Run {
+    Run::of(arguments).file("Cargo.toml", "[workspace]\n")
 }
 
 #[test]
