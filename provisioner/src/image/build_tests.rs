@@ -189,9 +189,9 @@ async fn a_missing_workspace_or_binary_is_named() {
     assert!(error.is_configuration());
 }
 
-/// The real toolchain on a crate that compiles in a moment: what cargo and rustc say is understood.
+/// The real cargo on a crate that compiles in a moment: both ways to link end in a file that an image can run.
 #[tokio::test]
-async fn the_installed_toolchain_makes_a_static_executable() {
+async fn the_installed_toolchain_makes_static_executables() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let manifest = "[package]\nname = \"app\"\nversion = \"0.3.0\"\nedition = \"2024\"\n[workspace]\n[profile.image]\ninherits = \"release\"\n";
     std::fs::create_dir(folder.path().join("src")).expect("folder");
@@ -199,7 +199,16 @@ async fn the_installed_toolchain_makes_a_static_executable() {
     std::fs::write(folder.path().join("src/main.rs"), "fn main() {}").expect("written");
     let (_other, mut spec) = workspace();
     spec.workspace = folder.path().to_owned();
-    let binary = build(&spec, &Recorder::default()).await.expect("built");
-    assert_eq!(binary.version.as_deref(), Some("0.3.0"));
-    assert!(crate::image::assemble(&spec, &binary).is_ok());
+    let installed = Toolchain::from_env();
+    let without_musl = Toolchain {
+        cargo: installed.cargo.clone(),
+        ..toolchain("rustc-without-musl")
+    };
+    for toolchain in [installed, without_musl] {
+        let binary = build_with(&toolchain, &spec, &Recorder::default())
+            .await
+            .expect("built");
+        assert_eq!(binary.version.as_deref(), Some("0.3.0"));
+        assert!(crate::image::assemble(&spec, &binary).is_ok());
+    }
 }

@@ -168,12 +168,7 @@ async fn handle(State(store): State<Shared>, request: Request<Body>) -> Response
     drop(guard);
     match fault {
         Some(Fault::CutAfter) => cut(),
-        Some(Fault::Digest(digest)) => {
-            let digest = digest.parse().expect("a header value");
-            response
-                .headers_mut()
-                .insert("Docker-Content-Digest", digest);
-        }
+        Some(Fault::Digest(digest)) => set_digest(&mut response, &digest),
         _ => {}
     }
     response
@@ -202,8 +197,7 @@ impl Store {
     ) -> Option<Response<Body>> {
         let basic = base64::engine::general_purpose::STANDARD.encode(format!("AWS:{PASSWORD}"));
         let basic = format!("Basic {basic}");
-        let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
-        let host = host.unwrap_or_default();
+        let host = headers[header::HOST].to_str().expect("an address");
         let (wanted, challenge) = match self.auth {
             Some(Auth::Bearer) if place != "/token" => (
                 format!("Bearer {TOKEN}"),
@@ -294,9 +288,12 @@ fn located(code: u16, place: &str) -> Response<Body> {
 /// As ECR answers a manifest: with the digest, without a location.
 fn with_digest(code: u16, digest: &str) -> Response<Body> {
     let mut response = answer(code, "");
+    set_digest(&mut response, digest);
+    response
+}
+
+fn set_digest(response: &mut Response<Body>, digest: &str) {
     let digest = digest.parse().expect("a header value");
-    response
-        .headers_mut()
-        .insert("Docker-Content-Digest", digest);
-    response
+    let headers = response.headers_mut();
+    headers.insert("Docker-Content-Digest", digest);
 }
