@@ -1,16 +1,17 @@
 //! The one error that a command ends with: what failed, what to try, what remains.
 
-use std::error::Error as StdError;
-use std::fmt::{self, Write as _};
+mod remains;
 
-use serde::Serialize;
+use std::error::Error as StdError;
+use std::fmt;
+
+pub use remains::Remains;
 
 use crate::aws::AwsError;
 use crate::chain::ChainError;
 use crate::cluster::ClusterError;
 use crate::config::{Format, Problems};
 use crate::image::ImageError;
-use crate::report::Entries;
 
 /// How the process ends. The numbers are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,34 +32,6 @@ impl Exit {
     /// The exit code.
     pub fn code(self) -> u8 {
         self as u8
-    }
-}
-
-/// What remains after a failure, and the exact commands to go on from it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Remains {
-    /// The phase it stopped in.
-    pub phase: Option<String>,
-    /// What this run made and did not remove.
-    pub made: Vec<String>,
-    /// What was under way: it may exist.
-    pub under_way: Vec<String>,
-    /// The command that goes on.
-    pub resume: String,
-    /// The command that removes everything; none where the command made nothing.
-    pub remove: Option<String>,
-}
-
-impl Remains {
-    /// What a run's ledger says, with the commands for it.
-    pub fn new(entries: Entries, resume: String, remove: Option<String>) -> Self {
-        Self {
-            phase: entries.phase,
-            made: entries.made.into_iter().collect(),
-            under_way: entries.pending.into_iter().collect(),
-            resume,
-            remove,
-        }
     }
 }
 
@@ -90,7 +63,10 @@ impl Error {
         }
     }
 
-    fn classified(is_configuration: bool, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    fn classified(
+        is_configuration: bool,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
         if is_configuration {
             Self::usage(source)
         } else {
@@ -233,30 +209,10 @@ impl fmt::Display for Error {
     }
 }
 
-impl fmt::Display for Remains {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::new();
-        if let Some(phase) = &self.phase {
-            writeln!(text, "stopped in: {phase}")?;
-        }
-        match &self.made[..] {
-            [] => text.push_str("remains:    nothing that this run made"),
-            made => write!(text, "remains:    {}", made.join(", "))?,
-        }
-        if !self.under_way.is_empty() {
-            write!(text, "\nmay exist:  {}", self.under_way.join(", "))?;
-        }
-        write!(text, "\nto resume:  {}", self.resume)?;
-        if let Some(remove) = &self.remove {
-            write!(text, "\nto remove:  {remove}")?;
-        }
-        f.write_str(&text)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Entries;
     use std::io;
 
     #[derive(Debug, thiserror::Error)]

@@ -24,4 +24,3 @@ pub mod ops;
 pub mod plan;
 pub mod report;
 pub mod target;
-pub mod timeline;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::Parser;
@@ -73,6 +73,7 @@ fn start(cli: &Cli, variables: BTreeMap<String, String>) -> Result<Exit, Error> 
         report: ledger.clone(),
         yes,
         can_ask: io::stdin().is_terminal() && io::stderr().is_terminal(),
+        region: OnceLock::new(),
     };
     let runtime = tokio::runtime::Runtime::new().map_err(Error::failed)?;
     let result = runtime.block_on(async {
@@ -82,7 +83,15 @@ fn start(cli: &Cli, variables: BTreeMap<String, String>) -> Result<Exit, Error> 
         }
     });
     runtime.shutdown_timeout(GRACE);
-    result.map_err(|error| ops::with_remains(error, &cli.command, &context.config, ledger.entries(), std::env::args()))
+    result.map_err(|error| {
+        ops::with_remains(
+            error,
+            &cli.command,
+            &context,
+            ledger.entries(),
+            std::env::args(),
+        )
+    })
 }
 
 async fn stop_signal() -> Error {

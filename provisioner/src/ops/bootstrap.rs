@@ -27,7 +27,7 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     images::check(&config.image, report).await?;
 
     report.phase("check");
-    let aws = target::connect_aws(config).await?;
+    let aws = context.connect_aws().await?;
     let found = eks::find(&aws, cluster, stack).await?;
     let ready = check_target(context, &aws, &plan, found.as_ref()).await?;
 
@@ -64,14 +64,21 @@ async fn check_target(
     match found {
         None if !plan.create_cluster => Err(target::missing(aws, &plan.cluster)),
         None => {
-            let place = format!("account {}, region {}", aws.identity().account, aws.region());
-            context.report.note(&format!("to be made in {place}:\n{plan}"));
+            let place = format!(
+                "account {}, region {}",
+                aws.identity().account,
+                aws.region()
+            );
+            context
+                .report
+                .note(&format!("to be made in {place}:\n{plan}"));
             let question = format!("create EKS cluster `{}` (billable)?", plan.cluster);
             ask::confirm(context, &question).await?;
             Ok(None)
         }
         Some(found) if found.status == "ACTIVE" => {
-            let session = target::connect(aws, found, ANSWER.min(context.config.output.timeout)).await?;
+            let session =
+                target::connect(aws, found, ANSWER.min(context.config.output.timeout)).await?;
             let wanted = deploy::render_unresolved(&context.config, &plan.stack)?;
             ownership::check(&session.cluster, &plan.stack, &wanted).await?;
             Ok(Some(session))

@@ -16,15 +16,17 @@ mod teardown;
 mod token;
 
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use clap::CommandFactory;
 
+use crate::aws::Aws;
 use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::names::StackName;
 use crate::report::{Answer, Reporter};
+use crate::target;
 
 pub use resume::with_remains;
 
@@ -38,6 +40,8 @@ pub struct Context {
     pub yes: bool,
     /// Whether a person can be asked.
     pub can_ask: bool,
+    /// The region, once AWS was connected to: it may come from the AWS configuration.
+    pub region: OnceLock<String>,
 }
 
 impl Context {
@@ -53,6 +57,13 @@ impl Context {
                 "give `--cluster NAME`, set `PROVISIONER_CLUSTER`, or write `cluster` under `[target]` in provisioner.toml",
             )),
         }
+    }
+
+    /// Connects to AWS and remembers the region.
+    async fn connect_aws(&self) -> Result<Aws, Error> {
+        let aws = target::connect_aws(&self.config).await?;
+        self.region.get_or_init(|| aws.region().to_owned());
+        Ok(aws)
     }
 
     /// Writes a result to stdout; false where its reader has gone.
@@ -73,7 +84,10 @@ pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
             (Some(answer), exit)
         }
         Command::Load(flags) => (Some(load::run(flags, context).await?), Exit::Done),
-        Command::Status(flags) => (status::run(flags, context).await.map(|()| None)?, Exit::Done),
+        Command::Status(flags) => (
+            status::run(flags, context).await.map(|()| None)?,
+            Exit::Done,
+        ),
         Command::Token => (Some(token::run(context).await?), Exit::Done),
         Command::Kubeconfig(flags) => (kubeconfig::run(flags, context).await?, Exit::Done),
         Command::Completions(completions) => {

@@ -9,7 +9,6 @@ use crate::error::Error;
 use crate::image::Published;
 use crate::names::APP;
 use crate::report::Answer;
-use crate::target;
 
 #[derive(Serialize)]
 struct Pushed(Published);
@@ -25,7 +24,7 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let (_, stack) = context.target()?;
     let (config, report) = (&context.config.image, &*context.report);
     images::check(config, report).await?;
-    let aws = target::connect_aws(&context.config).await?;
+    let aws = context.connect_aws().await?;
     report.phase("image");
     let binary = images::build(config, report).await?;
     let published = images::publish(&aws, stack, config, (APP, &binary), report).await?;

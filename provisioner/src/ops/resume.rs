@@ -1,15 +1,17 @@
 //! The exact commands that go on from a failure, or remove what it left.
 
+use super::Context;
 use crate::cli::Command;
 use crate::config::Config;
 use crate::error::{Error, Exit, Remains};
 use crate::report::Entries;
 
-/// The error with what remains, where the command may have changed something.
+/// The error with what remains, where the command may have changed something. `context` has the region that the
+/// commands are to name; `arguments` are those of the process.
 pub fn with_remains(
     error: Error,
     command: &Command,
-    config: &Config,
+    context: &Context,
     entries: Entries,
     arguments: impl IntoIterator<Item = String>,
 ) -> Error {
@@ -21,8 +23,14 @@ pub fn with_remains(
     if !changes || (error.exit() == Exit::Usage && untouched) {
         return error;
     }
-    let remove = (!matches!(command, Command::Teardown(_))).then(|| teardown(config));
-    error.remaining(Remains::new(entries, again(arguments), remove))
+    let mut resume = again(arguments);
+    let mut config = context.config.clone();
+    if let (None, Some(region)) = (&config.target.region, context.region.get()) {
+        resume = format!("{resume} --region {region}");
+        config.target.region = Some(region.clone());
+    }
+    let remove = (!matches!(command, Command::Teardown(_))).then(|| teardown(&config));
+    error.remaining(Remains::new(entries, resume, remove))
 }
 
 /// The command as it was given.
@@ -74,23 +82,38 @@ fn quoted(word: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::Sources;
+    use crate::report::Silent;
     use clap::Parser;
+    use std::sync::{Arc, OnceLock};
 
-    fn given(line: &[&str]) -> (crate::cli::Cli, Config) {
+    fn given(line: &[&str]) -> (crate::cli::Cli, Context) {
         let cli = crate::cli::Cli::parse_from(line);
         let sources = Sources {
             flags: cli.layer(),
             folder: "/nowhere".into(),
             ..Sources::default()
         };
-        let config = Config::resolve(&sources).unwrap();
-        (cli, config)
+        let context = Context {
+            config: Config::resolve(&sources).unwrap(),
+            report: Arc::new(Silent),
+            yes: false,
+            can_ask: false,
+            region: OnceLock::new(),
+        };
+        (cli, context)
     }
 
     fn remains(line: &[&str]) -> String {
-        let (cli, config) = given(line);
+        let (cli, context) = given(line);
         let words = line.iter().map(|word| (*word).to_owned());
-        with_remains(Error::failed("x"), &cli.command, &config, Entries::default(), words).to_string()
+        with_remains(
+            Error::failed("x"),
+            &cli.command,
+            &context,
+            Entries::default(),
+            words,
+        )
+        .to_string()
     }
 
     #[test]
@@ -122,28 +145,58 @@ mod tests {
         insta::assert_snapshot!(remains(&["provisioner", "teardown", "--cluster", "demo"]), @r#"
         error: x
 
-        remains:    nothing that this run made
+        remains:    what is not told as deleted above
         to resume:  provisioner teardown --cluster demo
         "#);
         assert_eq!(remains(&["provisioner", "status", "--cluster", "demo"]), "error: x");
     }
 
     #[test]
+    fn a_region_of_the_aws_configuration_is_named_in_the_commands() {
+        let line = ["provisioner", "push", "--cluster", "demo"];
+        let (cli, context) = given(&line);
+        context.region.set("eu-west-1".into()).unwrap();
+        let words = line.map(str::to_owned);
+        let error = with_remains(
+            Error::failed("x"),
+            &cli.command,
+            &context,
+            Entries::default(),
+            words,
+        );
+        let text = error.to_string();
+        assert!(
+            text.contains("resume:  provisioner push --cluster demo --region eu-west-1\n"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("remove:  provisioner teardown --cluster demo --region eu-west-1"),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn nothing_remains_of_a_usage_error() {
-        let (cli, config) = given(&["provisioner", "push", "--cluster", "demo"]);
-        let error = with_remains(Error::usage("x"), &cli.command, &config, Entries::default(), []);
+        let (cli, context) = given(&["provisioner", "push", "--cluster", "demo"]);
+        let error = with_remains(
+            Error::usage("x"),
+            &cli.command,
+            &context,
+            Entries::default(),
+            [],
+        );
         assert_eq!(error.to_string(), "error: x");
         assert_eq!(error.exit(), Exit::Usage);
     }
 
     #[test]
     fn what_looks_like_usage_after_a_change_is_a_failure() {
-        let (cli, config) = given(&["provisioner", "push", "--cluster", "demo"]);
+        let (cli, context) = given(&["provisioner", "push", "--cluster", "demo"]);
         let made = Entries {
             made: ["repository a".to_owned()].into(),
             ..Entries::default()
         };
-        let error = with_remains(Error::usage("x"), &cli.command, &config, made, []);
+        let error = with_remains(Error::usage("x"), &cli.command, &context, made, []);
         assert_eq!(error.exit(), Exit::Failed);
     }
 

@@ -18,7 +18,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// One look, or one line a second until interrupted or until nobody reads.
 pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Error> {
     let (cluster, stack) = context.target()?;
-    let aws = target::connect_aws(&context.config).await?;
+    let aws = context.connect_aws().await?;
     let found = target::existing(&aws, cluster, stack).await?;
     let session = target::connect(&aws, &found, context.config.output.timeout).await?;
     let began = Instant::now();
@@ -27,7 +27,9 @@ pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Er
             elapsed_s: 0.0,
             sample: sample(&session.cluster).await?,
         };
-        return context.print(&Answer::of(&look).map_err(Error::failed)?).map(drop);
+        return context
+            .print(&Answer::of(&look).map_err(Error::failed)?)
+            .map(drop);
     }
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);

@@ -40,9 +40,14 @@ pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Ans
     let (cluster, stack) = context.target()?;
     files::check(flags.receipt.as_deref())?;
     context.report.phase("check");
-    let aws = target::connect_aws(&context.config).await?;
+    let aws = context.connect_aws().await?;
     let survey = Survey::of(&aws, cluster, stack).await?;
-    let mut receipt = Receipt::new(cluster, stack.as_str(), aws.region(), survey.items(cluster, stack));
+    let mut receipt = Receipt::new(
+        cluster,
+        stack.as_str(),
+        aws.region(),
+        survey.items(cluster, stack),
+    );
     if !receipt.found.is_empty() {
         let teardown = Teardown {
             context,
@@ -64,12 +69,15 @@ pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Ans
 impl Survey {
     async fn of(aws: &Aws, cluster: &str, stack: &StackName) -> Result<Self, Error> {
         let (cluster, foundation, app, load) = tokio::try_join!(
-            eks::find(aws, cluster, stack),
-            foundation::exists(aws, stack),
-            ecr::find_repository(aws, stack, APP),
-            ecr::find_repository(aws, stack, LOAD),
+            Box::pin(eks::find(aws, cluster, stack)),
+            Box::pin(foundation::exists(aws, stack)),
+            Box::pin(ecr::find_repository(aws, stack, APP)),
+            Box::pin(ecr::find_repository(aws, stack, LOAD)),
         )?;
-        let repositories = [app, load].into_iter().flatten().map(|repository| repository.name);
+        let repositories = [app, load]
+            .into_iter()
+            .flatten()
+            .map(|repository| repository.name);
         Ok(Self {
             cluster,
             foundation,
@@ -79,8 +87,13 @@ impl Survey {
 
     fn items(&self, cluster: &str, stack: &StackName) -> Vec<Item> {
         let cluster = self.cluster.iter().map(|_| Item::new("cluster", cluster));
-        let foundation = self.foundation.then(|| Item::new("foundation", &stack.foundation()));
-        let repositories = self.repositories.iter().map(|name| Item::new("repository", name));
+        let foundation = self
+            .foundation
+            .then(|| Item::new("foundation", &stack.foundation()));
+        let repositories = self
+            .repositories
+            .iter()
+            .map(|name| Item::new("repository", name));
         cluster.chain(foundation).chain(repositories).collect()
     }
 }
@@ -89,7 +102,10 @@ impl Teardown<'_> {
     fn question(&self, survey: &Survey) -> String {
         let mut parts = Vec::new();
         if survey.cluster.is_some() {
-            parts.push(format!("stack `{}` on cluster `{}`", self.stack, self.cluster));
+            parts.push(format!(
+                "stack `{}` on cluster `{}`",
+                self.stack, self.cluster
+            ));
         }
         if self.goes(survey.cluster.as_ref()) {
             parts.push(format!("cluster `{}`", self.cluster));
@@ -106,7 +122,11 @@ impl Teardown<'_> {
         if parts.is_empty() {
             parts.push("nothing but what is half done".to_owned());
         }
-        format!("delete in region {}: {}?", self.aws.region(), parts.join(", "))
+        format!(
+            "delete in region {}: {}?",
+            self.aws.region(),
+            parts.join(", ")
+        )
     }
 
     /// Whether the cluster is ours and asked to go.
@@ -122,7 +142,8 @@ impl Teardown<'_> {
         }
         report.phase("cluster");
         if self.flags.delete_cluster {
-            self.remove_cluster(survey.cluster.as_ref(), receipt).await?;
+            self.remove_cluster(survey.cluster.as_ref(), receipt)
+                .await?;
         } else {
             for item in survey.items(self.cluster, self.stack) {
                 if item.kind != "repository" {
@@ -149,7 +170,7 @@ impl Teardown<'_> {
             Ok(delete_stack(&session.cluster, self.stack, timeout, report).await?)
         };
         match objects.await {
-            Ok(objects) => receipt.enter_objects(objects),
+            Ok(objects) => receipt.enter_objects(&objects),
             Err(error) if self.goes(Some(found)) => {
                 let cause: Error = error;
                 report.warning(&format!(
@@ -164,7 +185,11 @@ impl Teardown<'_> {
     }
 
     /// The cluster if it is ours, then its foundation. A refusal is entered, and the rest goes on.
-    async fn remove_cluster(&self, found: Option<&EksCluster>, receipt: &mut Receipt) -> Result<(), Error> {
+    async fn remove_cluster(
+        &self,
+        found: Option<&EksCluster>,
+        receipt: &mut Receipt,
+    ) -> Result<(), Error> {
         let report = &*self.context.report;
         let (cluster, foundation) = (
             Item::new("cluster", self.cluster),
@@ -172,7 +197,9 @@ impl Teardown<'_> {
         );
         match eks::delete(self.aws, self.cluster, self.stack, report).await {
             Ok(outcome) => receipt.enter(cluster, outcome, report),
-            Err(error @ AwsError::NotOurs { .. }) => receipt.leave(cluster, &error.to_string(), report),
+            Err(error @ AwsError::NotOurs { .. }) => {
+                receipt.leave(cluster, &error.to_string(), report);
+            }
             Err(error @ AwsError::Protected { .. }) => {
                 receipt.leave(cluster, &error.to_string(), report);
                 receipt.keep(foundation, "the cluster needs it", report);
@@ -192,13 +219,21 @@ impl Teardown<'_> {
         let report = &*self.context.report;
         if self.flags.keep_images {
             for name in &survey.repositories {
-                receipt.keep(Item::new("repository", name), "kept by `--keep-images`", report);
+                receipt.keep(
+                    Item::new("repository", name),
+                    "kept by `--keep-images`",
+                    report,
+                );
             }
             return Ok(());
         }
         for image in [APP, LOAD] {
             let outcome = ecr::delete_repository(self.aws, self.stack, image).await?;
-            receipt.enter(Item::new("repository", &self.stack.repository(image)), outcome, report);
+            receipt.enter(
+                Item::new("repository", &self.stack.repository(image)),
+                outcome,
+                report,
+            );
         }
         Ok(())
     }
@@ -214,7 +249,12 @@ impl Teardown<'_> {
                 receipt.leave(item, "it was deleted and is there again", report);
             }
         }
-        report.done("teardown", self.stack.as_str(), Outcome::Ready, "looked up again");
+        report.done(
+            "teardown",
+            self.stack.as_str(),
+            Outcome::Ready,
+            "looked up again",
+        );
         Ok(())
     }
 }

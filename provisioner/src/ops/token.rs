@@ -4,12 +4,11 @@ use super::Context;
 use crate::aws::token::{Token, presign};
 use crate::error::Error;
 use crate::report::Answer;
-use crate::target;
 
 /// A token for the cluster, as an `ExecCredential` of `client.authentication.k8s.io/v1`.
 pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let (cluster, _) = context.target()?;
-    let aws = target::connect_aws(&context.config).await?;
+    let aws = context.connect_aws().await?;
     let token = presign(&aws, cluster).await?;
     Ok(Answer::verbatim(exec_credential(&token)))
 }

@@ -72,7 +72,7 @@ pub(super) fn plain(event: &Event) -> String {
             format!("   {:<9} {what}: {}", "progress", amount(*done, *total))
         }
         Event::Warning { message } => format!("warning: {message}"),
-        Event::Note { message } => format!("   {message}"),
+        Event::Note { message } => format!("   {}", message.replace('\n', "\n   ")),
     }
 }
 
@@ -118,7 +118,7 @@ mod tests {
             });
         }
         lines.warning("the key is old");
-        lines.note("next: open it");
+        lines.note("next:\nopen it");
         let (bytes, _) = lines.state.into_inner().unwrap();
         String::from_utf8(bytes).unwrap()
     }
@@ -136,7 +136,8 @@ mod tests {
            progress  layer: 99 %
            progress  layer: 100 %
         warning: the key is old
-           next: open it
+           next:
+           open it
         "#);
     }
 
@@ -153,7 +154,7 @@ mod tests {
         {"event":"progress","what":"layer","done":99,"total":100}
         {"event":"progress","what":"layer","done":100,"total":100}
         {"event":"warning","message":"the key is old"}
-        {"event":"note","message":"next: open it"}
+        {"event":"note","message":"next:\nopen it"}
         "#);
     }
 

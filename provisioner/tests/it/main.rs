@@ -1,5 +1,11 @@
 //! Integration tests: one binary, everything on loopback.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test, giving up loudly is the right answer; clippy.toml covers only what bears #[test] itself"
+)]
+
 mod cli;
 mod fake_aws;
 mod refusals;

@@ -1,0 +1,59 @@
+//! What a command that did not reach its end leaves behind.
+
+use std::fmt::{self, Write as _};
+
+use serde::Serialize;
+
+use crate::report::Entries;
+
+/// What remains after a failure, and the exact commands to go on from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Remains {
+    /// The phase it stopped in.
+    pub phase: Option<String>,
+    /// What this run made and did not remove.
+    pub made: Vec<String>,
+    /// What was under way: it may exist.
+    pub under_way: Vec<String>,
+    /// The command that goes on.
+    pub resume: String,
+    /// The command that removes everything; none where the command made nothing.
+    pub remove: Option<String>,
+}
+
+impl Remains {
+    /// What a run's ledger says, with the commands for it.
+    pub fn new(entries: Entries, resume: String, remove: Option<String>) -> Self {
+        Self {
+            phase: entries.phase,
+            made: entries.made.into_iter().collect(),
+            under_way: entries.pending.into_iter().collect(),
+            resume,
+            remove,
+        }
+    }
+}
+
+impl fmt::Display for Remains {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        if let Some(phase) = &self.phase {
+            writeln!(text, "stopped in: {phase}")?;
+        }
+        match &self.made[..] {
+            [] if self.remove.is_none() => {
+                text.push_str("remains:    what is not told as deleted above");
+            }
+            [] => text.push_str("remains:    nothing that this run made"),
+            made => write!(text, "remains:    {}", made.join(", "))?,
+        }
+        if !self.under_way.is_empty() {
+            write!(text, "\nmay exist:  {}", self.under_way.join(", "))?;
+        }
+        write!(text, "\nto resume:  {}", self.resume)?;
+        if let Some(remove) = &self.remove {
+            write!(text, "\nto remove:  {remove}")?;
+        }
+        f.write_str(&text)
+    }
+}
