@@ -83,15 +83,7 @@ fn start(cli: &Cli, variables: BTreeMap<String, String>) -> Result<Exit, Error> 
         }
     });
     runtime.shutdown_timeout(GRACE);
-    result.map_err(|error| {
-        ops::with_remains(
-            error,
-            &cli.command,
-            &context,
-            ledger.entries(),
-            std::env::args(),
-        )
-    })
+    result.map_err(|error| ops::with_remains(error, &cli.command, &context, ledger.entries(), std::env::args()))
 }
 
 async fn stop_signal() -> Error {

@@ -157,9 +157,7 @@ fn an_unknown_component_names_the_nearest_before_aws_is_asked() {
 
 #[test]
 fn without_a_region_bootstrap_says_how_to_give_one() {
-    let stderr = in_workspace("bootstrap --cluster demo --yes")
-        .end()
-        .refused(2);
+    let stderr = in_workspace("bootstrap --cluster demo --yes").end().refused(2);
     assert!(stderr.contains("region"), "{stderr}");
     assert!(stderr.contains("hint:"), "{stderr}");
 }
