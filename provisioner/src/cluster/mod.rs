@@ -37,8 +37,6 @@ pub use error::ClusterError;
 pub use object::ObjectRef;
 
 #[cfg(test)]
-mod live_tests;
-#[cfg(test)]
 mod stack_tests;
 #[cfg(test)]
 mod wire;
