@@ -18,10 +18,7 @@ fn main() -> io::Result<()> {
         files.sort();
         let _ = writeln!(code, "pub(super) static {name}: &[(&str, &str)] = &[");
         for file in files {
-            if !file
-                .extension()
-                .is_some_and(|e| extensions.iter().any(|x| e == *x))
-            {
+            if !file.extension().is_some_and(|e| extensions.iter().any(|x| e == *x)) {
                 continue;
             }
             let full = file.canonicalize()?;

@@ -169,6 +169,9 @@ pub struct Load {
     /// How long, e.g. 90s, 2m
     #[arg(long, default_value = "2m", value_parser = duration::parse)]
     pub duration: Duration,
+    /// Fail unless the HPA's maximum of pods got ready, and wait until one pod is left
+    #[arg(long)]
+    pub until_scaled: bool,
 }
 
 /// Flags of `status`.

@@ -63,10 +63,7 @@ impl Error {
         }
     }
 
-    fn classified(
-        is_configuration: bool,
-        source: impl Into<Box<dyn StdError + Send + Sync>>,
-    ) -> Self {
+    fn classified(is_configuration: bool, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         if is_configuration {
             Self::usage(source)
         } else {

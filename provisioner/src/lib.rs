@@ -24,3 +24,4 @@ pub mod ops;
 pub mod plan;
 pub mod report;
 pub mod target;
+pub mod timeline;

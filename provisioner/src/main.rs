@@ -83,22 +83,11 @@ fn start(cli: &Cli, variables: BTreeMap<String, String>) -> Result<Exit, Error> 
         }
     });
     runtime.shutdown_timeout(GRACE);
-    result.map_err(|error| {
-        ops::with_remains(
-            error,
-            &cli.command,
-            &context,
-            ledger.entries(),
-            std::env::args(),
-        )
-    })
+    result.map_err(|error| ops::with_remains(error, &cli.command, &context, ledger.entries(), std::env::args()))
 }
 
 async fn stop_signal() -> Error {
-    match (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) {
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
         (Ok(mut interrupt), Ok(mut terminate)) => tokio::select! {
             _ = interrupt.recv() => Error::signal(Exit::Interrupted),
             _ = terminate.recv() => Error::signal(Exit::Terminated),

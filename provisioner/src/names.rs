@@ -96,10 +96,7 @@ impl StackName {
     }
 
     /// Whether tags say that this stack created the resource.
-    pub fn owns<K: AsRef<str>, V: AsRef<str>>(
-        &self,
-        tags: impl IntoIterator<Item = (K, V)>,
-    ) -> bool {
+    pub fn owns<K: AsRef<str>, V: AsRef<str>>(&self, tags: impl IntoIterator<Item = (K, V)>) -> bool {
         let (mut stack, mut created) = (false, false);
         for (key, value) in tags {
             stack |= key.as_ref() == TAG_STACK && value.as_ref() == self.0;
@@ -152,10 +149,7 @@ mod tests {
     #[test]
     fn names_that_fit_pass_unchanged() {
         for name in ["demo", "a1", "web-app-2", &"a".repeat(40)] {
-            assert_eq!(
-                name.parse::<StackName>().map(|n| n.to_string()),
-                Ok(name.to_owned())
-            );
+            assert_eq!(name.parse::<StackName>().map(|n| n.to_string()), Ok(name.to_owned()));
         }
     }
 

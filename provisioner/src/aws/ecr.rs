@@ -52,11 +52,7 @@ impl std::fmt::Debug for RegistryAuth {
 }
 
 /// The repository of `image`, if it exists.
-pub async fn find_repository(
-    aws: &Aws,
-    stack: &StackName,
-    image: &str,
-) -> Result<Option<Repository>, AwsError> {
+pub async fn find_repository(aws: &Aws, stack: &StackName, image: &str) -> Result<Option<Repository>, AwsError> {
     Ok(look(aws, stack, image).await?.map(|(found, _)| found))
 }
 
@@ -96,20 +92,13 @@ pub async fn ensure_repository(
 pub async fn authorize(aws: &Aws) -> Result<RegistryAuth, AwsError> {
     let operation = "ecr:GetAuthorizationToken";
     let answer = aws.ecr.get_authorization_token().send().await;
-    let answer = answer.map_err(api(
-        operation,
-        "get a password of the registry in",
-        &aws.region,
-    ))?;
+    let answer = answer.map_err(api(operation, "get a password of the registry in", &aws.region))?;
     let missing = |missing| error::incomplete(operation, &aws.region, missing);
     let data = answer.authorization_data();
     let data = data.first().ok_or_else(|| missing("authorization data"))?;
     let endpoint = data.proxy_endpoint().ok_or_else(|| missing("endpoint"))?;
     let pair = data.authorization_token().ok_or_else(|| missing("token"))?;
-    let pair = STANDARD
-        .decode(pair)
-        .ok()
-        .and_then(|b| String::from_utf8(b).ok());
+    let pair = STANDARD.decode(pair).ok().and_then(|b| String::from_utf8(b).ok());
     let pair = pair.ok_or_else(|| missing("readable token"))?;
     let (username, password) = pair.split_once(':').ok_or_else(|| missing("password"))?;
     Ok(RegistryAuth {
@@ -120,11 +109,7 @@ pub async fn authorize(aws: &Aws) -> Result<RegistryAuth, AwsError> {
 }
 
 /// Deletes the repository of `image` with its images, if we created it; else it is [`Outcome::Skipped`].
-pub async fn delete_repository(
-    aws: &Aws,
-    stack: &StackName,
-    image: &str,
-) -> Result<Outcome, AwsError> {
+pub async fn delete_repository(aws: &Aws, stack: &StackName, image: &str) -> Result<Outcome, AwsError> {
     let Some(found) = find_repository(aws, stack, image).await? else {
         return Ok(Outcome::Unchanged);
     };
@@ -135,36 +120,15 @@ pub async fn delete_repository(
     match call.force(true).send().await {
         Ok(_) => Ok(Outcome::Deleted),
         // A repeated request after a lost answer, or someone else's.
-        Err(e) if is(&e, DeleteRepositoryError::is_repository_not_found_exception) => {
-            Ok(Outcome::Deleted)
-        }
-        Err(e) => Err(api(
-            "ecr:DeleteRepository",
-            "delete repository",
-            &found.name,
-        )(e)),
+        Err(e) if is(&e, DeleteRepositoryError::is_repository_not_found_exception) => Ok(Outcome::Deleted),
+        Err(e) => Err(api("ecr:DeleteRepository", "delete repository", &found.name)(e)),
     }
 }
 
-async fn look(
-    aws: &Aws,
-    stack: &StackName,
-    image: &str,
-) -> Result<Option<(Repository, ecr::Repository)>, AwsError> {
+async fn look(aws: &Aws, stack: &StackName, image: &str) -> Result<Option<(Repository, ecr::Repository)>, AwsError> {
     let (operation, name) = ("ecr:DescribeRepositories", stack.repository(image));
-    let answer = match aws
-        .ecr
-        .describe_repositories()
-        .repository_names(&name)
-        .send()
-        .await
-    {
-        Err(e)
-            if is(
-                &e,
-                DescribeRepositoriesError::is_repository_not_found_exception,
-            ) =>
-        {
+    let answer = match aws.ecr.describe_repositories().repository_names(&name).send().await {
+        Err(e) if is(&e, DescribeRepositoriesError::is_repository_not_found_exception) => {
             return Ok(None);
         }
         other => other.map_err(api(operation, "look up repository", &name))?,
@@ -173,17 +137,8 @@ async fn look(
         return Ok(None);
     };
     let mut found = repository(&settings, operation)?;
-    let tags = aws
-        .ecr
-        .list_tags_for_resource()
-        .resource_arn(&found.arn)
-        .send()
-        .await;
-    let tags = tags.map_err(api(
-        "ecr:ListTagsForResource",
-        "read the tags of repository",
-        &name,
-    ))?;
+    let tags = aws.ecr.list_tags_for_resource().resource_arn(&found.arn).send().await;
+    let tags = tags.map_err(api("ecr:ListTagsForResource", "read the tags of repository", &name))?;
     found.created_by_us = stack.owns(tags.tags().iter().map(|t| (t.key(), t.value())));
     Ok(Some((found, settings)))
 }
@@ -192,14 +147,8 @@ fn repository(settings: &ecr::Repository, operation: &'static str) -> Result<Rep
     let name = settings.repository_name().unwrap_or_default().to_owned();
     let missing = |missing| error::incomplete(operation, &name, missing);
     Ok(Repository {
-        uri: settings
-            .repository_uri()
-            .ok_or_else(|| missing("URI"))?
-            .to_owned(),
-        arn: settings
-            .repository_arn()
-            .ok_or_else(|| missing("ARN"))?
-            .to_owned(),
+        uri: settings.repository_uri().ok_or_else(|| missing("URI"))?.to_owned(),
+        arn: settings.repository_arn().ok_or_else(|| missing("ARN"))?.to_owned(),
         created_by_us: false,
         name,
     })
@@ -221,12 +170,7 @@ async fn create(aws: &Aws, stack: &StackName, image: &str) -> Result<Option<Repo
         call = call.tags(tag.map_err(error::request(operation))?);
     }
     let answer = match call.send().await {
-        Err(e)
-            if is(
-                &e,
-                CreateRepositoryError::is_repository_already_exists_exception,
-            ) =>
-        {
+        Err(e) if is(&e, CreateRepositoryError::is_repository_already_exists_exception) => {
             return Ok(None);
         }
         other => other.map_err(api(operation, intent, &name))?,

@@ -60,11 +60,7 @@ pub struct ClusterSpec {
 }
 
 /// The cluster, if it exists, in whatever state.
-pub async fn find(
-    aws: &Aws,
-    cluster: &str,
-    stack: &StackName,
-) -> Result<Option<EksCluster>, AwsError> {
+pub async fn find(aws: &Aws, cluster: &str, stack: &StackName) -> Result<Option<EksCluster>, AwsError> {
     let operation = "eks:DescribeCluster";
     let answer = match aws.eks.describe_cluster().name(cluster).send().await {
         Err(e) if is(&e, DescribeClusterError::is_resource_not_found_exception) => {
@@ -176,17 +172,12 @@ fn view(found: Cluster, name: &str, stack: &StackName) -> Result<EksCluster, Aws
     let missing = |missing| incomplete("eks:DescribeCluster", name, missing);
     let ca = found.certificate_authority.and_then(|c| c.data);
     let ca = ca.map(|data| STANDARD.decode(data)).transpose();
-    let time = |t: aws_smithy_types::DateTime| {
-        jiff::Timestamp::new(t.secs(), t.subsec_nanos().try_into().unwrap_or(0)).ok()
-    };
+    let time =
+        |t: aws_smithy_types::DateTime| jiff::Timestamp::new(t.secs(), t.subsec_nanos().try_into().unwrap_or(0)).ok();
     Ok(EksCluster {
         name: name.to_owned(),
         arn: found.arn.ok_or_else(|| missing("ARN"))?,
-        status: found
-            .status
-            .as_ref()
-            .map_or("", ClusterStatus::as_str)
-            .to_owned(),
+        status: found.status.as_ref().map_or("", ClusterStatus::as_str).to_owned(),
         version: found.version,
         endpoint: found.endpoint,
         ca_pem: ca.map_err(|_| missing("readable certificate authority"))?,

@@ -66,10 +66,7 @@ impl Wire {
     /// The operations called so far, in order.
     pub(super) fn calls(&self) -> Vec<String> {
         let calls = self.calls.lock().expect("lock");
-        calls
-            .iter()
-            .map(|(operation, _)| operation.clone())
-            .collect()
+        calls.iter().map(|(operation, _)| operation.clone()).collect()
     }
 
     /// Body of the first call of `operation`.
@@ -121,11 +118,7 @@ impl Wire {
 }
 
 impl HttpClient for Wire {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }

@@ -50,11 +50,7 @@ pub async fn exists(aws: &Aws, stack: &StackName) -> Result<bool, AwsError> {
 ///
 /// # Errors
 /// [`AwsError::Failed`] with the first real cause from the stack's events.
-pub async fn ensure(
-    aws: &Aws,
-    stack: &StackName,
-    report: &dyn Reporter,
-) -> Result<(Foundation, Outcome), AwsError> {
+pub async fn ensure(aws: &Aws, stack: &StackName, report: &dyn Reporter) -> Result<(Foundation, Outcome), AwsError> {
     let name = stack.foundation();
     let first = stack::describe(aws, &name).await?;
     let joined = first.as_ref().is_some_and(Stack::is_being_created);
@@ -65,15 +61,11 @@ pub async fn ensure(
         Phase::Broken => {
             require_ours(stack, &found)?;
             let status = found.status.as_str();
-            report.note(&format!(
-                "foundation stack `{name}` is {status}: it is replaced"
-            ));
+            report.note(&format!("foundation stack `{name}` is {status}: it is replaced"));
             stack::remove(aws, &found, report).await?;
             create(aws, stack, report).await
         }
-        Phase::Ready if is_outdated(stack, &found, report) => {
-            update(aws, stack, found, report).await
-        }
+        Phase::Ready if is_outdated(stack, &found, report) => update(aws, stack, found, report).await,
         Phase::Ready if joined => Ok((foundation(&found)?, Outcome::Created)),
         Phase::Ready => Ok((foundation(&found)?, Outcome::Unchanged)),
         Phase::Working | Phase::Stuck => Err(cause::failure(aws, &found).await),
@@ -84,11 +76,7 @@ pub async fn ensure(
 ///
 /// # Errors
 /// [`AwsError::Failed`] with the resource that blocks and why; [`AwsError::Protected`] under termination protection.
-pub async fn delete(
-    aws: &Aws,
-    stack: &StackName,
-    report: &dyn Reporter,
-) -> Result<Outcome, AwsError> {
+pub async fn delete(aws: &Aws, stack: &StackName, report: &dyn Reporter) -> Result<Outcome, AwsError> {
     let name = stack.foundation();
     let Some(found) = stack::describe(aws, &name).await? else {
         return Ok(Outcome::Unchanged);
@@ -112,11 +100,7 @@ pub async fn delete(
     Ok(Outcome::Deleted)
 }
 
-async fn create(
-    aws: &Aws,
-    stack: &StackName,
-    report: &dyn Reporter,
-) -> Result<(Foundation, Outcome), AwsError> {
+async fn create(aws: &Aws, stack: &StackName, report: &dyn Reporter) -> Result<(Foundation, Outcome), AwsError> {
     let name = stack.foundation();
     stack::create(aws, &name, TEMPLATE, tags(stack)).await?;
     let made = finished(aws, &name, report).await?;

@@ -128,11 +128,7 @@ impl Aws {
     }
 
     /// The part of [`Aws::connect`] after the environment was read.
-    async fn from_config(
-        config: SdkConfig,
-        options: &Options,
-        run: u128,
-    ) -> Result<Self, AwsError> {
+    async fn from_config(config: SdkConfig, options: &Options, run: u128) -> Result<Self, AwsError> {
         let region = config.region().ok_or(AwsError::NoRegion)?.to_string();
         credentials(&config).await?;
         let identity = identify(&config, &region).await?;
@@ -193,18 +189,14 @@ fn loader(options: &Options) -> ConfigLoader {
     }
     if let Some(profile) = &options.profile {
         // The SDK's chain would prefer keys in the environment to a profile that was asked for.
-        let provider = ProfileFileCredentialsProvider::builder()
-            .profile_name(profile)
-            .build();
+        let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
         loader = loader.profile_name(profile).credentials_provider(provider);
     }
     loader
 }
 
 async fn credentials(config: &SdkConfig) -> Result<Credentials, AwsError> {
-    let none = || AwsError::NoCredentials {
-        reason: String::new(),
-    };
+    let none = || AwsError::NoCredentials { reason: String::new() };
     let provider = config.credentials_provider().ok_or_else(none)?;
     provider.provide_credentials().await.map_err(|e| match e {
         CredentialsError::CredentialsNotLoaded(_) => none(),
@@ -216,19 +208,15 @@ async fn credentials(config: &SdkConfig) -> Result<Credentials, AwsError> {
 }
 
 async fn identify(config: &SdkConfig, region: &str) -> Result<Identity, AwsError> {
-    let answer = aws_sdk_sts::Client::new(config)
-        .get_caller_identity()
-        .send();
+    let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send();
     let answer = answer.await.map_err(|error| match &error {
         SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => AwsError::Unreachable {
             url: sts_url(config, region),
             reason: chain(&error),
         },
-        _ => refused(api(
-            "sts:GetCallerIdentity",
-            "ask who the credentials belong to",
-            "",
-        )(error)),
+        _ => refused(api("sts:GetCallerIdentity", "ask who the credentials belong to", "")(
+            error,
+        )),
     })?;
     let missing = |missing| error::incomplete("sts:GetCallerIdentity", region, missing);
     let arn = answer.arn.ok_or_else(|| missing("ARN"))?;

@@ -39,11 +39,9 @@ async fn refused_credentials_are_a_matter_of_configuration() {
 async fn a_refused_call_keeps_operation_object_code_and_request_id() {
     let refusal = error("AccessDeniedException", "User: x is not authorized");
     let absent = error("RepositoryNotFoundException", "no");
-    let wire = Wire::default().on("DescribeRepositories", 400, absent).on(
-        "CreateRepository",
-        400,
-        refusal,
-    );
+    let wire = Wire::default()
+        .on("DescribeRepositories", 400, absent)
+        .on("CreateRepository", 400, refusal);
     let error = ecr::ensure_repository(&wire.aws(), &demo(), "web-app", &Silent).await;
     let error = error.expect_err("refused");
     insta::assert_snapshot!(error, @"cannot create repository `demo/web-app`: AccessDeniedException: User: x is not authorized (request id req-1)");
@@ -82,10 +80,7 @@ fn plain_http_is_for_this_machine_only() {
 #[test]
 fn a_request_token_is_stable_within_a_run_only() {
     let aws = Wire::default().aws();
-    let later = Aws {
-        run: 2,
-        ..aws.clone()
-    };
+    let later = Aws { run: 2, ..aws.clone() };
     let token = aws.request_token(&["create", "demo"]);
     assert_eq!(token, aws.request_token(&["create", "demo"]));
     assert_ne!(token, aws.request_token(&["createdemo", ""]));
@@ -97,18 +92,13 @@ fn a_request_token_is_stable_within_a_run_only() {
 fn every_configuration_error_has_a_hint() {
     let errors = [
         AwsError::NoRegion,
-        AwsError::NoCredentials {
-            reason: String::new(),
-        },
+        AwsError::NoCredentials { reason: String::new() },
         AwsError::InsecureEndpoint {
             url: "http://x".to_owned(),
         },
     ];
     for error in errors {
-        assert!(
-            error.is_configuration() && error.hint().is_some(),
-            "{error}"
-        );
+        assert!(error.is_configuration() && error.hint().is_some(), "{error}");
     }
     let timeout = AwsError::TimedOut {
         what: "cluster `demo`".to_owned(),

@@ -7,9 +7,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{
-    SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign,
-};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -48,12 +46,7 @@ pub async fn presign(aws: &Aws, cluster: &str) -> Result<Token, AwsError> {
     token_at(SystemTime::now(), &credentials, &aws.region, cluster)
 }
 
-fn token_at(
-    now: SystemTime,
-    credentials: &Credentials,
-    region: &str,
-    cluster: &str,
-) -> Result<Token, AwsError> {
+fn token_at(now: SystemTime, credentials: &Credentials, region: &str, cluster: &str) -> Result<Token, AwsError> {
     let what = format!("token for cluster `{cluster}`");
     let url = presigned_url(now, credentials, region, cluster).map_err(request(&what))?;
     let end = now + LIFETIME;
@@ -85,8 +78,7 @@ fn presigned_url(
     let host = sts_host(region);
     let url = format!("https://{host}/?Action=GetCallerIdentity&Version=2011-06-15");
     let headers = [("host", host.as_str()), ("x-k8s-aws-id", cluster)];
-    let signable =
-        SignableRequest::new("GET", &url, headers.into_iter(), SignableBody::Bytes(&[]))?;
+    let signable = SignableRequest::new("GET", &url, headers.into_iter(), SignableBody::Bytes(&[]))?;
     let (instructions, _signature) = sign(signable, &params)?.into_parts();
     let mut request = http::Request::get(&url).body(())?;
     instructions.apply_to_request_http1x(&mut request);
@@ -133,20 +125,13 @@ mod tests {
         let token = token_at(now(), &key(), "us-east-1", "demo").expect("signed");
         let url = url(&token);
         assert!(
-            url.starts_with(
-                "https://sts.us-east-1.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15&"
-            ),
+            url.starts_with("https://sts.us-east-1.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15&"),
             "{url}"
         );
-        assert!(
-            url.contains("X-Amz-SignedHeaders=host%3Bx-k8s-aws-id"),
-            "{url}"
-        );
+        assert!(url.contains("X-Amz-SignedHeaders=host%3Bx-k8s-aws-id"), "{url}");
         assert!(url.contains("X-Amz-Expires=60"), "{url}");
         assert!(
-            url.ends_with(
-                "X-Amz-Signature=e1739eeae893423d4e65c57de6cbc003d061818d5f764f5799502cf110272aff"
-            ),
+            url.ends_with("X-Amz-Signature=e1739eeae893423d4e65c57de6cbc003d061818d5f764f5799502cf110272aff"),
             "{url}"
         );
         assert_eq!(token.expires_at.to_string(), "2026-11-18T11:20:40Z");
@@ -166,10 +151,7 @@ mod tests {
         assert_eq!(sts_host("cn-north-1"), "sts.cn-north-1.amazonaws.com.cn");
         assert_eq!(sts_host("us-gov-west-1"), "sts.us-gov-west-1.amazonaws.com");
         assert_eq!(sts_host("us-iso-east-1"), "sts.us-iso-east-1.c2s.ic.gov");
-        assert_eq!(
-            sts_host("us-isob-east-1"),
-            "sts.us-isob-east-1.sc2s.sgov.gov"
-        );
+        assert_eq!(sts_host("us-isob-east-1"), "sts.us-isob-east-1.sc2s.sgov.gov");
     }
 
     #[test]

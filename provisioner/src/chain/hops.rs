@@ -51,19 +51,32 @@ pub async fn probe(cluster: &Cluster, at: &Namespaces, hop: Hop, chain: &mut Cha
 }
 
 pub(super) fn hpa_path(at: &Namespaces) -> String {
-    format!("/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers/{HPA}", at.app)
+    format!(
+        "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers/{HPA}",
+        at.app
+    )
 }
 
 /// An instant query through the API server, so that nothing needs a route to the pods. The answer's result vector.
 pub(super) async fn query(cluster: &Cluster, at: &Namespaces, promql: &str) -> Result<Vec<Value>, Broken> {
     let query: String = url::form_urlencoded::byte_serialize(promql.as_bytes()).collect();
-    let service = format!("/api/v1/namespaces/{}/services/http:prometheus:9090/proxy", at.monitoring);
-    let answer = cluster.get_json(&format!("{service}/api/v1/query?query={query}")).await?;
+    let service = format!(
+        "/api/v1/namespaces/{}/services/http:prometheus:9090/proxy",
+        at.monitoring
+    );
+    let answer = cluster
+        .get_json(&format!("{service}/api/v1/query?query={query}"))
+        .await?;
     if answer["status"] != "success" {
-        return Err(Broken(format!("Prometheus says: {}", answer["error"].as_str().unwrap_or("no success"))));
+        return Err(Broken(format!(
+            "Prometheus says: {}",
+            answer["error"].as_str().unwrap_or("no success")
+        )));
     }
     let result = answer.pointer("/data/result").and_then(Value::as_array);
-    result.cloned().ok_or_else(|| Broken("Prometheus gave no result".to_owned()))
+    result
+        .cloned()
+        .ok_or_else(|| Broken("Prometheus gave no result".to_owned()))
 }
 
 /// Values of the custom metrics API, by pod, in requests per second.
@@ -113,7 +126,11 @@ pub(super) fn value(sample: &Value) -> Option<f64> {
     sample["value"][1].as_str()?.parse().ok()
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of series is a small whole number")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count of series is a small whole number"
+)]
 fn count(value: f64) -> u64 {
     value.max(0.0) as u64
 }
@@ -127,7 +144,9 @@ fn hpa_figures(hpa: &Value) -> Result<(u64, u64, f64), Broken> {
         None => return Err(Broken("the controller has not looked at it yet".to_owned())),
     }
     let metrics = status["currentMetrics"].as_array().cloned().unwrap_or_default();
-    let read = metrics.iter().find_map(|m| quantity::parse(m.pointer("/pods/current/averageValue")?.as_str()?));
+    let read = metrics
+        .iter()
+        .find_map(|m| quantity::parse(m.pointer("/pods/current/averageValue")?.as_str()?));
     let average = read.ok_or_else(|| Broken("it has read no value of its metric yet".to_owned()))?;
     let replicas = |field: &str| status[field].as_u64().unwrap_or(0);
     Ok((replicas("currentReplicas"), replicas("desiredReplicas"), average))
@@ -144,7 +163,10 @@ mod tests {
         assert_eq!(targets(&[up("1"), up("0"), up("1")]), Ok(2));
         let broken = |text: &str| Err(Broken(text.to_owned()));
         assert_eq!(targets(&[]), broken("job `web-app-service` has no target"));
-        assert_eq!(targets(&[up("0")]), broken("none of 1 targets of job `web-app-service` is up"));
+        assert_eq!(
+            targets(&[up("0")]),
+            broken("none of 1 targets of job `web-app-service` is up")
+        );
     }
 
     #[test]
@@ -160,7 +182,10 @@ mod tests {
     fn an_hpa_that_cannot_read_its_metric_says_why() {
         let inactive = json!({"status": {"conditions": [{"type": "ScalingActive", "status": "False",
             "reason": "FailedGetPodsMetric", "message": "no such metric"}]}});
-        assert_eq!(hpa_figures(&inactive), Err(Broken("FailedGetPodsMetric: no such metric".to_owned())));
+        assert_eq!(
+            hpa_figures(&inactive),
+            Err(Broken("FailedGetPodsMetric: no such metric".to_owned()))
+        );
         assert!(hpa_figures(&json!({})).is_err());
         let active = json!({"status": {"currentReplicas": 2, "desiredReplicas": 3,
             "conditions": [{"type": "ScalingActive", "status": "True"}],

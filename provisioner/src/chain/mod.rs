@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::cluster::Cluster;
+use crate::cluster::pace::Pace;
 use crate::cluster::values::Namespaces;
 use crate::report::{Outcome, Reporter};
 
@@ -48,8 +49,12 @@ impl Hop {
     /// What to look at where it is broken.
     pub const fn hint(self) -> &'static str {
         match self {
-            Self::Target => "check that the app's pods are ready, answer /metrics on the port named `http`, and that Prometheus runs",
-            Self::Metrics => "check that the app exports the counter `http_requests_total` with labels `pod` and `namespace`",
+            Self::Target => {
+                "check that the app's pods are ready, answer /metrics on the port named `http`, and that Prometheus runs"
+            }
+            Self::Metrics => {
+                "check that the app exports the counter `http_requests_total` with labels `pod` and `namespace`"
+            }
             Self::Adapter => {
                 "check the APIService v1beta1.custom.metrics.k8s.io, the log of custom-metrics-apiserver, and that it reaches Prometheus"
             }
@@ -117,7 +122,7 @@ pub async fn verify_in(
     timeout: Duration,
     report: &dyn Reporter,
 ) -> Result<Chain, ChainError> {
-    let started = Instant::now();
+    let mut pace = Pace::new(report);
     let mut chain = Chain::default();
     for hop in Hop::ALL {
         loop {
@@ -128,7 +133,7 @@ pub async fn verify_in(
                 }
                 Err(broken) => broken,
             };
-            let after = started.elapsed();
+            let after = pace.elapsed();
             if after >= timeout {
                 return Err(ChainError {
                     hop,
@@ -136,7 +141,7 @@ pub async fn verify_in(
                     after,
                 });
             }
-            report.waiting(&hop.to_string(), &broken.0, after);
+            pace.waiting(&hop.to_string(), &broken.0);
             sleep(Duration::from_millis(500)).await;
         }
     }

@@ -112,10 +112,14 @@ impl Cluster {
         .await;
         match answer {
             Ok(kept) => Ok(kept.pointer("/spec/behavior/scaleUp/tolerance").is_some()),
-            Err(Failure { code: Some(400 | 422), .. }) => Ok(false),
-            Err(failure) => {
-                Err(ClusterError::request("try", "HorizontalPodAutoscaler `provisioner-probe`", failure))
-            }
+            Err(Failure {
+                code: Some(400 | 422), ..
+            }) => Ok(false),
+            Err(failure) => Err(ClusterError::request(
+                "try",
+                "HorizontalPodAutoscaler `provisioner-probe`",
+                failure,
+            )),
         }
     }
 }

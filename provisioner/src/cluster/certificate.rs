@@ -76,12 +76,20 @@ pub(super) struct Pair {
 /// Keeps what is good for long enough, makes the rest anew.
 pub(super) fn renew(ca: &Pair, serving: &Pair, namespace: &str, now: Timestamp) -> Result<Certificates, ClusterError> {
     let keep_ca = !is_due(&ca.certificate, now) && KeyPair::from_pem(&ca.key).is_ok();
-    let authority = if keep_ca { ca.clone() } else { authority(&ca.certificate, now)? };
+    let authority = if keep_ca {
+        ca.clone()
+    } else {
+        authority(&ca.certificate, now)?
+    };
     let keep_serving = keep_ca
         && !is_due(&serving.certificate, now)
         && KeyPair::from_pem(&serving.key).is_ok()
         && is_for(&serving.certificate, &authority.certificate, &host(namespace));
-    let serving = if keep_serving { serving.clone() } else { issue(&authority, namespace, now)? };
+    let serving = if keep_serving {
+        serving.clone()
+    } else {
+        issue(&authority, namespace, now)?
+    };
     Ok(Certificates {
         ca_bundle: authority.certificate.clone(),
         ca_certificate: authority.certificate,
@@ -98,9 +106,7 @@ pub fn ends(pem: &str) -> Option<Timestamp> {
 
 /// Whether less than a third of a certificate's life is left, or it is unreadable.
 pub fn is_due(pem: &str, now: Timestamp) -> bool {
-    let validity = |c: &X509Certificate<'_>| {
-        (c.validity().not_before.timestamp(), c.validity().not_after.timestamp())
-    };
+    let validity = |c: &X509Certificate<'_>| (c.validity().not_before.timestamp(), c.validity().not_after.timestamp());
     with(pem, validity).is_none_or(|(start, end)| end - now.as_second() < (end - start) / 3)
 }
 
@@ -120,13 +126,16 @@ fn is_for(certificate: &str, authority: &str, host: &str) -> bool {
 
 fn key_id(certificate: &X509Certificate<'_>, of_issuer: bool) -> Option<Vec<u8>> {
     use x509_parser::extensions::ParsedExtension;
-    certificate.extensions().iter().find_map(|e| match e.parsed_extension() {
-        ParsedExtension::AuthorityKeyIdentifier(id) if of_issuer => {
-            id.key_identifier.as_ref().map(|k| k.0.to_vec())
-        }
-        ParsedExtension::SubjectKeyIdentifier(id) if !of_issuer => Some(id.0.to_vec()),
-        _ => None,
-    })
+    certificate
+        .extensions()
+        .iter()
+        .find_map(|e| match e.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(id) if of_issuer => {
+                id.key_identifier.as_ref().map(|k| k.0.to_vec())
+            }
+            ParsedExtension::SubjectKeyIdentifier(id) if !of_issuer => Some(id.0.to_vec()),
+            _ => None,
+        })
 }
 
 fn with<T>(pem: &str, read: impl FnOnce(&X509Certificate<'_>) -> T) -> Option<T> {
@@ -142,7 +151,9 @@ fn host(namespace: &str) -> String {
 /// A new authority; a former one that has not ended follows it.
 fn authority(former: &str, now: Timestamp) -> Result<Pair, ClusterError> {
     let mut params = lifetime(CertificateParams::default(), CA_YEARS, now)?;
-    params.distinguished_name.push(DnType::CommonName, "provisioner custom metrics CA");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "provisioner custom metrics CA");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     // Clients find the signer by it among an old and a new authority of the same name.
@@ -161,7 +172,11 @@ fn authority(former: &str, now: Timestamp) -> Result<Pair, ClusterError> {
 
 fn issue(authority: &Pair, namespace: &str, now: Timestamp) -> Result<Pair, ClusterError> {
     let host = host(namespace);
-    let names = vec![host.clone(), format!("{host}.cluster.local"), format!("{SERVICE}.{namespace}")];
+    let names = vec![
+        host.clone(),
+        format!("{host}.cluster.local"),
+        format!("{SERVICE}.{namespace}"),
+    ];
     let params = CertificateParams::new(names).map_err(|e| failed(&e))?;
     let mut params = lifetime(params, SERVING_YEARS, now)?;
     params.distinguished_name = rcgen::DistinguishedName::new();
@@ -211,7 +226,10 @@ mod tests {
             certificate: certificate.clone(),
             key: key.clone(),
         };
-        (pair(&c.ca_certificate, &c.ca_key), pair(&c.serving_certificate, &c.serving_key))
+        (
+            pair(&c.ca_certificate, &c.ca_key),
+            pair(&c.serving_certificate, &c.serving_key),
+        )
     }
 
     fn again(c: &Certificates, now: &str) -> Certificates {
@@ -236,17 +254,33 @@ mod tests {
         let renewed = again(&made, "2026-09-20T00:00:00Z");
         assert_eq!(renewed.ca_certificate, made.ca_certificate);
         assert_ne!(renewed.serving_certificate, made.serving_certificate);
-        assert!(is_for(&renewed.serving_certificate, &made.ca_certificate, "custom-metrics-apiserver.custom-metrics.svc"));
+        assert!(is_for(
+            &renewed.serving_certificate,
+            &made.ca_certificate,
+            "custom-metrics-apiserver.custom-metrics.svc"
+        ));
     }
 
     #[test]
     fn a_renewed_authority_overlaps_with_the_former() {
         let made = first();
         let renewed = again(&made, "2033-01-01T00:00:00Z");
-        assert!(renewed.ca_bundle.contains(made.ca_certificate.trim().lines().nth(1).expect("base64")));
+        assert!(
+            renewed
+                .ca_bundle
+                .contains(made.ca_certificate.trim().lines().nth(1).expect("base64"))
+        );
         assert_eq!(pem::parse_many(&renewed.ca_bundle).expect("PEM").len(), 2);
-        assert!(is_for(&renewed.serving_certificate, &renewed.ca_certificate, "custom-metrics-apiserver.custom-metrics.svc"));
-        assert!(!is_for(&made.serving_certificate, &renewed.ca_certificate, "custom-metrics-apiserver.custom-metrics.svc"));
+        assert!(is_for(
+            &renewed.serving_certificate,
+            &renewed.ca_certificate,
+            "custom-metrics-apiserver.custom-metrics.svc"
+        ));
+        assert!(!is_for(
+            &made.serving_certificate,
+            &renewed.ca_certificate,
+            "custom-metrics-apiserver.custom-metrics.svc"
+        ));
         assert_eq!(again(&renewed, "2033-01-02T00:00:00Z"), renewed);
     }
 

@@ -79,7 +79,11 @@ pub async fn plan(
             Err(other) => return Err(other),
         }
     }
-    if problems.is_empty() { Ok(planned) } else { Err(ClusterError::Rejected(problems)) }
+    if problems.is_empty() {
+        Ok(planned)
+    } else {
+        Err(ClusterError::Rejected(problems))
+    }
 }
 
 async fn decide(
@@ -109,11 +113,18 @@ async fn decide(
         });
     };
     if object.kind == "Namespace" && !existing.ours {
-        return Ok(planned(Outcome::Skipped, vec!["existed before; used as it is".to_owned()]));
+        return Ok(planned(
+            Outcome::Skipped,
+            vec!["existed before; used as it is".to_owned()],
+        ));
     }
     let merged = send(cluster, &object, wanted, options, true).await?;
     let fields = difference(wanted, &existing.live, &merged);
-    let outcome = if fields.is_empty() { Outcome::Unchanged } else { Outcome::Updated };
+    let outcome = if fields.is_empty() {
+        Outcome::Unchanged
+    } else {
+        Outcome::Updated
+    };
     Ok(planned(outcome, fields))
 }
 
@@ -140,7 +151,9 @@ pub(super) async fn send(
 fn refusals(object: &str, failure: &Failure) -> Vec<String> {
     if failure.is_conflict() && !failure.causes.is_empty() {
         let causes = failure.causes.iter();
-        return causes.map(|(field, message)| format!("{object}: field `{field}`: {message}")).collect();
+        return causes
+            .map(|(field, message)| format!("{object}: field `{field}`: {message}"))
+            .collect();
     }
     vec![format!("{object}: {failure}")]
 }
@@ -184,7 +197,11 @@ fn compare(path: &str, before: &Value, after: &Value, depth: u8, paths: &mut Vec
     }
     let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     for key in keys {
-        let at = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        let at = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
+        };
         let value = |side: &serde_json::Map<String, Value>| side.get(key).cloned().unwrap_or_default();
         compare(&at, &value(old), &value(new), depth - 1, paths);
     }
@@ -207,7 +224,8 @@ mod tests {
         let after = object(serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": {"name": "x", "resourceVersion": "2", "generation": 1, "annotations": {}},
             "spec": {"replicas": 4, "template": {"a": 1}}, "status": {"replicas": 2}}));
-        let unsaid = object(serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"}}));
+        let unsaid =
+            object(serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"}}));
         assert!(difference(&unsaid, &before, &after).is_empty());
         assert_eq!(difference(&after, &before, &after), ["spec.replicas"]);
     }
@@ -218,7 +236,10 @@ mod tests {
             "metadata": {"name": "x", "labels": {"a": "1"}}, "data": {"k": "v", "same": "s"}}));
         let after = object(serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": "x", "labels": {"a": "2"}}, "data": {"k": "w", "same": "s", "new": "n"}}));
-        assert_eq!(difference(&after, &before, &after), ["data.k", "data.new", "metadata.labels.a"]);
+        assert_eq!(
+            difference(&after, &before, &after),
+            ["data.k", "data.new", "metadata.labels.a"]
+        );
     }
 
     #[test]

@@ -136,10 +136,7 @@ impl Cluster {
     }
 
     /// How objects of a kind are addressed; none where the server does not know it.
-    pub(super) async fn resolve(
-        &self,
-        kind: &GroupVersionKind,
-    ) -> Result<Option<(ApiResource, bool)>, ClusterError> {
+    pub(super) async fn resolve(&self, kind: &GroupVersionKind) -> Result<Option<(ApiResource, bool)>, ClusterError> {
         let found = self.discovery().await?.resolve_gvk(kind);
         Ok(found.map(|(resource, can)| (resource, can.scope == Scope::Namespaced)))
     }
@@ -147,9 +144,7 @@ impl Cluster {
     /// The API of an object, or an error that names its kind.
     pub(super) async fn api_of(&self, object: &ObjectRef) -> Result<Api<DynamicObject>, ClusterError> {
         match self.resolve(&object.gvk()).await? {
-            Some((resource, namespaced)) => {
-                Ok(self.api(&resource, object.namespace.as_deref().filter(|_| namespaced)))
-            }
+            Some((resource, namespaced)) => Ok(self.api(&resource, object.namespace.as_deref().filter(|_| namespaced))),
             None => Err(ClusterError::UnknownKinds(vec![format!(
                 "{object} ({})",
                 object.api_version
@@ -170,8 +165,7 @@ impl Cluster {
             return Ok(None);
         };
         let api = self.api(&resource, object.namespace.as_deref().filter(|_| namespaced));
-        retry::found(retry::call(|| api.get(&object.name)).await)
-            .map_err(|f| ClusterError::on("read", object, f))
+        retry::found(retry::call(|| api.get(&object.name)).await).map_err(|f| ClusterError::on("read", object, f))
     }
 
     /// GET of a path that answers JSON, once, without retries: for polls that go on anyway.

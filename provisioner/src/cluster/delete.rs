@@ -14,6 +14,7 @@ use super::error::{ClusterError, Failure};
 use super::object::ObjectRef;
 use super::order;
 use super::ownership::PARALLEL;
+use super::pace::Pace;
 use super::ready::{condition, sentence};
 use super::retry;
 use crate::names::StackName;
@@ -66,16 +67,27 @@ pub async fn delete_stack(
     for namespace in &namespaces {
         match run.foreign(&kinds, &namespace.object.name).await? {
             foreign if foreign.is_empty() => empty.push(namespace),
-            foreign => run.leave(namespace.object.clone(), format!("holds what is not the stack's: {}", foreign.join(", "))),
+            foreign => run.leave(
+                namespace.object.clone(),
+                format!("holds what is not the stack's: {}", foreign.join(", ")),
+            ),
         }
     }
     run.delete(&empty).await?;
     let gone = |l: &&Live| {
-        empty.iter().any(|n| Some(n.object.name.as_str()) == l.object.namespace.as_deref())
-            && run.receipt.left.iter().all(|left| left.object.name != l.object.namespace.clone().unwrap_or_default())
+        empty
+            .iter()
+            .any(|n| Some(n.object.name.as_str()) == l.object.namespace.as_deref())
+            && run
+                .receipt
+                .left
+                .iter()
+                .all(|left| left.object.name != l.object.namespace.clone().unwrap_or_default())
     };
     let (with_namespace, alone): (Vec<&Live>, Vec<&Live>) = last.iter().partition(gone);
-    run.receipt.deleted.extend(with_namespace.iter().map(|l| l.object.clone()));
+    run.receipt
+        .deleted
+        .extend(with_namespace.iter().map(|l| l.object.clone()));
     run.delete(&alone).await?;
     Ok(run.receipt)
 }
@@ -101,8 +113,11 @@ impl Run<'_> {
     async fn delete(&mut self, objects: &[&Live]) -> Result<(), ClusterError> {
         let cluster = self.cluster;
         let deletions = objects.iter().map(|live| delete_one(cluster, live));
-        stream::iter(deletions).buffered(PARALLEL).try_collect::<Vec<()>>().await?;
-        let started = Instant::now();
+        stream::iter(deletions)
+            .buffered(PARALLEL)
+            .try_collect::<Vec<()>>()
+            .await?;
+        let mut pace = Pace::new(self.report);
         let mut pending: Vec<&Live> = objects.to_vec();
         loop {
             let looks = pending.iter().map(|live| remains(cluster, live));
@@ -111,13 +126,14 @@ impl Run<'_> {
             for (live, state) in pending.into_iter().zip(states) {
                 match state {
                     None => {
-                        self.report.done(&live.object.kind, &live.object.path(), Outcome::Deleted, "");
+                        self.report
+                            .done(&live.object.kind, &live.object.path(), Outcome::Deleted, "");
                         self.receipt.deleted.push(live.object.clone());
                     }
                     Some(message) if Instant::now() >= self.give_up => self.leave(live.object.clone(), message),
                     Some(message) => {
-                        if started.elapsed() > Duration::from_secs(2) {
-                            self.report.waiting(&live.object.to_string(), &message, started.elapsed());
+                        if pace.elapsed() > Duration::from_secs(2) {
+                            pace.waiting(&live.object.to_string(), &message);
                         }
                         still.push(live);
                     }
@@ -171,7 +187,9 @@ fn is_built_in(object: &ObjectRef) -> bool {
 async fn kinds(cluster: &Cluster) -> Result<Vec<(ApiResource, bool)>, ClusterError> {
     cluster.forget_kinds().await;
     let discovery = cluster.discovery().await?;
-    let found = discovery.groups().flat_map(kube::discovery::ApiGroup::recommended_resources);
+    let found = discovery
+        .groups()
+        .flat_map(kube::discovery::ApiGroup::recommended_resources);
     Ok(found
         .filter(|(_, can)| can.supports_operation(verbs::LIST) && can.supports_operation(verbs::DELETE))
         .filter(|(kind, _)| !is_made_by_cluster(kind))
@@ -201,7 +219,9 @@ async fn find(
         match retry::call(|| api.list(&params)).await {
             Ok(list) => Ok(list.items.iter().map(|o| live(kind, o)).collect()),
             // A kind whose definition or backend went meanwhile has no objects that could be found.
-            Err(Failure { code: Some(404 | 405), .. }) => Ok(Vec::new()),
+            Err(Failure {
+                code: Some(404 | 405), ..
+            }) => Ok(Vec::new()),
             Err(failure) => Err(ClusterError::request("list", format!("all {}", kind.plural), failure)),
         }
     });
@@ -250,12 +270,16 @@ async fn remains(cluster: &Cluster, live: &Live) -> Result<Option<String>, Clust
         return Ok(None);
     }
     let finalizers = now.metadata.finalizers.clone().unwrap_or_default();
-    let said: Vec<String> = ["NamespaceContentRemaining", "NamespaceFinalizersRemaining", "NamespaceDeletionDiscoveryFailure"]
-        .iter()
-        .filter_map(|name| condition(&now.data["status"], name))
-        .filter(|c| c["status"] == "True")
-        .map(sentence)
-        .collect();
+    let said: Vec<String> = [
+        "NamespaceContentRemaining",
+        "NamespaceFinalizersRemaining",
+        "NamespaceDeletionDiscoveryFailure",
+    ]
+    .iter()
+    .filter_map(|name| condition(&now.data["status"], name))
+    .filter(|c| c["status"] == "True")
+    .map(sentence)
+    .collect();
     Ok(Some(match (said.is_empty(), finalizers.is_empty()) {
         (false, _) => said.join("; "),
         (true, false) => format!("waits for finalizers {}", finalizers.join(", ")),

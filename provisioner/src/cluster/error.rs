@@ -132,14 +132,11 @@ impl Failure {
                 code: Some(status.code),
                 reason: status.reason.clone(),
                 message: status.message.clone(),
-                causes: causes
-                    .map(|c| (c.field.clone(), c.message.clone()))
-                    .collect(),
+                causes: causes.map(|c| (c.field.clone(), c.message.clone())).collect(),
                 transient: matches!(status.code, 429 | 502 | 503 | 504),
             };
         }
-        let transient = matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_))
-            && !is_tls_refusal(error);
+        let transient = matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_)) && !is_tls_refusal(error);
         Self::local(chain(error), transient)
     }
 
@@ -177,14 +174,20 @@ impl ClusterError {
                 None => Some("check that the cluster's endpoint is reachable from this machine"),
                 _ => None,
             },
-            Self::Kubeconfig { .. } => Some("list the contexts with `kubectl config get-contexts` and pass `--kube-context NAME`"),
-            Self::UnknownKinds(_) => Some("leave the component out with `--without`, or install what defines the kinds"),
+            Self::Kubeconfig { .. } => {
+                Some("list the contexts with `kubectl config get-contexts` and pass `--kube-context NAME`")
+            }
+            Self::UnknownKinds(_) => {
+                Some("leave the component out with `--without`, or install what defines the kinds")
+            }
             Self::Foreign(_) => Some(
                 "delete or rename them, leave the component out with `--without`, or choose other namespaces; an APIService is taken over with `--take-over`",
             ),
             Self::Terminating(_) => Some("look for finalizers on them, then run again"),
             Self::Rejected(_) => Some("another manager's fields are taken over with `--force-conflicts`"),
-            Self::NotReady { .. } => Some("run again to go on waiting, or `provisioner doctor` to find the broken part"),
+            Self::NotReady { .. } => {
+                Some("run again to go on waiting, or `provisioner doctor` to find the broken part")
+            }
             Self::Endpoint { .. }
             | Self::Manifests(_)
             | Self::UnknownComponent { .. }
@@ -197,10 +200,9 @@ impl ClusterError {
     /// Whether the input is wrong, not the world: nothing was changed, exit code 2.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Kubeconfig { .. }
-            | Self::Endpoint { .. }
-            | Self::Manifests(_)
-            | Self::UnknownComponent { .. } => true,
+            Self::Kubeconfig { .. } | Self::Endpoint { .. } | Self::Manifests(_) | Self::UnknownComponent { .. } => {
+                true
+            }
             Self::Request { failure, .. } => failure.code == Some(401),
             _ => false,
         }

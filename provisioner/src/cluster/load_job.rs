@@ -15,6 +15,7 @@ use super::connect::Cluster;
 use super::error::ClusterError;
 use super::manifest;
 use super::object::ObjectRef;
+use super::pace::Pace;
 use super::ready::{Readiness, readiness};
 use super::retry;
 use super::trouble::{self, Trouble};
@@ -131,10 +132,13 @@ async fn finished(
     give_up: Instant,
     report: &dyn Reporter,
 ) -> Result<String, ClusterError> {
-    let started = Instant::now();
+    let mut pace = Pace::new(report);
     let mut stuck: Option<Instant> = None;
     loop {
-        let live = cluster.get(job).await?.ok_or_else(|| failed(job, "something deleted it"))?;
+        let live = cluster
+            .get(job)
+            .await?
+            .ok_or_else(|| failed(job, "something deleted it"))?;
         let state = match readiness(&live) {
             Readiness::Ready => return Ok("completed".to_owned()),
             Readiness::Failed(message) => return Ok(message),
@@ -154,9 +158,12 @@ async fn finished(
             }
         };
         if Instant::now() >= give_up {
-            return Err(failed(job, &format!("not done after {:.0} s: {state}", started.elapsed().as_secs_f64())));
+            return Err(failed(
+                job,
+                &format!("not done after {:.0} s: {state}", pace.elapsed().as_secs_f64()),
+            ));
         }
-        report.waiting(&job.to_string(), &state, started.elapsed());
+        pace.waiting(&job.to_string(), &state);
         sleep(POLL).await;
     }
 }
@@ -222,10 +229,23 @@ mod tests {
         let own = spec.placeholders(Duration::from_secs(90));
         let component = manifest::load_job(None, &values, &own).expect("renders");
         let job = &component.objects[0].data;
-        assert_eq!(job.pointer("/spec/template/metadata/labels/app"), Some(&"web-app-load".into()));
+        assert_eq!(
+            job.pointer("/spec/template/metadata/labels/app"),
+            Some(&"web-app-load".into())
+        );
         assert_eq!(job.pointer("/spec/activeDeadlineSeconds"), Some(&90.into()));
         let args = &job["spec"]["template"]["spec"]["containers"][0]["args"];
-        let want = ["load", "--url", "http://web-app-service.web-app.svc:8080/", "--rate", "100", "--duration", "60s", "--output", "json"];
+        let want = [
+            "load",
+            "--url",
+            "http://web-app-service.web-app.svc:8080/",
+            "--rate",
+            "100",
+            "--duration",
+            "60s",
+            "--output",
+            "json",
+        ];
         assert_eq!(args, &serde_json::json!(want));
     }
 }

@@ -125,7 +125,12 @@ fn parse(text: &str) -> Result<Vec<DynamicObject>, String> {
     let mut objects = Vec::new();
     for mut document in documents.into_iter().filter(|d| !d.is_null()) {
         drop_nulls(&mut document);
-        let state = |path: &str| document.pointer(path).and_then(Value::as_str).is_some_and(|s| !s.is_empty());
+        let state = |path: &str| {
+            document
+                .pointer(path)
+                .and_then(Value::as_str)
+                .is_some_and(|s| !s.is_empty())
+        };
         for path in ["/apiVersion", "/kind", "/metadata/name"] {
             if !state(path) {
                 return Err(format!("an object without `{}`", path[1..].replace('/', ".")));
@@ -187,7 +192,10 @@ fn duplicates(components: &[Component]) -> Vec<String> {
         for object in &component.objects {
             let object = ObjectRef::of(object);
             if let Some(first) = seen.insert(object.clone(), &component.name) {
-                problems.push(format!("{object} stands in `{first}` and again in `{}`", component.name));
+                problems.push(format!(
+                    "{object} stands in `{first}` and again in `{}`",
+                    component.name
+                ));
             }
         }
     }
@@ -235,7 +243,9 @@ fn group(files: Vec<(String, String)>) -> Vec<Source> {
     let mut sources: Vec<Source> = Vec::new();
     for (path, text) in files {
         let folder = path.split('/').next().unwrap_or_default();
-        let name = folder.split_once('-').filter(|(n, _)| n.chars().all(|c| c.is_ascii_digit()));
+        let name = folder
+            .split_once('-')
+            .filter(|(n, _)| n.chars().all(|c| c.is_ascii_digit()));
         let name = name.map_or(folder, |(_, name)| name).to_owned();
         match sources.last_mut() {
             Some(last) if last.name == name => last.files.push((path, text)),
@@ -256,16 +266,28 @@ mod tests {
     fn image_references_split_at_the_tag_not_at_a_port() {
         assert_eq!(repository("h:5000/a/b:v1@sha256:00"), "h:5000/a/b");
         assert_eq!(repository("h:5000/a/b"), "h:5000/a/b");
-        assert_eq!(repository("docker.io/grafana/grafana:1.2.3"), "docker.io/grafana/grafana");
+        assert_eq!(
+            repository("docker.io/grafana/grafana:1.2.3"),
+            "docker.io/grafana/grafana"
+        );
     }
 
     #[test]
     fn bad_documents_say_why() {
         let cases = [
             ("kind: A", "an object without `apiVersion`"),
-            ("{apiVersion: v1, kind: A, metadata: {}}", "an object without `metadata.name`"),
-            ("{apiVersion: v1, kind: PodList, metadata: {name: x}, items: []}", "PodList: write"),
-            ("{apiVersion: v1, kind: Pod, metadata: {name: x}, status: {a: 1}}", "Pod: `status`"),
+            (
+                "{apiVersion: v1, kind: A, metadata: {}}",
+                "an object without `metadata.name`",
+            ),
+            (
+                "{apiVersion: v1, kind: PodList, metadata: {name: x}, items: []}",
+                "PodList: write",
+            ),
+            (
+                "{apiVersion: v1, kind: Pod, metadata: {name: x}, status: {a: 1}}",
+                "Pod: `status`",
+            ),
             ("a: 1\na: 2", "duplicate"),
         ];
         for (text, want) in cases {

@@ -67,8 +67,14 @@ pub(super) fn applyset_parent(stack: &StackName, namespace: &str, members: &[Com
             "applyset.kubernetes.io/tooling".to_owned(),
             format!("provisioner/v{}", env!("CARGO_PKG_VERSION")),
         ),
-        ("applyset.kubernetes.io/contains-group-kinds".to_owned(), kinds.join(",")),
-        ("applyset.kubernetes.io/additional-namespaces".to_owned(), namespaces.join(",")),
+        (
+            "applyset.kubernetes.io/contains-group-kinds".to_owned(),
+            kinds.join(","),
+        ),
+        (
+            "applyset.kubernetes.io/additional-namespaces".to_owned(),
+            namespaces.join(","),
+        ),
     ]);
     DynamicObject {
         types: Some(kube::core::TypeMeta {
@@ -170,7 +176,10 @@ mod tests {
     fn the_applyset_id_is_a_label_value() {
         let demo: StackName = "demo".parse().expect("valid");
         let id = applyset_id(&demo, "web-app");
-        assert!(id.len() <= 63 && id.starts_with("applyset-") && id.ends_with("-v1"), "{id}");
+        assert!(
+            id.len() <= 63 && id.starts_with("applyset-") && id.ends_with("-v1"),
+            "{id}"
+        );
         assert_ne!(id, applyset_id(&demo, "other"));
     }
 }

@@ -21,9 +21,10 @@ mod mark;
 mod object;
 mod order;
 pub mod ownership;
+pub(crate) mod pace;
 pub mod password;
-pub mod ready;
 pub mod reaction;
+pub mod ready;
 mod retry;
 mod stored;
 mod template;
@@ -35,6 +36,8 @@ pub use connect::{Cluster, Endpoint};
 pub use error::ClusterError;
 pub use object::ObjectRef;
 
+#[cfg(test)]
+mod live_tests;
 #[cfg(test)]
 mod stack_tests;
 #[cfg(test)]

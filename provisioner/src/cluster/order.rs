@@ -9,8 +9,7 @@ pub(super) const STAGES: u8 = 5;
 pub(super) fn stage(object: &ObjectRef) -> u8 {
     match (object.group(), object.kind.as_str()) {
         ("", "Namespace") | ("apiextensions.k8s.io", "CustomResourceDefinition") => 0,
-        ("", "ServiceAccount" | "ConfigMap" | "Secret")
-        | ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => 1,
+        ("", "ServiceAccount" | "ConfigMap" | "Secret") | ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => 1,
         ("apps", _) | ("batch", _) | ("", "Pod") => 3,
         ("autoscaling" | "apiregistration.k8s.io" | "monitoring.coreos.com", _) => 4,
         ("admissionregistration.k8s.io", _) => 4,

@@ -68,7 +68,11 @@ pub(super) async fn check_but(
         .filter(|e| !e.ours && e.object.kind != "Namespace" && !take_over(&e.object))
         .map(describe)
         .collect();
-    if foreign.is_empty() { Ok(found) } else { Err(ClusterError::Foreign(foreign)) }
+    if foreign.is_empty() {
+        Ok(found)
+    } else {
+        Err(ClusterError::Foreign(foreign))
+    }
 }
 
 /// Whether an object bears this stack's labels.
@@ -117,5 +121,9 @@ async fn kinds_known(cluster: &Cluster, components: &[Component]) -> Result<(), 
             unknown.push(format!("{object} ({})", object.api_version));
         }
     }
-    if unknown.is_empty() { Ok(()) } else { Err(ClusterError::UnknownKinds(unknown)) }
+    if unknown.is_empty() {
+        Ok(())
+    } else {
+        Err(ClusterError::UnknownKinds(unknown))
+    }
 }

@@ -23,6 +23,8 @@ pub struct Intervals {
     pub scrape_timeout_s: u32,
     /// Window of the rate that drives scaling: at least two scrapes must fit.
     pub rate_window_s: u32,
+    /// Until Prometheus scrapes a pod that it has discovered, at most.
+    pub discovery_s: u32,
     /// Between two looks of the adapter for new series.
     pub relist_s: u32,
     /// How far back the adapter looks for series: at least the relist interval, or it refuses to start.
@@ -37,6 +39,7 @@ impl Reaction {
                 scrape_s: 1,
                 scrape_timeout_s: 1,
                 rate_window_s: 3,
+                discovery_s: 1,
                 relist_s: 2,
                 max_age_s: 60,
             },
@@ -44,6 +47,7 @@ impl Reaction {
                 scrape_s: 30,
                 scrape_timeout_s: 10,
                 rate_window_s: 60,
+                discovery_s: 5,
                 relist_s: 30,
                 max_age_s: 120,
             },

@@ -28,7 +28,10 @@ fn deployments_are_ready_when_every_pod_of_this_generation_is_available() {
             json!({"observedGeneration": 1, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3}),
             progressing("change 2 is not seen yet, only 1"),
         ),
-        (json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 1}), progressing("1 of 3 pods updated")),
+        (
+            json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 1}),
+            progressing("1 of 3 pods updated"),
+        ),
         (
             json!({"observedGeneration": 2, "replicas": 4, "updatedReplicas": 3, "availableReplicas": 4}),
             progressing("1 old pods still run"),
@@ -52,7 +55,10 @@ fn deployments_are_ready_when_every_pod_of_this_generation_is_available() {
 fn a_deployment_without_replicas_wants_one_pod() {
     let status = json!({"observedGeneration": 2, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1});
     assert_eq!(deployment_is(json!({}), status), Ready);
-    assert_eq!(deployment_is(json!({}), json!({"observedGeneration": 2})), progressing("0 of 1 pods updated"));
+    assert_eq!(
+        deployment_is(json!({}), json!({"observedGeneration": 2})),
+        progressing("0 of 1 pods updated")
+    );
 }
 
 #[test]
@@ -65,9 +71,7 @@ fn whatever_is_being_deleted_is_not_ready() {
 
 #[test]
 fn conditions_decide_for_other_kinds() {
-    let with = |name: &str, status: &str| {
-        json!({"status": {"conditions": [{"type": name, "status": status, "reason": "R", "message": "m"}]}})
-    };
+    let with = |name: &str, status: &str| json!({"status": {"conditions": [{"type": name, "status": status, "reason": "R", "message": "m"}]}});
     let said = || progressing("R: m");
     let api = ("apiregistration.k8s.io/v1", "APIService");
     let crd = ("apiextensions.k8s.io/v1", "CustomResourceDefinition");
@@ -85,15 +89,35 @@ fn conditions_decide_for_other_kinds() {
         (custom, with("Stalled", "True"), Failed("R: m".to_owned())),
         (("batch/v1", "Job"), with("Failed", "True"), Failed("R: m".to_owned())),
         (("batch/v1", "Job"), with("Complete", "True"), Ready),
-        (("batch/v1", "Job"), json!({"status": {"active": 1}}), progressing("runs")),
+        (
+            ("batch/v1", "Job"),
+            json!({"status": {"active": 1}}),
+            progressing("runs"),
+        ),
         (("batch/v1", "Job"), json!({}), progressing("has not started")),
         (("v1", "Namespace"), json!({"status": {"phase": "Active"}}), Ready),
-        (("v1", "Namespace"), json!({"status": {"phase": "Terminating"}}), progressing("is Terminating")),
+        (
+            ("v1", "Namespace"),
+            json!({"status": {"phase": "Terminating"}}),
+            progressing("is Terminating"),
+        ),
         (("v1", "Pod"), with("Ready", "True"), Ready),
         (("v1", "Pod"), json!({"status": {"phase": "Succeeded"}}), Ready),
-        (("v1", "Pod"), json!({"status": {"phase": "Failed", "reason": "Evicted"}}), Failed("Evicted".to_owned())),
-        (("autoscaling/v2", "HorizontalPodAutoscaler"), with("ScalingActive", "False"), Ready),
-        (("v1", "Service"), json!({"spec": {"type": "LoadBalancer"}}), progressing("has no load balancer yet")),
+        (
+            ("v1", "Pod"),
+            json!({"status": {"phase": "Failed", "reason": "Evicted"}}),
+            Failed("Evicted".to_owned()),
+        ),
+        (
+            ("autoscaling/v2", "HorizontalPodAutoscaler"),
+            with("ScalingActive", "False"),
+            Ready,
+        ),
+        (
+            ("v1", "Service"),
+            json!({"spec": {"type": "LoadBalancer"}}),
+            progressing("has no load balancer yet"),
+        ),
         (("v1", "Service"), json!({"spec": {"type": "ClusterIP"}}), Ready),
     ];
     for ((api_version, kind), rest, want) in cases {

@@ -45,9 +45,7 @@ where
 }
 
 /// One request under the time limit.
-pub(super) async fn once<T>(
-    request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, Failure> {
+pub(super) async fn once<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failure> {
     match timeout(REQUEST, request).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(Failure::of(&error)),

@@ -17,7 +17,11 @@ use crate::names::{LABEL_APPLYSET_PART_OF, LABEL_COMPONENT, LABEL_MANAGED_BY, LA
 
 fn values() -> Values {
     let stack = "demo".parse().expect("valid");
-    Values::new(stack, "registry.example/demo/web-app@sha256:00", "registry.example/demo/load@sha256:00")
+    Values::new(
+        stack,
+        "registry.example/demo/web-app@sha256:00",
+        "registry.example/demo/load@sha256:00",
+    )
 }
 
 fn certificates() -> Certificates {
@@ -64,7 +68,14 @@ fn pods() -> Vec<(String, Value)> {
 
 #[test]
 fn components_are_the_folders_in_order() {
-    let names = ["namespaces", "app", "prometheus", "kube-state-metrics", "adapter", "grafana"];
+    let names = [
+        "namespaces",
+        "app",
+        "prometheus",
+        "kube-state-metrics",
+        "adapter",
+        "grafana",
+    ];
     assert_eq!(manifest::components(), names);
 }
 
@@ -111,7 +122,10 @@ fn containers_have_limits_exact_tags_and_no_command() {
         for container in template["spec"]["containers"].as_array().expect("containers") {
             for bound in ["requests", "limits"] {
                 for resource in ["cpu", "memory"] {
-                    assert!(container["resources"][bound][resource].is_string(), "{name} {bound} {resource}");
+                    assert!(
+                        container["resources"][bound][resource].is_string(),
+                        "{name} {bound} {resource}"
+                    );
                 }
             }
             assert!(container.get("command").is_none(), "{name}");
@@ -147,7 +161,10 @@ fn replicas_are_never_sent_for_what_an_hpa_scales() {
 fn the_hpa_follows_the_profile() {
     let all = objects(&values());
     let hpa = find(&all, "HorizontalPodAutoscaler", "web-app-hpa");
-    assert_eq!((&hpa["spec"]["minReplicas"], &hpa["spec"]["maxReplicas"]), (&json!(1), &json!(10)));
+    assert_eq!(
+        (&hpa["spec"]["minReplicas"], &hpa["spec"]["maxReplicas"]),
+        (&json!(1), &json!(10))
+    );
     let pods = &hpa["spec"]["metrics"][0]["pods"];
     assert_eq!(pods["metric"]["name"], "http_requests_per_second");
     assert_eq!(pods["target"], json!({"type": "AverageValue", "averageValue": "10"}));
@@ -155,7 +172,11 @@ fn the_hpa_follows_the_profile() {
     let mut seed = values();
     seed.reaction = Reaction::Seed;
     let all = objects(&seed);
-    assert!(find(&all, "HorizontalPodAutoscaler", "web-app-hpa")["spec"].get("behavior").is_none());
+    assert!(
+        find(&all, "HorizontalPodAutoscaler", "web-app-hpa")["spec"]
+            .get("behavior")
+            .is_none()
+    );
     let config = find(&all, "ConfigMap", "prometheus");
     let config = config["data"]["prometheus.yml"].as_str().expect("text");
     assert!(config.contains("scrape_interval: 30s") && config.contains("scrape_timeout: 10s"));
@@ -167,7 +188,9 @@ fn the_hpa_follows_the_profile() {
 fn no_selector_of_the_app_matches_the_load_pods() {
     let all = objects(&values());
     let load = load_job();
-    let labels = load.data["spec"]["template"]["metadata"]["labels"].as_object().expect("labels");
+    let labels = load.data["spec"]["template"]["metadata"]["labels"]
+        .as_object()
+        .expect("labels");
     let selectors = [
         find(&all, "Deployment", "web-app")["spec"]["selector"]["matchLabels"].clone(),
         find(&all, "Service", "web-app-service")["spec"]["selector"].clone(),
@@ -213,7 +236,10 @@ fn changed_configuration_rolls_its_pods_and_no_others() {
         sums.collect()
     };
     let before = checksums(&values());
-    assert_eq!(before.keys().collect::<Vec<_>>(), ["custom-metrics-apiserver", "grafana", "prometheus"]);
+    assert_eq!(
+        before.keys().collect::<Vec<_>>(),
+        ["custom-metrics-apiserver", "grafana", "prometheus"]
+    );
     let mut changed = values();
     changed.grafana_password = "new".to_owned();
     let after = checksums(&changed);
@@ -226,7 +252,10 @@ fn components_can_be_left_out_and_misspelled_ones_name_the_nearest() {
     let left = manifest::load(None, &["grafana".to_owned()], &values(), &certificates()).expect("loads");
     assert!(left.iter().all(|c| c.name != "grafana"));
     let error = manifest::load(None, &["graphana".to_owned()], &values(), &certificates()).expect_err("unknown");
-    assert!(matches!(&error, ClusterError::UnknownComponent { nearest, .. } if nearest == "grafana"), "{error}");
+    assert!(
+        matches!(&error, ClusterError::UnknownComponent { nearest, .. } if nearest == "grafana"),
+        "{error}"
+    );
     assert!(error.is_configuration());
 }
 
@@ -255,12 +284,21 @@ fn namespaces_images_and_prometheus_can_be_elsewhere() {
     let mut other = values();
     other.namespaces.app = "shop".to_owned();
     other.prometheus_url = Some("http://prom.example:9090".to_owned());
-    other.images.insert("docker.io/grafana/grafana".to_owned(), "mirror/grafana@sha256:00".to_owned());
+    other.images.insert(
+        "docker.io/grafana/grafana".to_owned(),
+        "mirror/grafana@sha256:00".to_owned(),
+    );
     let all = objects(&other);
     let namespaces: BTreeSet<String> = all.iter().filter_map(|o| o.metadata.namespace.clone()).collect();
-    assert_eq!(namespaces, BTreeSet::from(["shop", "monitoring", "custom-metrics", "kube-system"].map(String::from)));
+    assert_eq!(
+        namespaces,
+        BTreeSet::from(["shop", "monitoring", "custom-metrics", "kube-system"].map(String::from))
+    );
     let grafana = find(&all, "Deployment", "grafana");
-    assert_eq!(grafana["spec"]["template"]["spec"]["containers"][0]["image"], "mirror/grafana@sha256:00");
+    assert_eq!(
+        grafana["spec"]["template"]["spec"]["containers"][0]["image"],
+        "mirror/grafana@sha256:00"
+    );
     let adapter = find(&all, "Deployment", "custom-metrics-apiserver").to_string();
     assert!(adapter.contains("--prometheus-url=http://prom.example:9090"));
 }
@@ -273,7 +311,10 @@ fn roles_name_resources_and_only_reading_verbs() {
             let all = rule.to_string();
             assert!(!all.contains("\"*\""), "{name}: {all}");
             for verb in rule["verbs"].as_array().expect("verbs") {
-                assert!(["get", "list", "watch"].contains(&verb.as_str().expect("text")), "{name}: {verb}");
+                assert!(
+                    ["get", "list", "watch"].contains(&verb.as_str().expect("text")),
+                    "{name}: {verb}"
+                );
             }
         }
     }
@@ -281,14 +322,21 @@ fn roles_name_resources_and_only_reading_verbs() {
 
 #[test]
 fn dashboards_use_the_provisioned_data_source_and_known_metrics() {
-    let (_, text) = DASHBOARDS.iter().find(|(name, _)| *name == "web-app.json").expect("the dashboard");
+    let (_, text) = DASHBOARDS
+        .iter()
+        .find(|(name, _)| *name == "web-app.json")
+        .expect("the dashboard");
     let dashboard: Value = serde_json::from_str(text).expect("JSON");
     let panels = dashboard["panels"].as_array().expect("panels");
     let ids: BTreeSet<u64> = panels.iter().filter_map(|p| p["id"].as_u64()).collect();
     assert_eq!(ids.len(), panels.len());
     for panel in panels {
         assert_eq!(panel["datasource"]["uid"], "prometheus", "{}", panel["title"]);
-        assert!(!panel["targets"].as_array().expect("targets").is_empty(), "{}", panel["title"]);
+        assert!(
+            !panel["targets"].as_array().expect("targets").is_empty(),
+            "{}",
+            panel["title"]
+        );
     }
     let all = objects(&values());
     let provisioned = find(&all, "ConfigMap", "grafana-dashboards");

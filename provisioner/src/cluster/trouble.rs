@@ -44,7 +44,11 @@ pub(super) fn of_pod(pod: &Value) -> Option<Trouble> {
         let reason = waiting["reason"].as_str().unwrap_or_default();
         if STUCK.contains(&reason) {
             let said = waiting["message"].as_str().unwrap_or_default();
-            return Some(Trouble::Stuck(format!("pod `{name}`: {reason}{}{}", colon(said), last_exit(container))));
+            return Some(Trouble::Stuck(format!(
+                "pod `{name}`: {reason}{}{}",
+                colon(said),
+                last_exit(container)
+            )));
         }
         let ended = &container["state"]["terminated"];
         if let Some(code) = ended["exitCode"].as_i64().filter(|c| *c != 0) {
@@ -58,13 +62,20 @@ pub(super) fn of_pod(pod: &Value) -> Option<Trouble> {
 }
 
 fn colon(text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!(": {text}") }
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!(": {text}")
+    }
 }
 
 fn last_exit(container: &Value) -> String {
     let last = &container["lastState"]["terminated"];
     match last["exitCode"].as_i64() {
-        Some(code) => format!(" (last exit code {code}, {})", last["reason"].as_str().unwrap_or("Error")),
+        Some(code) => format!(
+            " (last exit code {code}, {})",
+            last["reason"].as_str().unwrap_or("Error")
+        ),
         None => String::new(),
     }
 }
@@ -153,8 +164,14 @@ mod tests {
             (json!({}), None),
             (json!({"containerStatuses": [{"state": {"running": {}}}]}), None),
             (waiting("ContainerCreating"), None),
-            (waiting("ImagePullBackOff"), stuck("pod `p`: ImagePullBackOff: m (last exit code 2, Error)")),
-            (waiting("CrashLoopBackOff"), stuck("pod `p`: CrashLoopBackOff: m (last exit code 2, Error)")),
+            (
+                waiting("ImagePullBackOff"),
+                stuck("pod `p`: ImagePullBackOff: m (last exit code 2, Error)"),
+            ),
+            (
+                waiting("CrashLoopBackOff"),
+                stuck("pod `p`: CrashLoopBackOff: m (last exit code 2, Error)"),
+            ),
             (
                 json!({"containerStatuses": [{"state": {"terminated": {"exitCode": 1, "reason": "OOMKilled"}}}]}),
                 slow("pod `p`: OOMKilled, exit code 1"),

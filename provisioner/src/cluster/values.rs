@@ -72,9 +72,9 @@ impl Values {
 
     /// Where Prometheus answers, seen from a pod.
     pub fn prometheus_url(&self) -> String {
-        self.prometheus_url.clone().unwrap_or_else(|| {
-            format!("http://prometheus.{}.svc:9090", self.namespaces.monitoring)
-        })
+        self.prometheus_url
+            .clone()
+            .unwrap_or_else(|| format!("http://prometheus.{}.svc:9090", self.namespaces.monitoring))
     }
 
     /// Every placeholder with its text: as it stands in YAML, so values with special characters are JSON strings.
@@ -91,6 +91,7 @@ impl Values {
             ("scrape_interval", seconds(intervals.scrape_s)),
             ("scrape_timeout", seconds(intervals.scrape_timeout_s)),
             ("rate_window", seconds(intervals.rate_window_s)),
+            ("discovery_interval", seconds(intervals.discovery_s)),
             ("relist_interval", seconds(intervals.relist_s)),
             ("metrics_max_age", seconds(intervals.max_age_s)),
             ("hpa_behavior", self.reaction.hpa_behavior(self.tolerance).to_string()),
@@ -100,7 +101,10 @@ impl Values {
             ("ca_certificate", STANDARD.encode(&certificates.ca_certificate)),
             ("ca_key", STANDARD.encode(&certificates.ca_key)),
             ("ca_bundle", STANDARD.encode(&certificates.ca_bundle)),
-            ("serving_certificate", STANDARD.encode(&certificates.serving_certificate)),
+            (
+                "serving_certificate",
+                STANDARD.encode(&certificates.serving_certificate),
+            ),
             ("serving_key", STANDARD.encode(&certificates.serving_key)),
         ])
     }

@@ -12,6 +12,7 @@ use super::manifest::Component;
 use super::mark;
 use super::object::ObjectRef;
 use super::ownership::PARALLEL;
+use super::pace::Pace;
 use super::ready::{Readiness, readiness};
 use super::trouble::{self, Trouble};
 use crate::report::{Outcome, Reporter};
@@ -35,7 +36,7 @@ pub async fn wait(
             pending.push(ObjectRef::of(object));
         }
     }
-    let started = Instant::now();
+    let mut pace = Pace::new(report);
     let mut failing: HashMap<ObjectRef, Instant> = HashMap::new();
     loop {
         let looks = pending.iter().map(|object| async move {
@@ -64,7 +65,7 @@ pub async fn wait(
                     message
                 }
             };
-            report.waiting(&object.to_string(), &message, started.elapsed());
+            pace.waiting(&object.to_string(), &message);
             laggards.push(format!("{object}: {message}"));
             pending.push(object);
         }
@@ -74,7 +75,7 @@ pub async fn wait(
         if pending.is_empty() {
             return Ok(());
         }
-        let after = started.elapsed();
+        let after = pace.elapsed();
         if after >= timeout {
             return Err(ClusterError::NotReady { after, laggards });
         }
@@ -84,7 +85,10 @@ pub async fn wait(
 
 /// Only kinds that take time are worth a line.
 fn told(report: &dyn Reporter, object: &ObjectRef) {
-    if matches!(object.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet" | "Job" | "APIService") {
+    if matches!(
+        object.kind.as_str(),
+        "Deployment" | "StatefulSet" | "DaemonSet" | "Job" | "APIService"
+    ) {
         report.done(&object.kind, &object.path(), Outcome::Ready, "");
     }
 }

@@ -82,9 +82,6 @@ mod tests {
         }
         assert_eq!(parse("0s"), Err(InvalidDuration::Zero));
         assert_eq!(parse("169h"), Err(InvalidDuration::TooLong));
-        assert_eq!(
-            parse(&format!("{}s", "9".repeat(400))),
-            Err(InvalidDuration::TooLong)
-        );
+        assert_eq!(parse(&format!("{}s", "9".repeat(400))), Err(InvalidDuration::TooLong));
     }
 }

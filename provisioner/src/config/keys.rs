@@ -35,8 +35,7 @@ impl Key {
 pub(crate) const PREFIX: &str = "PROVISIONER_";
 
 /// Variables that are no settings: they say where the file is, that questions are answered, and what to log.
-pub(crate) const OTHER_VARIABLES: [&str; 3] =
-    ["PROVISIONER_CONFIG", "PROVISIONER_YES", "PROVISIONER_LOG"];
+pub(crate) const OTHER_VARIABLES: [&str; 3] = ["PROVISIONER_CONFIG", "PROVISIONER_YES", "PROVISIONER_LOG"];
 
 const fn key(path: &'static str, flag: &'static str, kind: Kind) -> Key {
     Key { path, flag, kind }

@@ -38,10 +38,7 @@ impl Layer {
     }
 
     /// Settings from `PROVISIONER_*`; an empty variable counts as not set.
-    pub(crate) fn from_env(
-        variables: &BTreeMap<String, String>,
-        problems: &mut Vec<Problem>,
-    ) -> Self {
+    pub(crate) fn from_env(variables: &BTreeMap<String, String>, problems: &mut Vec<Problem>) -> Self {
         let mut layer = Self::default();
         for (name, value) in variables {
             if !name.starts_with(PREFIX) || OTHER_VARIABLES.contains(&name.as_str()) {
@@ -68,10 +65,7 @@ impl Layer {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) => {
-                problems.push(Problem::new(format!(
-                    "cannot read `{}`: {error}",
-                    path.display()
-                )));
+                problems.push(Problem::new(format!("cannot read `{}`: {error}", path.display())));
                 return layer;
             }
         };
@@ -130,12 +124,10 @@ impl FileReader<'_> {
             (Kind::Text, toml::Value::String(text)) => vec![text.clone()],
             (Kind::Path, toml::Value::String(text)) => vec![self.beside(text)],
             (Kind::Switch, toml::Value::Boolean(on)) => vec![on.to_string()],
-            (Kind::List, toml::Value::Array(items)) if items.iter().all(toml::Value::is_str) => {
-                items
-                    .iter()
-                    .filter_map(|item| item.as_str().map(str::to_owned))
-                    .collect()
-            }
+            (Kind::List, toml::Value::Array(items)) if items.iter().all(toml::Value::is_str) => items
+                .iter()
+                .filter_map(|item| item.as_str().map(str::to_owned))
+                .collect(),
             _ => {
                 let wanted = match key.kind {
                     Kind::Text | Kind::Path => "must be a text in quotes",
@@ -150,10 +142,7 @@ impl FileReader<'_> {
     }
 
     fn beside(&self, text: &str) -> String {
-        let folder = self
-            .path
-            .parent()
-            .map_or_else(PathBuf::new, Path::to_path_buf);
+        let folder = self.path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
         folder.join(text).display().to_string()
     }
 
@@ -163,10 +152,7 @@ impl FileReader<'_> {
     }
 
     fn unknown(&mut self, path: &str) {
-        let sections = KEYS
-            .iter()
-            .filter_map(|key| key.path.split_once('.'))
-            .map(|(s, _)| s);
+        let sections = KEYS.iter().filter_map(|key| key.path.split_once('.')).map(|(s, _)| s);
         let near = nearest(path, KEYS.iter().map(|key| key.path).chain(sections)).or_else(|| {
             let last = path.rsplit('.').next().unwrap_or(path);
             KEYS.iter().find(|key| key.flag == last).map(|key| key.path)

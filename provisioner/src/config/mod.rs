@@ -137,10 +137,7 @@ impl Config {
             None => Layer::default(),
         };
         let env = Layer::from_env(&sources.variables, &mut problems);
-        let no_color = sources
-            .variables
-            .get("NO_COLOR")
-            .is_some_and(|v| !v.is_empty());
+        let no_color = sources.variables.get("NO_COLOR").is_some_and(|v| !v.is_empty());
         let mut reader = Reader::new([&sources.flags, &env, &file], problems);
         let mut config = reader.config();
         config.output.no_color |= no_color;
@@ -153,10 +150,7 @@ impl Config {
 
 impl Sources {
     fn named_file(&self) -> Option<PathBuf> {
-        let variable = self
-            .variables
-            .get("PROVISIONER_CONFIG")
-            .filter(|v| !v.is_empty());
+        let variable = self.variables.get("PROVISIONER_CONFIG").filter(|v| !v.is_empty());
         let named = self.file.clone().or_else(|| variable.map(PathBuf::from));
         named.or_else(|| Some(self.folder.join(FILE)).filter(|path| Path::is_file(path)))
     }
@@ -173,10 +167,7 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn new(message: String) -> Self {
-        Self {
-            message,
-            hint: None,
-        }
+        Self { message, hint: None }
     }
 
     pub(crate) fn unknown(message: String, near: Option<&str>) -> Self {

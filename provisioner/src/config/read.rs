@@ -28,33 +28,19 @@ impl<'a> Reader<'a> {
             eks: Eks {
                 create_cluster: self.switch("eks.create-cluster"),
                 k8s_version: self.checked("eks.k8s-version", is_version, "like `1.34`"),
-                admin_arn: self.checked(
-                    "eks.admin-arn",
-                    is_principal,
-                    "the ARN of an IAM role or user",
-                ),
+                admin_arn: self.checked("eks.admin-arn", is_principal, "the ARN of an IAM role or user"),
             },
             image: Image {
-                tag: self.checked(
-                    "image.tag",
-                    is_tag,
-                    "letters, digits, `_`, `.` and `-`, at most 128",
-                ),
+                tag: self.checked("image.tag", is_tag, "letters, digits, `_`, `.` and `-`, at most 128"),
                 binary: self.existing("image.binary", "file"),
                 workspace: self.existing("image.workspace", "folder"),
                 refs: self.text("image.image-refs").map(PathBuf::from),
             },
             stack: Stack {
-                without: self
-                    .find("stack.without")
-                    .map(|s| s.texts.clone())
-                    .unwrap_or_default(),
+                without: self.find("stack.without").map(|s| s.texts.clone()).unwrap_or_default(),
                 manifests: self.existing("stack.manifests", "folder"),
             },
-            reaction: self.choice(
-                "reaction",
-                &[("fast", Reaction::Fast), ("seed", Reaction::Seed)],
-            ),
+            reaction: self.choice("reaction", &[("fast", Reaction::Fast), ("seed", Reaction::Seed)]),
             output: self.output(),
         }
     }
@@ -82,10 +68,7 @@ impl<'a> Reader<'a> {
         match text.parse() {
             Ok(name) => Some(name),
             Err(error) => {
-                let hint = error
-                    .proposal
-                    .as_deref()
-                    .map(|name| format!("try `--name {name}`"));
+                let hint = error.proposal.as_deref().map(|name| format!("try `--name {name}`"));
                 self.problems.push(Problem {
                     message: format!("{origin}: {error}"),
                     hint,
@@ -97,17 +80,12 @@ impl<'a> Reader<'a> {
 
     fn output(&mut self) -> Output {
         Output {
-            format: self.choice(
-                "output.format",
-                &[("text", Format::Text), ("json", Format::Json)],
-            ),
+            format: self.choice("output.format", &[("text", Format::Text), ("json", Format::Json)]),
             quiet: self.switch("output.quiet"),
             verbose: self.switch("output.verbose"),
             no_color: self.switch("output.no-color"),
             timeout: self.duration("output.timeout").unwrap_or(TIMEOUT),
-            poll_interval: self
-                .duration("output.poll-interval")
-                .unwrap_or(POLL_INTERVAL),
+            poll_interval: self.duration("output.poll-interval").unwrap_or(POLL_INTERVAL),
         }
     }
 
@@ -190,13 +168,8 @@ impl<'a> Reader<'a> {
             return *value;
         }
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        let message = format!(
-            "{}: `{text}` is none of `{}`",
-            setting.origin,
-            names.join("`, `")
-        );
-        self.problems
-            .push(Problem::unknown(message, nearest(&text, names)));
+        let message = format!("{}: `{text}` is none of `{}`", setting.origin, names.join("`, `"));
+        self.problems.push(Problem::unknown(message, nearest(&text, names)));
         T::default()
     }
 }
@@ -204,9 +177,7 @@ impl<'a> Reader<'a> {
 fn is_cluster(text: &str) -> bool {
     (1..=100).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
 /// The region becomes part of host names.
@@ -221,9 +192,8 @@ fn is_region(text: &str) -> bool {
 }
 
 fn is_version(text: &str) -> bool {
-    text.strip_prefix("1.").is_some_and(|minor| {
-        (1..=3).contains(&minor.len()) && minor.chars().all(|c| c.is_ascii_digit())
-    })
+    text.strip_prefix("1.")
+        .is_some_and(|minor| (1..=3).contains(&minor.len()) && minor.chars().all(|c| c.is_ascii_digit()))
 }
 
 fn is_principal(text: &str) -> bool {

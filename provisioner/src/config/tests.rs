@@ -1,10 +1,6 @@
 use super::*;
 
-fn sources(
-    flags: &[(&'static str, &str)],
-    env: &[(&str, &str)],
-    file: &str,
-) -> (Sources, tempfile::TempDir) {
+fn sources(flags: &[(&'static str, &str)], env: &[(&str, &str)], file: &str) -> (Sources, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     if !file.is_empty() {
         std::fs::write(folder.path().join(FILE), file).unwrap();
@@ -13,10 +9,7 @@ fn sources(
     for (flag, value) in flags {
         layer.flag(flag, vec![(*value).to_owned()]);
     }
-    let variables = env
-        .iter()
-        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-        .collect();
+    let variables = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let sources = Sources {
         flags: layer,
         variables,
@@ -26,11 +19,7 @@ fn sources(
     (sources, folder)
 }
 
-fn resolve(
-    flags: &[(&'static str, &str)],
-    env: &[(&str, &str)],
-    file: &str,
-) -> Result<Config, Vec<String>> {
+fn resolve(flags: &[(&'static str, &str)], env: &[(&str, &str)], file: &str) -> Result<Config, Vec<String>> {
     let (sources, folder) = sources(flags, env, file);
     let shown = folder.path().display().to_string();
     Config::resolve(&sources).map_err(|problems| {
@@ -38,11 +27,7 @@ fn resolve(
             .0
             .iter()
             .map(|p| {
-                let hint = p
-                    .hint
-                    .as_deref()
-                    .map(|h| format!(", {h}"))
-                    .unwrap_or_default();
+                let hint = p.hint.as_deref().map(|h| format!(", {h}")).unwrap_or_default();
                 format!("{}{hint}", p.message).replace(&shown, "DIR")
             })
             .collect()
@@ -102,20 +87,14 @@ poll-interval = "500ms"
     let (sources, folder) = sources(&[], &[], file);
     let config = Config::resolve(&sources).unwrap();
     assert_eq!(config.target.cluster.as_deref(), Some("Demo"));
-    assert_eq!(
-        config.target.stack.map(|s| s.to_string()).as_deref(),
-        Some("demo")
-    );
+    assert_eq!(config.target.stack.map(|s| s.to_string()).as_deref(), Some("demo"));
     assert_eq!(config.target.region.as_deref(), Some("eu-west-1"));
     assert_eq!(config.target.profile.as_deref(), Some("work"));
     assert!(config.eks.create_cluster);
     assert_eq!(config.eks.k8s_version.as_deref(), Some("1.34"));
     assert!(config.eks.admin_arn.is_some());
     assert_eq!(config.image.tag.as_deref(), Some("v1"));
-    assert_eq!(
-        config.image.binary,
-        Some(folder.path().join("provisioner.toml"))
-    );
+    assert_eq!(config.image.binary, Some(folder.path().join("provisioner.toml")));
     assert_eq!(config.image.refs, Some(folder.path().join("refs.txt")));
     assert_eq!(config.stack.without, ["grafana"]);
     assert!(config.stack.manifests.is_some());
@@ -146,10 +125,7 @@ fn unknown_keys_name_the_nearest() {
             "cluster = 'demo'",
             "unknown key `cluster` in `DIR/provisioner.toml`, did you mean `target.cluster`?",
         ),
-        (
-            "[wholly]\nother = 1",
-            "unknown key `wholly` in `DIR/provisioner.toml`",
-        ),
+        ("[wholly]\nother = 1", "unknown key `wholly` in `DIR/provisioner.toml`"),
         (
             "target = 'demo'",
             "`target` in `DIR/provisioner.toml` must be a section",
@@ -164,11 +140,7 @@ fn unknown_keys_name_the_nearest() {
         ),
     ];
     for (file, expected) in cases {
-        assert_eq!(
-            resolve(&[], &[], file),
-            Err(vec![expected.to_owned()]),
-            "{file}"
-        );
+        assert_eq!(resolve(&[], &[], file), Err(vec![expected.to_owned()]), "{file}");
     }
     assert_eq!(
         resolve(&[], &[("PROVISIONER_CLUSTR", "a")], ""),
@@ -189,47 +161,23 @@ fn invalid_values_name_their_source() {
         ),
         ("name", "Demo", "`--name`: `Demo` is not a valid stack name"),
         ("region", "eu-west-1.evil.example", "`--region`: "),
-        (
-            "k8s-version",
-            "34",
-            "`--k8s-version`: `34` is not valid: like `1.34`",
-        ),
+        ("k8s-version", "34", "`--k8s-version`: `34` is not valid: like `1.34`"),
         ("admin-arn", "admin", "`--admin-arn`: "),
         ("tag", "a b", "`--tag`: "),
-        (
-            "binary",
-            "/nowhere/app",
-            "`--binary`: `/nowhere/app` is no file",
-        ),
-        (
-            "workspace",
-            "/nowhere",
-            "`--workspace`: `/nowhere` is no folder",
-        ),
+        ("binary", "/nowhere/app", "`--binary`: `/nowhere/app` is no file"),
+        ("workspace", "/nowhere", "`--workspace`: `/nowhere` is no folder"),
         (
             "reaction",
             "fats",
             "`--reaction`: `fats` is none of `fast`, `seed`, did you mean `fast`?",
         ),
-        (
-            "timeout",
-            "10",
-            "`--timeout`: `10` is not a duration: write",
-        ),
-        (
-            "poll-interval",
-            "0s",
-            "`--poll-interval`: `0s` must be longer",
-        ),
+        ("timeout", "10", "`--timeout`: `10` is not a duration: write"),
+        ("poll-interval", "0s", "`--poll-interval`: `0s` must be longer"),
     ];
     for (flag, value, expected) in cases {
         let problems = resolve(&[(flag, value)], &[], "").unwrap_err();
         assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(
-            problems[0].starts_with(expected),
-            "{} / {expected}",
-            problems[0]
-        );
+        assert!(problems[0].starts_with(expected), "{} / {expected}", problems[0]);
     }
 }
 
@@ -244,10 +192,7 @@ fn a_cluster_name_that_does_not_fit_comes_with_a_proposal() {
 fn all_problems_of_all_sources_come_at_once() {
     let problems = resolve(
         &[("tag", "a b")],
-        &[
-            ("PROVISIONER_OUTPUT", "yaml"),
-            ("PROVISIONER_QUIET", "perhaps"),
-        ],
+        &[("PROVISIONER_OUTPUT", "yaml"), ("PROVISIONER_QUIET", "perhaps")],
         "[target]\nregion = 'nowhere'\nclutser = 'a'",
     )
     .unwrap_err();
@@ -270,16 +215,6 @@ fn a_file_that_cannot_be_read_or_parsed_is_a_problem() {
 
 #[test]
 fn no_color_of_the_environment_is_honoured() {
-    assert!(
-        resolve(&[], &[("NO_COLOR", "1")], "")
-            .unwrap()
-            .output
-            .no_color
-    );
-    assert!(
-        !resolve(&[], &[("NO_COLOR", "")], "")
-            .unwrap()
-            .output
-            .no_color
-    );
+    assert!(resolve(&[], &[("NO_COLOR", "1")], "").unwrap().output.no_color);
+    assert!(!resolve(&[], &[("NO_COLOR", "")], "").unwrap().output.no_color);
 }

@@ -25,11 +25,7 @@ pub async fn build(spec: &ImageSpec, reporter: &dyn Reporter) -> Result<Binary, 
     build_with(&Toolchain::from_env(), spec, reporter).await
 }
 
-async fn build_with(
-    toolchain: &Toolchain,
-    spec: &ImageSpec,
-    reporter: &dyn Reporter,
-) -> Result<Binary, ImageError> {
+async fn build_with(toolchain: &Toolchain, spec: &ImageSpec, reporter: &dyn Reporter) -> Result<Binary, ImageError> {
     let (path, package) = match &spec.source {
         Source::Binary(path) => (path.clone(), None),
         Source::Cargo => {
@@ -38,12 +34,10 @@ async fn build_with(
             (path, Some(package))
         }
     };
-    let file = tokio::fs::read(&path)
-        .await
-        .map_err(|source| ImageError::Read {
-            path: path.clone(),
-            source,
-        })?;
+    let file = tokio::fs::read(&path).await.map_err(|source| ImageError::Read {
+        path: path.clone(),
+        source,
+    })?;
     elf::check(&file, PLATFORM).map_err(|defect| ImageError::NotRunnable {
         path: path.clone(),
         source: defect,
@@ -59,11 +53,7 @@ async fn build_with(
     })
 }
 
-async fn compile(
-    toolchain: &Toolchain,
-    spec: &ImageSpec,
-    reporter: &dyn Reporter,
-) -> Result<PathBuf, ImageError> {
+async fn compile(toolchain: &Toolchain, spec: &ImageSpec, reporter: &dyn Reporter) -> Result<PathBuf, ImageError> {
     let started = Instant::now();
     let mut command = command(toolchain, spec, reporter).await?;
     let (mut crates, mut executable, mut unchanged) = (0, None, false);
@@ -111,11 +101,7 @@ async fn compile(
 }
 
 /// The build's command line, for the best target that is installed.
-async fn command(
-    toolchain: &Toolchain,
-    spec: &ImageSpec,
-    reporter: &dyn Reporter,
-) -> Result<Command, ImageError> {
+async fn command(toolchain: &Toolchain, spec: &ImageSpec, reporter: &dyn Reporter) -> Result<Command, ImageError> {
     let musl = is_installed(toolchain, &spec.workspace).await?;
     let target = if musl { MUSL } else { GNU };
     let mut command = Command::new(&toolchain.cargo);

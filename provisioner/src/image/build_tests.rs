@@ -59,19 +59,13 @@ async fn builds_for_musl_with_the_image_profile() {
         .expect("built");
     assert_eq!(binary.platform, "linux/amd64");
     assert_eq!(binary.version.as_deref(), Some("1.2.3"));
-    assert_eq!(
-        binary.repository.as_deref(),
-        Some("https://example.org/app")
-    );
+    assert_eq!(binary.repository.as_deref(), Some("https://example.org/app"));
     assert!(called(&folder).starts_with(
         "build -p app --bin app --profile image --target x86_64-unknown-linux-musl --message-format json-render-diagnostics RUSTFLAGS="
     ));
     assert_eq!(reporter.warnings(), [""; 0]);
     let events = reporter.0.into_inner().expect("not poisoned");
-    assert!(
-        matches!(&events[1], Event::Progress { done: 2, .. }),
-        "{events:?}"
-    );
+    assert!(matches!(&events[1], Event::Progress { done: 2, .. }), "{events:?}");
     assert!(
         matches!(&events[2], Event::Done { name, outcome: Outcome::Created, .. } if name == "app"),
         "{events:?}"
@@ -86,10 +80,7 @@ async fn without_musl_it_links_glibc_statically_and_says_how_to_install_musl() {
         .await
         .expect("built");
     let called = called(&folder);
-    assert!(
-        called.contains("--target x86_64-unknown-linux-gnu "),
-        "{called}"
-    );
+    assert!(called.contains("--target x86_64-unknown-linux-gnu "), "{called}");
     let warnings = reporter.warnings();
     assert!(
         warnings[0].contains("`rustup target add x86_64-unknown-linux-musl`"),
@@ -101,10 +92,7 @@ async fn without_musl_it_links_glibc_statically_and_says_how_to_install_musl() {
 fn static_linking_is_added_to_the_users_own_flags() {
     let flag = "-C target-feature=+crt-static".to_owned();
     assert_eq!(static_flags(None, None), ("RUSTFLAGS", flag.clone()));
-    assert_eq!(
-        static_flags(None, Some("-g")),
-        ("RUSTFLAGS", format!("-g {flag}"))
-    );
+    assert_eq!(static_flags(None, Some("-g")), ("RUSTFLAGS", format!("-g {flag}")));
     assert_eq!(
         static_flags(Some("-g"), Some("ignored by cargo")),
         (
@@ -122,10 +110,7 @@ async fn a_failing_build_carries_its_command_line_and_output() {
         .await
         .expect_err("fails");
     let text = error.to_string();
-    assert!(
-        text.contains("cargo build -p app --bin app --profile image"),
-        "{text}"
-    );
+    assert!(text.contains("cargo build -p app --bin app --profile image"), "{text}");
     assert!(
         text.contains("exit status: 101") && text.contains("error[E0425]"),
         "{text}"
@@ -140,10 +125,7 @@ async fn a_build_that_names_no_executable_is_an_error() {
     let error = build_with(&toolchain("rustc-with-musl"), &spec, &Recorder::default())
         .await
         .expect_err("none named");
-    assert!(
-        matches!(error, ImageError::NoExecutable { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, ImageError::NoExecutable { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -155,10 +137,7 @@ async fn an_unknown_package_is_a_configuration_error_that_names_the_known() {
             .await
             .expect_err("no such binary");
         assert!(error.is_configuration());
-        assert_eq!(
-            error.hint().as_deref(),
-            Some("packages with a binary: `app`")
-        );
+        assert_eq!(error.hint().as_deref(), Some("packages with a binary: `app`"));
     }
 }
 

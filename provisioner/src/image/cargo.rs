@@ -64,15 +64,8 @@ pub(super) fn command_line(command: &Command) -> String {
 }
 
 /// Runs `command` without input and hands every line of its stdout to `line`. Dropping the future kills it.
-pub(super) async fn run(
-    command: &mut Command,
-    mut line: impl FnMut(&str),
-) -> Result<Finished, ImageError> {
-    let program = command
-        .as_std()
-        .get_program()
-        .to_string_lossy()
-        .into_owned();
+pub(super) async fn run(command: &mut Command, mut line: impl FnMut(&str)) -> Result<Finished, ImageError> {
+    let program = command.as_std().get_program().to_string_lossy().into_owned();
     let failed = |source| ImageError::Toolchain {
         program: program.clone(),
         source,
@@ -101,10 +94,7 @@ pub(super) async fn run(
 }
 
 /// Hands over each line, also where it is not UTF-8.
-async fn lines(
-    pipe: Option<impl AsyncRead + Unpin>,
-    mut take: impl FnMut(&str),
-) -> std::io::Result<()> {
+async fn lines(pipe: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&str)) -> std::io::Result<()> {
     let Some(pipe) = pipe else { return Ok(()) };
     let mut lines = BufReader::new(pipe).split(b'\n');
     while let Some(line) = lines.next_segment().await? {
@@ -143,11 +133,7 @@ struct Metadata {
 }
 
 /// Finds `package` and its binary in the workspace, without network.
-pub(super) async fn package(
-    toolchain: &Toolchain,
-    workspace: &Path,
-    package: &str,
-) -> Result<Package, ImageError> {
+pub(super) async fn package(toolchain: &Toolchain, workspace: &Path, package: &str) -> Result<Package, ImageError> {
     if !workspace.is_dir() {
         return Err(ImageError::Read {
             path: workspace.to_owned(),
@@ -168,8 +154,7 @@ pub(super) async fn package(
     if !finished.status.success() {
         return Err(broken(finished.tail));
     }
-    let metadata: Metadata =
-        serde_json::from_str(&json).map_err(|error| broken(error.to_string()))?;
+    let metadata: Metadata = serde_json::from_str(&json).map_err(|error| broken(error.to_string()))?;
     let mut binaries = metadata.packages.into_iter().filter(Package::has_binary);
     let known: Vec<Package> = binaries.by_ref().collect();
     let names = known.iter().map(|package| package.name.clone()).collect();

@@ -88,9 +88,7 @@ fn slice(file: &[u8], at: u64, length: u64) -> Result<&[u8], Defect> {
 }
 
 fn bytes<const N: usize>(file: &[u8], at: u64) -> Result<[u8; N], Defect> {
-    slice(file, at, N as u64)?
-        .try_into()
-        .map_err(|_| Defect::NotElf)
+    slice(file, at, N as u64)?.try_into().map_err(|_| Defect::NotElf)
 }
 
 fn half(file: &[u8], at: u64) -> Result<u16, Defect> {
@@ -166,11 +164,7 @@ pub(super) mod tests {
     fn no_prefix_of_a_file_panics_or_passes() {
         let file = executable(1, b"");
         for length in 0..file.len() - 52 {
-            assert_eq!(
-                check(&file[..length], "linux/amd64"),
-                Err(Defect::NotElf),
-                "{length}"
-            );
+            assert_eq!(check(&file[..length], "linux/amd64"), Err(Defect::NotElf), "{length}");
         }
         let mut wild = file;
         wild[32..40].fill(0xff);

@@ -94,17 +94,13 @@ pub enum ImageError {
         reason: String,
     },
     /// A text is no tag.
-    #[error(
-        "cannot use tag `{tag}`: 1 to 128 letters, digits, `_`, `.` and `-`, not starting with `.` or `-`"
-    )]
+    #[error("cannot use tag `{tag}`: 1 to 128 letters, digits, `_`, `.` and `-`, not starting with `.` or `-`")]
     Tag {
         /// The text.
         tag: String,
     },
     /// The tag names another image.
-    #[error(
-        "cannot push {digest} to `{place}`: tag `{tag}` already points to {existing}; tags are immutable"
-    )]
+    #[error("cannot push {digest} to `{place}`: tag `{tag}` already points to {existing}; tags are immutable")]
     TagTaken {
         /// Registry and repository.
         place: String,

@@ -18,8 +18,7 @@ const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 /// User and group of the process, as distroless images have it. Numeric, for the kubelet's `runAsNonRoot` check.
 const NONROOT: u32 = 65532;
-const PASSWD: &str =
-    "root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n";
+const PASSWD: &str = "root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n";
 const GROUP: &str = "root:x:0:\nnonroot:x:65532:\n";
 /// Compression level of the layers: part of the digest, so changing it re-uploads every image once.
 const LEVEL: u32 = 9;
@@ -98,9 +97,7 @@ struct Epoch {
 
 impl Epoch {
     fn parse(text: &str) -> Result<Self, ImageError> {
-        let invalid = || ImageError::Epoch {
-            given: text.to_owned(),
-        };
+        let invalid = || ImageError::Epoch { given: text.to_owned() };
         let seconds: u32 = text.trim().parse().map_err(|_| invalid())?;
         let time = jiff::Timestamp::from_second(seconds.into()).map_err(|_| invalid())?;
         Ok(Self {
@@ -110,11 +107,7 @@ impl Epoch {
     }
 }
 
-fn assemble_at(
-    spec: &ImageSpec,
-    binary: &Binary,
-    epoch: Option<Epoch>,
-) -> Result<Image, ImageError> {
+fn assemble_at(spec: &ImageSpec, binary: &Binary, epoch: Option<Epoch>) -> Result<Image, ImageError> {
     let executable = std::fs::read(&binary.path).map_err(|source| ImageError::Read {
         path: binary.path.clone(),
         source,
@@ -169,13 +162,7 @@ fn labels(spec: &ImageSpec, binary: &Binary, epoch: Option<&Epoch>) -> Map<Strin
         .collect()
 }
 
-fn config(
-    spec: &ImageSpec,
-    binary: &Binary,
-    created: &str,
-    diff_ids: &[&str],
-    labels: &Map<String, Value>,
-) -> Value {
+fn config(spec: &ImageSpec, binary: &Binary, created: &str, diff_ids: &[&str], labels: &Map<String, Value>) -> Value {
     let (os, architecture) = binary.platform.split_once('/').unwrap_or_default();
     json!({
         "created": created,

@@ -82,11 +82,7 @@ fn layers_hold_the_user_and_the_executable_and_nothing_else() {
     let image = assembled(b"one", None);
     assert_eq!(
         listing(&image.layers[0]),
-        [
-            "etc/ 755 0:0 0 0",
-            "etc/group 644 0:0 0 27",
-            "etc/passwd 644 0:0 0 78",
-        ]
+        ["etc/ 755 0:0 0 0", "etc/group 644 0:0 0 27", "etc/passwd 644 0:0 0 78",]
     );
     assert_eq!(listing(&image.layers[1]), ["app 755 0:0 0 123"]);
 }
@@ -120,10 +116,7 @@ fn digests_and_sizes_are_those_of_the_bytes() {
     for (index, layer) in image.layers.iter().enumerate() {
         assert_eq!(layer.digest, digest(&layer.bytes));
         assert_eq!(manifest["layers"][index], layer.descriptor());
-        assert_eq!(
-            config["rootfs"]["diff_ids"][index],
-            digest(&archive_of(layer)).as_str()
-        );
+        assert_eq!(config["rootfs"]["diff_ids"][index], digest(&archive_of(layer)).as_str());
     }
 }
 

@@ -178,8 +178,7 @@ impl Push<'_> {
         } else {
             (Outcome::Unchanged, format!("tag {}", published.tag))
         };
-        self.reporter
-            .done("image", &published.reference, outcome, &detail);
+        self.reporter.done("image", &published.reference, outcome, &detail);
     }
 }
 
@@ -190,9 +189,7 @@ fn is_conflict(error: &ImageError) -> bool {
 
 fn is_tag(text: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    text.len() <= 128
-        && text.starts_with(word)
-        && text.chars().all(|c| word(c) || c == '.' || c == '-')
+    text.len() <= 128 && text.starts_with(word) && text.chars().all(|c| word(c) || c == '.' || c == '-')
 }
 
 #[cfg(test)]

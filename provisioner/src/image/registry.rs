@@ -71,15 +71,11 @@ impl<'a> Registry<'a> {
     async fn exchange_credentials(&self) -> Result<(), ImageError> {
         let (client, reference, auth) = (&self.client, &self.reference, &self.auth);
         let bearer = self
-            .attempt("sign in to", || {
-                client.auth(reference, auth, RegistryOperation::Push)
-            })
+            .attempt("sign in to", || client.auth(reference, auth, RegistryOperation::Push))
             .await?;
         let token = match (bearer, auth) {
             (Some(token), _) => RegistryTokenType::Bearer(RegistryToken::Token { token }),
-            (None, RegistryAuth::Basic(user, password)) => {
-                RegistryTokenType::Basic(user.clone(), password.clone())
-            }
+            (None, RegistryAuth::Basic(user, password)) => RegistryTokenType::Basic(user.clone(), password.clone()),
             (None, _) => return Ok(()),
         };
         for operation in [RegistryOperation::Pull, RegistryOperation::Push] {
@@ -122,11 +118,7 @@ impl<'a> Registry<'a> {
     }
 
     /// Puts `manifest` under the tag.
-    pub(super) async fn put_manifest(
-        &self,
-        manifest: &Bytes,
-        digest: &str,
-    ) -> Result<(), ImageError> {
+    pub(super) async fn put_manifest(&self, manifest: &Bytes, digest: &str) -> Result<(), ImageError> {
         self.attempt(&format!("push manifest {digest} to"), || {
             let media_type = HeaderValue::from_static(MANIFEST_TYPE);
             self.client

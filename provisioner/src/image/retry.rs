@@ -92,12 +92,8 @@ pub(super) fn status(error: &OciDistributionError) -> Option<u16> {
 pub(super) fn is_transient(error: &OciDistributionError) -> bool {
     match (error, status(error)) {
         (_, Some(408 | 425 | 429 | 500..)) | (OciDistributionError::IoError(_), None) => true,
-        (OciDistributionError::ServerError { message, .. }, Some(400 | 404 | 416)) => {
-            is_lost_upload(message)
-        }
-        (OciDistributionError::RequestError(error), None) => {
-            !error.is_builder() && !error.is_redirect()
-        }
+        (OciDistributionError::ServerError { message, .. }, Some(400 | 404 | 416)) => is_lost_upload(message),
+        (OciDistributionError::RequestError(error), None) => !error.is_builder() && !error.is_redirect(),
         _ => false,
     }
 }

@@ -76,10 +76,7 @@ impl RegistryTarget {
 fn parse(endpoint: &str) -> Result<(String, bool), ImageError> {
     let refuse = |reason: &str| ImageError::Endpoint {
         // Never echo a text that may hold a password.
-        endpoint: endpoint
-            .rsplit_once('@')
-            .map_or(endpoint, |(_, host)| host)
-            .to_owned(),
+        endpoint: endpoint.rsplit_once('@').map_or(endpoint, |(_, host)| host).to_owned(),
         reason: reason.to_owned(),
     };
     let url = Url::parse(endpoint).map_err(|_| refuse("it is not an URL"))?;
@@ -126,10 +123,7 @@ mod tests {
                 "https://123.dkr.ecr.eu-west-1.amazonaws.com",
                 ("123.dkr.ecr.eu-west-1.amazonaws.com", false),
             ),
-            (
-                "https://registry.example:5000/",
-                ("registry.example:5000", false),
-            ),
+            ("https://registry.example:5000/", ("registry.example:5000", false)),
             ("http://127.0.0.1:5000", ("127.0.0.1:5000", true)),
             ("http://127.9.9.9", ("127.9.9.9", true)),
             ("http://LOCALHOST:80", ("localhost", true)),
@@ -138,10 +132,7 @@ mod tests {
         ];
         for (endpoint, (registry, plain_http)) in cases {
             let target = target(endpoint).expect(endpoint);
-            assert_eq!(
-                (target.registry.as_str(), target.plain_http),
-                (registry, plain_http)
-            );
+            assert_eq!((target.registry.as_str(), target.plain_http), (registry, plain_http));
         }
     }
 
@@ -177,9 +168,6 @@ mod tests {
     #[test]
     fn debug_output_hides_the_password() {
         let text = format!("{:?}", target("https://registry.example"));
-        assert!(
-            text.contains("(hidden)") && !text.contains("hunter2"),
-            "{text}"
-        );
+        assert!(text.contains("(hidden)") && !text.contains("hunter2"), "{text}");
     }
 }

@@ -13,10 +13,7 @@ pub(super) fn check_can_ask(context: &Context, question: &str) -> Result<(), Err
     if context.yes || context.can_ask {
         return Ok(());
     }
-    Err(
-        Error::usage(format!("cannot ask without a terminal: {question}"))
-            .hint("give `--yes` to answer with yes"),
-    )
+    Err(Error::usage(format!("cannot ask without a terminal: {question}")).hint("give `--yes` to answer with yes"))
 }
 
 /// Asks `question` unless `--yes` answers it; anything but `y` or `yes` ends the command.

@@ -65,21 +65,14 @@ async fn check_target(
     match found.filter(|found| found.status != "DELETING") {
         None if !plan.create_cluster => Err(target::missing(aws, &plan.cluster)),
         None => {
-            let place = format!(
-                "account {}, region {}",
-                aws.identity().account,
-                aws.region()
-            );
-            context
-                .report
-                .note(&format!("to be made in {place}:\n{plan}"));
+            let place = format!("account {}, region {}", aws.identity().account, aws.region());
+            context.report.note(&format!("to be made in {place}:\n{plan}"));
             let question = format!("create EKS cluster `{}` (billable)?", plan.cluster);
             ask::confirm(context, &question).await?;
             Ok(None)
         }
         Some(found) if target::is_usable(found) => {
-            let session =
-                target::connect(aws, found, ANSWER.min(context.config.output.timeout)).await?;
+            let session = target::connect(aws, found, ANSWER.min(context.config.output.timeout)).await?;
             let wanted = deploy::render_unresolved(&context.config, &plan.stack)?;
             ownership::check(&session.cluster, &plan.stack, &wanted).await?;
             Ok(Some(session))

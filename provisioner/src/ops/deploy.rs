@@ -38,10 +38,7 @@ pub(super) fn check_manifests(config: &Config, stack: &StackName) -> Result<(), 
 }
 
 /// The stack's objects as far as they are known before the images are.
-pub(super) fn render_unresolved(
-    config: &Config,
-    stack: &StackName,
-) -> Result<Vec<Component>, Error> {
+pub(super) fn render_unresolved(config: &Config, stack: &StackName) -> Result<Vec<Component>, Error> {
     let mut values = Values::new(stack.clone(), UNRESOLVED, UNRESOLVED);
     values.reaction = config.reaction;
     render(config, &values, &Certificates::default())
@@ -73,14 +70,8 @@ pub(super) async fn run(
         .filter(|c| config.stack.without.iter().any(|w| w == c))
         .collect();
     if !left_out.is_empty() {
-        report.note(&format!(
-            "metrics are not verified without {}",
-            left_out.join(", ")
-        ));
-        return Ok(Deployed {
-            changes,
-            chain: None,
-        });
+        report.note(&format!("metrics are not verified without {}", left_out.join(", ")));
+        return Ok(Deployed { changes, chain: None });
     }
     report.phase("metrics");
     let chain = chain::verify(cluster, config.output.timeout, report).await?;
@@ -92,9 +83,7 @@ pub(super) async fn run(
 
 fn remember_load_image(components: &mut [Component], stack: &StackName, reference: &str) {
     let parent = stack.applyset_parent();
-    let objects = components
-        .iter_mut()
-        .flat_map(|component| &mut component.objects);
+    let objects = components.iter_mut().flat_map(|component| &mut component.objects);
     for object in objects.filter(|object| object.metadata.name.as_ref() == Some(&parent)) {
         let annotations = object.metadata.annotations.get_or_insert_default();
         annotations.insert(LOAD_IMAGE.to_owned(), reference.to_owned());
@@ -120,11 +109,7 @@ pub(super) async fn load_image(cluster: &Cluster, stack: &StackName) -> Result<S
     })
 }
 
-fn render(
-    config: &Config,
-    values: &Values,
-    certificates: &Certificates,
-) -> Result<Vec<Component>, Error> {
+fn render(config: &Config, values: &Values, certificates: &Certificates) -> Result<Vec<Component>, Error> {
     let (dir, without) = (config.stack.manifests.as_deref(), &config.stack.without);
     Ok(manifest::load(dir, without, values, certificates)?)
 }

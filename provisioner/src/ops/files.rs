@@ -10,13 +10,10 @@ use crate::error::Error;
 /// Its folder does not exist, or it is a folder itself: exit 2.
 pub(super) fn check(path: Option<&Path>) -> Result<(), Error> {
     let Some(path) = path else { return Ok(()) };
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if path.is_dir() || !folder.is_none_or(Path::is_dir) {
         return Err(
-            Error::usage(format!("cannot write file `{}`", path.display()))
-                .hint("name a file in a folder that exists"),
+            Error::usage(format!("cannot write file `{}`", path.display())).hint("name a file in a folder that exists")
         );
     }
     Ok(())

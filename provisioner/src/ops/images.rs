@@ -23,10 +23,7 @@ pub(super) async fn check(config: &config::Image, report: &dyn Reporter) -> Resu
     files::check(config.refs.as_deref())?;
     let spec = spec(config, APP);
     match &spec.source {
-        Source::Binary(_) => image::build(&spec, report)
-            .await
-            .map(drop)
-            .map_err(Error::from),
+        Source::Binary(_) => image::build(&spec, report).await.map(drop).map_err(Error::from),
         Source::Cargo if spec.workspace.join("Cargo.toml").is_file() => Ok(()),
         Source::Cargo => {
             let folder = spec.workspace.display();
@@ -91,10 +88,7 @@ fn spec(config: &config::Image, name: &str) -> ImageSpec {
         package: PACKAGE.to_owned(),
         entrypoint_args: vec![command.to_owned()],
         title: name.to_owned(),
-        workspace: config
-            .workspace
-            .clone()
-            .unwrap_or_else(|| Path::new(".").to_owned()),
+        workspace: config.workspace.clone().unwrap_or_else(|| Path::new(".").to_owned()),
         source: match &config.binary {
             Some(path) => Source::Binary(path.clone()),
             None => Source::Cargo,

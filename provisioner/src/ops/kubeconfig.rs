@@ -15,10 +15,7 @@ use crate::report::{Answer, Outcome};
 use crate::target;
 
 /// The kubeconfig of the cluster, on stdout or in a file that only its owner reads.
-pub(super) async fn run(
-    flags: &cli::Kubeconfig,
-    context: &Context,
-) -> Result<Option<Answer>, Error> {
+pub(super) async fn run(flags: &cli::Kubeconfig, context: &Context) -> Result<Option<Answer>, Error> {
     let (cluster, stack) = context.target()?;
     let aws = context.connect_aws().await?;
     let found = target::existing(&aws, cluster, stack).await?;
@@ -104,15 +101,13 @@ fn write_private(path: &Path, text: &str) -> Result<Outcome, Error> {
                 .map_err(|error| cannot_write(path, &error))?;
             Ok(Outcome::Created)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            match std::fs::read_to_string(path) {
-                Ok(there) if there == text => Ok(Outcome::Unchanged),
-                _ => Err(
-                    Error::usage(format!("`{}` exists and is left as it is", path.display()))
-                        .hint("name another file, or remove this one first"),
-                ),
-            }
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match std::fs::read_to_string(path) {
+            Ok(there) if there == text => Ok(Outcome::Unchanged),
+            _ => Err(
+                Error::usage(format!("`{}` exists and is left as it is", path.display()))
+                    .hint("name another file, or remove this one first"),
+            ),
+        },
         Err(error) => Err(cannot_write(path, &error)),
     }
 }
@@ -169,10 +164,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config");
         assert_eq!(write_private(&path, "a").unwrap(), Outcome::Created);
-        assert_eq!(
-            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(write_private(&path, "a").unwrap(), Outcome::Unchanged);
         assert_eq!(write_private(&path, "b").unwrap_err().exit().code(), 2);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "a");

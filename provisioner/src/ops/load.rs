@@ -7,19 +7,26 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Context, deploy};
+use crate::chain::{Sample, sample};
 use crate::cli;
+use crate::cluster::Cluster;
 use crate::cluster::load_job::{LoadSpec, run_load};
 use crate::error::Error;
-use crate::report::Answer;
+use crate::report::{Answer, Reporter};
 use crate::target;
+use crate::timeline::{Look, Timeline, replica_changes};
 
 /// What pulling the image and starting the pod may take beside the load itself.
 const START: Duration = Duration::from_mins(5);
+/// Between two looks at the app.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long the HPA may take to remove the pods: longer than its default stabilisation of 5 min.
+const BACK: Duration = Duration::from_mins(10);
 
 /// Sends load from inside the cluster.
 pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<Answer, Error> {
     let (cluster, stack) = context.target()?;
-    let aws = context.connect_aws().await?;
+    let aws = target::connect_aws(&context.config).await?;
     let found = target::existing(&aws, cluster, stack).await?;
     let session = target::connect(&aws, &found, context.config.output.timeout).await?;
     let image = deploy::load_image(&session.cluster, stack).await?;
@@ -28,8 +35,91 @@ pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<Answer, 
     let mut spec = LoadSpec::new(&image, f64::from(flags.rate), seconds);
     spec.manifests.clone_from(&context.config.stack.manifests);
     let timeout = Duration::from_secs(seconds) + START;
-    let report = run_load(&session.cluster, stack, &spec, timeout, &*context.report).await?;
-    Answer::of(&LoadReport(report)).map_err(Error::failed)
+    let job = run_load(&session.cluster, stack, &spec, timeout, &*context.report);
+    let (mut load, mut looks) = Box::pin(observed(&session.cluster, &*context.report, job)).await?;
+    if flags.until_scaled {
+        until_back(&session.cluster, &*context.report, &mut looks).await?;
+    }
+    let (first, last) = (unix(&load, "first_request_unix_s"), unix(&load, "last_request_unix_s"));
+    let times = Timeline::of(&looks, first, last);
+    load["timeline"] = serde_json::json!(times);
+    load["replica_changes"] = replica_changes(&looks).into();
+    if flags.until_scaled && times.ready_s.is_none() {
+        return Err(Error::failed(NeverScaled(load["timeline"].to_string())));
+    }
+    Answer::of(&LoadReport(load)).map_err(Error::failed)
+}
+
+/// The load ended before the HPA's maximum of pods was ready.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the maximum of pods did not get ready while the load ran, timeline {0}; `provisioner status` shows what the HPA says"
+)]
+struct NeverScaled(String);
+
+/// Runs `work` and looks at the app each second meanwhile.
+async fn observed<T, E>(
+    cluster: &Cluster,
+    report: &dyn Reporter,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<(T, Vec<Look>), E> {
+    let mut looks = Vec::new();
+    let mut ticks = tokio::time::interval(EVERY);
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            result = &mut work => return Ok((result?, looks)),
+            _ = ticks.tick() => look(cluster, report, &mut looks).await,
+        }
+    }
+}
+
+/// Looks on until one pod is left.
+async fn until_back(cluster: &Cluster, report: &dyn Reporter, looks: &mut Vec<Look>) -> Result<(), Error> {
+    let mut ticks = tokio::time::interval(EVERY);
+    let give_up = tokio::time::Instant::now() + BACK;
+    while looks.last().is_none_or(|look| look.sample.replicas != 1) {
+        if tokio::time::Instant::now() >= give_up {
+            let left = looks.last().map_or(0, |look| look.sample.replicas);
+            return Err(Error::failed(NotBack(left, BACK.as_secs())));
+        }
+        ticks.tick().await;
+        look(cluster, report, looks).await;
+    }
+    Ok(())
+}
+
+/// Pods were not removed in time.
+#[derive(Debug, thiserror::Error)]
+#[error("still {0} pods {1} s after the load; `provisioner status` shows what the HPA says")]
+struct NotBack(u64, u64);
+
+/// One look: kept, and told where the pods changed since the last one.
+async fn look(cluster: &Cluster, report: &dyn Reporter, looks: &mut Vec<Look>) {
+    let sample = match sample(cluster).await {
+        Ok(sample) => sample,
+        Err(error) => return report.warning(&error.to_string()),
+    };
+    let counts = |s: &Sample| (s.replicas, s.ready, s.desired);
+    let changed = looks.last().is_none_or(|last| counts(&last.sample) != counts(&sample));
+    if changed {
+        let rate = sample
+            .rate_total
+            .map_or_else(|| "-".to_owned(), |rate| format!("{rate:.0}"));
+        let wanted = sample
+            .desired
+            .map_or_else(|| "-".to_owned(), |desired| desired.to_string());
+        report.note(&format!(
+            "pods {:>2}, ready {:>2}, wanted {wanted:>2}, {rate:>3} requests/s",
+            sample.replicas, sample.ready
+        ));
+    }
+    let at = jiff::Timestamp::now().as_duration().as_secs_f64();
+    looks.push(Look { at, sample });
+}
+
+fn unix(report: &Value, key: &str) -> f64 {
+    report[key].as_f64().unwrap_or_default()
 }
 
 /// The loader's own report, with its figures as lines for people.
@@ -66,6 +156,16 @@ impl fmt::Display for LoadReport {
             self.latency("p50_s"),
             self.latency("p99_s")
         )?;
+        let times = &self.0["timeline"];
+        for (key, what) in [
+            ("desired_s", "maximum wanted"),
+            ("ready_s", "maximum ready"),
+            ("back_s", "back to one pod"),
+        ] {
+            if let Some(seconds) = times[key].as_f64() {
+                writeln!(f, "scaled    {what} after {seconds:.1} s")?;
+            }
+        }
         for (pod, requests) in self.0["per_pod"].as_object().into_iter().flatten() {
             writeln!(f, "pod       {pod}: {requests}")?;
         }

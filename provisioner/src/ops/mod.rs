@@ -84,10 +84,7 @@ pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
             (Some(answer), exit)
         }
         Command::Load(flags) => (Some(load::run(flags, context).await?), Exit::Done),
-        Command::Status(flags) => (
-            status::run(flags, context).await.map(|()| None)?,
-            Exit::Done,
-        ),
+        Command::Status(flags) => (status::run(flags, context).await.map(|()| None)?, Exit::Done),
         Command::Token => (Some(token::run(context).await?), Exit::Done),
         Command::Kubeconfig(flags) => (kubeconfig::run(flags, context).await?, Exit::Done),
         Command::Completions(completions) => {

@@ -105,24 +105,14 @@ impl Receipt {
             .map(|l| Stays::new(item(&l.object.kind, &l.object.path()), &l.reason));
         self.left.extend(stays);
         self.deleted.extend(gone);
-        let all = self
-            .deleted
-            .iter()
-            .chain(self.left.iter().map(|stays| &stays.item));
-        let new: Vec<Item> = all
-            .filter(|item| !self.found.contains(item))
-            .cloned()
-            .collect();
+        let all = self.deleted.iter().chain(self.left.iter().map(|stays| &stays.item));
+        let new: Vec<Item> = all.filter(|item| !self.found.contains(item)).cloned().collect();
         self.found.extend(new);
     }
 
     /// 1 where something was left.
     pub(super) fn exit(&self) -> Exit {
-        if self.left.is_empty() {
-            Exit::Done
-        } else {
-            Exit::Failed
-        }
+        if self.left.is_empty() { Exit::Done } else { Exit::Failed }
     }
 }
 
@@ -130,10 +120,7 @@ impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { stack, region, .. } = self;
         if self.found.is_empty() {
-            return write!(
-                f,
-                "nothing of stack `{stack}` in region {region}: nothing to remove"
-            );
+            return write!(f, "nothing of stack `{stack}` in region {region}: nothing to remove");
         }
         if self.deleted.is_empty() && self.left.is_empty() {
             writeln!(f, "nothing of stack `{stack}` to remove in region {region}")?;
@@ -164,12 +151,7 @@ mod tests {
     fn the_receipt_tells_what_went_what_was_kept_and_what_is_left() {
         let repository = Item::new("repository", "demo/web-app");
         let cluster = Item::new("cluster", "demo");
-        let mut receipt = Receipt::new(
-            "demo",
-            "demo",
-            "eu-west-1",
-            vec![cluster.clone(), repository.clone()],
-        );
+        let mut receipt = Receipt::new("demo", "demo", "eu-west-1", vec![cluster.clone(), repository.clone()]);
         receipt.enter(repository, Outcome::Deleted, &Silent);
         assert_eq!(receipt.exit(), Exit::Done);
         receipt.keep(

@@ -35,10 +35,7 @@ pub fn with_remains(
 
 /// The command as it was given.
 fn again(arguments: impl IntoIterator<Item = String>) -> String {
-    let given = arguments
-        .into_iter()
-        .skip(1)
-        .map(|argument| quoted(&argument));
+    let given = arguments.into_iter().skip(1).map(|argument| quoted(&argument));
     std::iter::once("provisioner".to_owned())
         .chain(given)
         .collect::<Vec<_>>()
@@ -109,14 +106,7 @@ mod tests {
     fn remains(line: &[&str]) -> String {
         let (cli, context) = given(line);
         let words = line.iter().map(|word| (*word).to_owned());
-        with_remains(
-            Error::failed("x"),
-            &cli.command,
-            &context,
-            Entries::default(),
-            words,
-        )
-        .to_string()
+        with_remains(Error::failed("x"), &cli.command, &context, Entries::default(), words).to_string()
     }
 
     #[test]
@@ -151,10 +141,7 @@ mod tests {
         remains:    what is not told as deleted above
         to resume:  provisioner teardown --cluster demo
         "#);
-        assert_eq!(
-            remains(&["provisioner", "status", "--cluster", "demo"]),
-            "error: x"
-        );
+        assert_eq!(remains(&["provisioner", "status", "--cluster", "demo"]), "error: x");
     }
 
     #[test]
@@ -163,13 +150,7 @@ mod tests {
         let (cli, context) = given(&line);
         context.region.set("eu-west-1".into()).unwrap();
         let words = line.map(str::to_owned);
-        let error = with_remains(
-            Error::failed("x"),
-            &cli.command,
-            &context,
-            Entries::default(),
-            words,
-        );
+        let error = with_remains(Error::failed("x"), &cli.command, &context, Entries::default(), words);
         let text = error.to_string();
         assert!(
             text.contains("resume:  provisioner push --cluster demo --region eu-west-1\n"),
@@ -184,13 +165,7 @@ mod tests {
     #[test]
     fn nothing_remains_of_a_usage_error() {
         let (cli, context) = given(&["provisioner", "push", "--cluster", "demo"]);
-        let error = with_remains(
-            Error::usage("x"),
-            &cli.command,
-            &context,
-            Entries::default(),
-            [],
-        );
+        let error = with_remains(Error::usage("x"), &cli.command, &context, Entries::default(), []);
         assert_eq!(error.to_string(), "error: x");
         assert_eq!(error.exit(), Exit::Usage);
     }

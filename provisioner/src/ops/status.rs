@@ -27,9 +27,7 @@ pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Er
             elapsed_s: 0.0,
             sample: sample(&session.cluster).await?,
         };
-        return context
-            .print(&Answer::of(&look).map_err(Error::failed)?)
-            .map(drop);
+        return context.print(&Answer::of(&look).map_err(Error::failed)?).map(drop);
     }
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);

@@ -50,16 +50,10 @@ impl Summary {
         elapsed: Duration,
     ) -> Self {
         let mut config = context.config.clone();
-        config
-            .target
-            .region
-            .get_or_insert_with(|| aws.region().to_owned());
+        config.target.region.get_or_insert_with(|| aws.region().to_owned());
         let next = BTreeMap::from([
             ("load", target_command(&config, "load")),
-            (
-                "status",
-                format!("{} --watch", target_command(&config, "status")),
-            ),
+            ("status", format!("{} --watch", target_command(&config, "status"))),
             ("teardown", teardown(&config)),
         ]);
         Self {
@@ -79,12 +73,7 @@ impl Summary {
 
 impl Counts {
     fn of(changes: &[Change]) -> Self {
-        let count = |wanted| {
-            changes
-                .iter()
-                .filter(|change| change.outcome == wanted)
-                .count()
-        };
+        let count = |wanted| changes.iter().filter(|change| change.outcome == wanted).count();
         Self {
             created: count(Outcome::Created),
             updated: count(Outcome::Updated),
@@ -103,11 +92,7 @@ impl fmt::Display for Summary {
             skipped,
         } = self.changes;
         writeln!(f, "stack     {} on cluster {}", self.stack, self.cluster)?;
-        writeln!(
-            f,
-            "where     account {}, region {}",
-            self.account, self.region
-        )?;
+        writeln!(f, "where     account {}, region {}", self.account, self.region)?;
         writeln!(f, "image     {}", self.image)?;
         write!(
             f,

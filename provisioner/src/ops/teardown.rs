@@ -42,12 +42,7 @@ pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Ans
     context.report.phase("check");
     let aws = context.connect_aws().await?;
     let survey = Survey::of(&aws, cluster, stack).await?;
-    let mut receipt = Receipt::new(
-        cluster,
-        stack.as_str(),
-        aws.region(),
-        survey.items(cluster, stack),
-    );
+    let mut receipt = Receipt::new(cluster, stack.as_str(), aws.region(), survey.items(cluster, stack));
     if !receipt.found.is_empty() {
         let teardown = Teardown {
             context,
@@ -74,10 +69,7 @@ impl Survey {
             Box::pin(ecr::find_repository(aws, stack, APP)),
             Box::pin(ecr::find_repository(aws, stack, LOAD)),
         )?;
-        let repositories = [app, load]
-            .into_iter()
-            .flatten()
-            .map(|repository| repository.name);
+        let repositories = [app, load].into_iter().flatten().map(|repository| repository.name);
         Ok(Self {
             cluster,
             foundation,
@@ -87,13 +79,8 @@ impl Survey {
 
     fn items(&self, cluster: &str, stack: &StackName) -> Vec<Item> {
         let cluster = self.cluster.iter().map(|_| Item::new("cluster", cluster));
-        let foundation = self
-            .foundation
-            .then(|| Item::new("foundation", &stack.foundation()));
-        let repositories = self
-            .repositories
-            .iter()
-            .map(|name| Item::new("repository", name));
+        let foundation = self.foundation.then(|| Item::new("foundation", &stack.foundation()));
+        let repositories = self.repositories.iter().map(|name| Item::new("repository", name));
         cluster.chain(foundation).chain(repositories).collect()
     }
 }
@@ -102,10 +89,7 @@ impl Teardown<'_> {
     fn question(&self, survey: &Survey) -> String {
         let mut parts = Vec::new();
         if survey.cluster.is_some() {
-            parts.push(format!(
-                "stack `{}` on cluster `{}`",
-                self.stack, self.cluster
-            ));
+            parts.push(format!("stack `{}` on cluster `{}`", self.stack, self.cluster));
         }
         if self.goes(survey.cluster.as_ref()) {
             parts.push(format!("cluster `{}`", self.cluster));
@@ -122,11 +106,7 @@ impl Teardown<'_> {
         if parts.is_empty() {
             parts.push("nothing but what is half done".to_owned());
         }
-        format!(
-            "delete in region {}: {}?",
-            self.aws.region(),
-            parts.join(", ")
-        )
+        format!("delete in region {}: {}?", self.aws.region(), parts.join(", "))
     }
 
     /// Whether the cluster is ours and asked to go.
@@ -142,8 +122,7 @@ impl Teardown<'_> {
         }
         report.phase("cluster");
         if self.flags.delete_cluster {
-            self.remove_cluster(survey.cluster.as_ref(), receipt)
-                .await?;
+            self.remove_cluster(survey.cluster.as_ref(), receipt).await?;
         } else {
             for item in survey.items(self.cluster, self.stack) {
                 if item.kind != "repository" {
@@ -185,11 +164,7 @@ impl Teardown<'_> {
     }
 
     /// The cluster if it is ours, then its foundation. A refusal is entered, and the rest goes on.
-    async fn remove_cluster(
-        &self,
-        found: Option<&EksCluster>,
-        receipt: &mut Receipt,
-    ) -> Result<(), Error> {
+    async fn remove_cluster(&self, found: Option<&EksCluster>, receipt: &mut Receipt) -> Result<(), Error> {
         let report = &*self.context.report;
         let (cluster, foundation) = (
             Item::new("cluster", self.cluster),
@@ -219,21 +194,13 @@ impl Teardown<'_> {
         let report = &*self.context.report;
         if self.flags.keep_images {
             for name in &survey.repositories {
-                receipt.keep(
-                    Item::new("repository", name),
-                    "`--keep-images` was given",
-                    report,
-                );
+                receipt.keep(Item::new("repository", name), "`--keep-images` was given", report);
             }
             return Ok(());
         }
         for image in [APP, LOAD] {
             let outcome = ecr::delete_repository(self.aws, self.stack, image).await?;
-            receipt.enter(
-                Item::new("repository", &self.stack.repository(image)),
-                outcome,
-                report,
-            );
+            receipt.enter(Item::new("repository", &self.stack.repository(image)), outcome, report);
         }
         Ok(())
     }
@@ -249,12 +216,7 @@ impl Teardown<'_> {
                 receipt.leave(item, "it was deleted and is there again", report);
             }
         }
-        report.done(
-            "teardown",
-            self.stack.as_str(),
-            Outcome::Ready,
-            "looked up again",
-        );
+        report.done("teardown", self.stack.as_str(), Outcome::Ready, "looked up again");
         Ok(())
     }
 }

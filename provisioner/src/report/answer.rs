@@ -54,9 +54,7 @@ impl Answer {
     /// # Errors
     /// Any other failure to write.
     pub fn write(&self, format: Format, mut to: impl Write) -> io::Result<bool> {
-        let written = to
-            .write_all(self.text(format).as_bytes())
-            .and_then(|()| to.flush());
+        let written = to.write_all(self.text(format).as_bytes()).and_then(|()| to.flush());
         match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
             other => other.map(|()| true),
@@ -123,15 +121,7 @@ mod tests {
             }
         }
         let answer = Answer::verbatim("x".into());
-        assert!(
-            !answer
-                .write(Format::Text, Failing(io::ErrorKind::BrokenPipe))
-                .unwrap()
-        );
-        assert!(
-            answer
-                .write(Format::Text, Failing(io::ErrorKind::StorageFull))
-                .is_err()
-        );
+        assert!(!answer.write(Format::Text, Failing(io::ErrorKind::BrokenPipe)).unwrap());
+        assert!(answer.write(Format::Text, Failing(io::ErrorKind::StorageFull)).is_err());
     }
 }

@@ -33,19 +33,13 @@ impl Ledger {
 
     /// The run so far.
     pub fn entries(&self) -> Entries {
-        self.entries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Reporter for Ledger {
     fn emit(&self, event: Event) {
-        self.entries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take(&event);
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).take(&event);
         self.next.emit(event);
     }
 }
@@ -61,10 +55,7 @@ impl Entries {
                 self.pending.insert(what.clone());
             }
             Event::Done {
-                kind,
-                name,
-                outcome,
-                ..
+                kind, name, outcome, ..
             } => {
                 self.pending.retain(|what| !what.contains(name.as_str()));
                 let thing = format!("{kind} {name}");
@@ -96,11 +87,7 @@ mod tests {
         ledger.done("repository", "demo/web-app", Outcome::Created, "");
         ledger.done("repository", "demo/load", Outcome::Unchanged, "");
         ledger.phase("cluster");
-        ledger.waiting(
-            "foundation `provisioner-demo`",
-            "CREATE_IN_PROGRESS",
-            Duration::ZERO,
-        );
+        ledger.waiting("foundation `provisioner-demo`", "CREATE_IN_PROGRESS", Duration::ZERO);
         ledger.done("foundation", "provisioner-demo", Outcome::Created, "");
         ledger.waiting("cluster `demo`", "CREATING", Duration::ZERO);
         let entries = ledger.entries();

@@ -65,16 +65,8 @@ pub(super) fn plain(event: &Event) -> String {
             };
             format!("   {:<9} {kind} {name}{detail}", word(*outcome))
         }
-        Event::Waiting {
-            what,
-            state,
-            elapsed,
-        } => {
-            format!(
-                "   {:<9} {what}: {state} ({} s)",
-                "waiting",
-                elapsed.as_secs()
-            )
+        Event::Waiting { what, state, elapsed } => {
+            format!("   {:<9} {what}: {state} ({} s)", "waiting", elapsed.as_secs())
         }
         Event::Progress { what, done, total } => {
             format!("   {:<9} {what}: {}", "progress", amount(*done, *total))
@@ -113,12 +105,7 @@ mod tests {
         let lines = Lines::new(style, Vec::new());
         lines.phase("cluster");
         lines.done("repository", "demo/web-app", Outcome::Created, "");
-        lines.done(
-            "Deployment",
-            "web-app/web-app",
-            Outcome::Unchanged,
-            "3 replicas",
-        );
+        lines.done("Deployment", "web-app/web-app", Outcome::Unchanged, "3 replicas");
         for seconds in [0, 10, 20, 30] {
             lines.waiting("cluster `demo`", "CREATING", Duration::from_secs(seconds));
         }

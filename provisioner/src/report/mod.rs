@@ -96,9 +96,7 @@ pub trait Reporter: Send + Sync {
 
     /// A phase begins.
     fn phase(&self, name: &str) {
-        self.emit(Event::Phase {
-            name: name.to_owned(),
-        });
+        self.emit(Event::Phase { name: name.to_owned() });
     }
 
     /// Something reached an outcome.

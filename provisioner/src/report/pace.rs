@@ -20,23 +20,19 @@ pub(super) struct Pace {
 impl Pace {
     pub(super) fn is_worth_a_line(&mut self, event: &Event) -> bool {
         match event {
-            Event::Waiting {
-                what,
-                state,
-                elapsed,
-            } => self.wait(what, state, *elapsed),
+            Event::Waiting { what, state, elapsed } => self.wait(what, state, *elapsed),
             Event::Progress { what, done, total } => self.progress(what, *done, *total),
             _ => true,
         }
     }
 
     fn wait(&mut self, what: &str, state: &str, elapsed: Duration) -> bool {
-        let said = self.waits.get(what).is_some_and(|(last, at)| {
-            last == state && elapsed >= *at && elapsed.saturating_sub(*at) < REPEAT
-        });
+        let said = self
+            .waits
+            .get(what)
+            .is_some_and(|(last, at)| last == state && elapsed >= *at && elapsed.saturating_sub(*at) < REPEAT);
         if !said {
-            self.waits
-                .insert(what.to_owned(), (state.to_owned(), elapsed));
+            self.waits.insert(what.to_owned(), (state.to_owned(), elapsed));
         }
         !said
     }

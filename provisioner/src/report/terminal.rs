@@ -147,17 +147,11 @@ mod tests {
     #[test]
     fn colour_only_adds_to_the_plain_line() {
         for event in [
-            Event::Phase {
-                name: "cluster".into(),
-            },
+            Event::Phase { name: "cluster".into() },
             done(Outcome::Created),
             done(Outcome::Unchanged),
-            Event::Warning {
-                message: "old".into(),
-            },
-            Event::Note {
-                message: "next".into(),
-            },
+            Event::Warning { message: "old".into() },
+            Event::Note { message: "next".into() },
         ] {
             assert_eq!(styled(&event, false), plain(&event));
             let mut bare = styled(&event, true);

@@ -31,25 +31,14 @@ pub async fn provision(
         return Ok(foreign.clone());
     }
     let (foundation, outcome) = foundation::ensure(aws, &plan.stack, report).await?;
-    report.done(
-        "foundation",
-        &plan.stack.foundation(),
-        outcome,
-        &foundation.vpc_id,
-    );
+    report.done("foundation", &plan.stack.foundation(), outcome, &foundation.vpc_id);
     let spec = ClusterSpec {
         kubernetes_version: plan.k8s_version.clone(),
         admin_arns: plan.admin_arn.iter().cloned().collect(),
     };
-    let (cluster, outcome) =
-        eks::ensure(aws, &plan.cluster, &plan.stack, &foundation, &spec, report).await?;
+    let (cluster, outcome) = eks::ensure(aws, &plan.cluster, &plan.stack, &foundation, &spec, report).await?;
     let version = cluster.version.as_deref().unwrap_or_default();
-    report.done(
-        "cluster",
-        &plan.cluster,
-        outcome,
-        &format!("Kubernetes {version}"),
-    );
+    report.done("cluster", &plan.cluster, outcome, &format!("Kubernetes {version}"));
     let outcome = eks::ensure_addon(aws, &cluster, &plan.stack, ADDON, report).await?;
     report.done("add-on", ADDON, outcome, "");
     Ok(cluster)
@@ -93,7 +82,6 @@ pub(crate) fn not_usable(found: &EksCluster) -> Error {
 
 /// The error for a cluster that does not exist where one is needed.
 pub(crate) fn missing(aws: &Aws, cluster: &str) -> Error {
-    Error::usage(format!("there is no cluster `{cluster}` in region {}", aws.region())).hint(
-        "check `--cluster` and `--region`, or let `provisioner bootstrap --create-cluster` create it",
-    )
+    Error::usage(format!("there is no cluster `{cluster}` in region {}", aws.region()))
+        .hint("check `--cluster` and `--region`, or let `provisioner bootstrap --create-cluster` create it")
 }

@@ -40,11 +40,7 @@ pub async fn connect(aws: &Aws, found: &EksCluster, timeout: Duration) -> Result
     let first = token::presign(aws, &found.name).await?;
     let current = Arc::new(RwLock::new(first.token));
     let endpoint = super::endpoint(found)?;
-    let refresh = tokio::spawn(keep_fresh(
-        aws.clone(),
-        found.name.clone(),
-        Arc::clone(&current),
-    ));
+    let refresh = tokio::spawn(keep_fresh(aws.clone(), found.name.clone(), Arc::clone(&current)));
     let refresh = Refresh(refresh.abort_handle());
     let cluster = Cluster::connect(&endpoint, current, timeout).await?;
     Ok(Session {

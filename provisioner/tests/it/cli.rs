@@ -109,24 +109,10 @@ fn an_unknown_flag_names_the_nearest() {
 
 #[test]
 fn without_a_cluster_every_command_says_how_to_name_one() {
-    for command in [
-        "bootstrap",
-        "push",
-        "teardown",
-        "load",
-        "status",
-        "token",
-        "kubeconfig",
-    ] {
+    for command in ["bootstrap", "push", "teardown", "load", "status", "token", "kubeconfig"] {
         let stderr = Run::of(command).end().refused(2);
-        assert!(
-            stderr.starts_with("error: no cluster is named"),
-            "{command}: {stderr}"
-        );
-        assert!(
-            stderr.contains("hint: give `--cluster NAME`"),
-            "{command}: {stderr}"
-        );
+        assert!(stderr.starts_with("error: no cluster is named"), "{command}: {stderr}");
+        assert!(stderr.contains("hint: give `--cluster NAME`"), "{command}: {stderr}");
     }
 }
 
@@ -171,9 +157,7 @@ fn an_unknown_component_names_the_nearest_before_aws_is_asked() {
 
 #[test]
 fn without_a_region_bootstrap_says_how_to_give_one() {
-    let stderr = in_workspace("bootstrap --cluster demo --yes")
-        .end()
-        .refused(2);
+    let stderr = in_workspace("bootstrap --cluster demo --yes").end().refused(2);
     assert!(stderr.contains("region"), "{stderr}");
     assert!(stderr.contains("hint:"), "{stderr}");
 }
@@ -238,10 +222,7 @@ fn only_reads(aws: &FakeAws) {
     assert!(!asked.is_empty());
     for operation in asked {
         let reads = ["GET ", "Get", "Describe", "List"];
-        assert!(
-            reads.iter().any(|read| operation.starts_with(read)),
-            "{operation}"
-        );
+        assert!(reads.iter().any(|read| operation.starts_with(read)), "{operation}");
     }
 }
 
@@ -269,9 +250,7 @@ fn in_workspace(arguments: &str) -> Run {
 
 #[test]
 fn completions_need_no_settings() {
-    let ended = Run::of("completions bash")
-        .env("PROVISIONER_NONSENSE", "1")
-        .end();
+    let ended = Run::of("completions bash").env("PROVISIONER_NONSENSE", "1").end();
     assert_eq!(ended.code(), 0);
     assert!(ended.stdout().contains("_provisioner()"));
 }

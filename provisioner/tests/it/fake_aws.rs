@@ -27,12 +27,8 @@ impl FakeAws {
             .build()
             .unwrap();
         let asked = Asked::default();
-        let router = Router::new()
-            .fallback(answer)
-            .with_state(Arc::clone(&asked));
-        let listener = runtime
-            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
-            .unwrap();
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&asked));
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         runtime.spawn(async move { axum::serve(listener, router).await });
         Self {
@@ -48,13 +44,7 @@ impl FakeAws {
     }
 }
 
-async fn answer(
-    State(asked): State<Asked>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn answer(State(asked): State<Asked>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let operation = operation(&method, &uri, &headers, &body);
     asked.lock().unwrap().push(operation.clone());
     match operation.as_str() {
@@ -70,9 +60,7 @@ async fn answer(
              <Message>Stack with id provisioner-demo does not exist</Message></Error></ErrorResponse>",
         ),
         "DescribeRepositories" => json("RepositoryNotFoundException", StatusCode::BAD_REQUEST),
-        read if read.starts_with("GET ") => {
-            json("ResourceNotFoundException", StatusCode::NOT_FOUND)
-        }
+        read if read.starts_with("GET ") => json("ResourceNotFoundException", StatusCode::NOT_FOUND),
         _ => json("AccessDeniedException", StatusCode::FORBIDDEN),
     }
 }
@@ -83,9 +71,7 @@ fn operation(method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> S
         return target.rsplit('.').next().unwrap_or(target).to_owned();
     }
     let form = String::from_utf8_lossy(body);
-    let action = form
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("Action="));
+    let action = form.split('&').find_map(|pair| pair.strip_prefix("Action="));
     action.map_or_else(|| format!("{method} {}", uri.path()), str::to_owned)
 }
 
@@ -97,10 +83,7 @@ fn json(code: &'static str, status: StatusCode) -> Response {
     let body = format!("{{\"__type\":\"{code}\",\"message\":\"not here\"}}");
     (
         status,
-        [
-            (CONTENT_TYPE.as_str(), "application/json"),
-            ("x-amzn-errortype", code),
-        ],
+        [(CONTENT_TYPE.as_str(), "application/json"), ("x-amzn-errortype", code)],
         body,
     )
         .into_response()

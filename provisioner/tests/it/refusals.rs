@@ -20,15 +20,9 @@ async fn wrong_credentials_are_tried_once_and_never_shown() {
         let registry = Registry::start(auth).await;
         let mut target = registry.target();
         target.password = Some(format!("not-{PASSWORD}"));
-        let error = push_to(&target, &image("one").await, None)
-            .await
-            .expect_err("refused");
+        let error = push_to(&target, &image("one").await, None).await.expect_err("refused");
         assert_eq!(attempts(&error), 1);
-        assert!(
-            error
-                .hint()
-                .is_some_and(|hint| hint.contains("credentials"))
-        );
+        assert!(error.hint().is_some_and(|hint| hint.contains("credentials")));
         let shown = format!("{error} {error:?} {target:?}");
         assert!(!shown.contains(PASSWORD), "{shown}");
         let requests = registry.take_requests();
@@ -40,11 +34,7 @@ async fn wrong_credentials_are_tried_once_and_never_shown() {
 #[tokio::test]
 async fn missing_permission_and_missing_repository_are_final() {
     let cases = [
-        (
-            403,
-            r#"{"errors":[{"code":"DENIED","message":""}]}"#,
-            "ecr:PutImage",
-        ),
+        (403, r#"{"errors":[{"code":"DENIED","message":""}]}"#, "ecr:PutImage"),
         (
             404,
             r#"{"errors":[{"code":"NAME_UNKNOWN","message":""}]}"#,
@@ -54,14 +44,9 @@ async fn missing_permission_and_missing_repository_are_final() {
     for (code, body, hint) in cases {
         let registry = Registry::start(Auth::Basic).await;
         registry.inject("POST", 99, Fault::Answer(code, body));
-        let error = push(&registry, &image("one").await)
-            .await
-            .expect_err("refused");
+        let error = push(&registry, &image("one").await).await.expect_err("refused");
         assert_eq!(attempts(&error), 1);
-        assert!(
-            error.hint().is_some_and(|text| text.contains(hint)),
-            "{error:?}"
-        );
+        assert!(error.hint().is_some_and(|text| text.contains(hint)), "{error:?}");
         assert_eq!(registry.counts(), (0, 0, 0));
     }
 }
@@ -82,10 +67,7 @@ async fn a_tag_of_another_image_is_refused_before_anything_is_sent() {
             image.digest
         )
     );
-    assert_eq!(
-        lines(&registry.take_requests()),
-        ["GET /v2/", "HEAD manifests/v1"]
-    );
+    assert_eq!(lines(&registry.take_requests()), ["GET /v2/", "HEAD manifests/v1"]);
     assert_eq!(registry.tag("v1").as_deref(), Some(OTHER));
 }
 
@@ -109,11 +91,7 @@ async fn a_refused_manifest_is_reported_as_such() {
     registry.inject("PUT manifests/", 99, Fault::Answer(400, body));
     let error = push(&registry, &image("one").await).await.expect_err("no");
     assert_eq!(attempts(&error), 1);
-    assert!(
-        error
-            .to_string()
-            .starts_with("cannot push manifest sha256:")
-    );
+    assert!(error.to_string().starts_with("cannot push manifest sha256:"));
 }
 
 #[tokio::test]
@@ -139,9 +117,7 @@ async fn invalid_input_reaches_no_registry() {
     assert!(error.is_configuration());
     let mut target = registry.target();
     target.registry = "registry.example:5000".into();
-    let error = publish(&image, &target, None, &Silent)
-        .await
-        .expect_err("plain HTTP");
+    let error = publish(&image, &target, None, &Silent).await.expect_err("plain HTTP");
     assert!(error.is_configuration());
     assert_eq!(lines(&registry.take_requests()), [""; 0]);
 }

@@ -8,17 +8,14 @@ use provisioner::report::Silent;
 use crate::support::image::image;
 use crate::support::registry::{Auth, BASE, Fault, Recorded, Registry};
 
-pub(crate) const OTHER: &str =
-    "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+pub(crate) const OTHER: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
 pub(crate) async fn push_to(
     target: &RegistryTarget,
     image: &Image,
     tag: Option<&str>,
 ) -> Result<Published, ImageError> {
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .ok();
+    rustls::crypto::ring::default_provider().install_default().ok();
     let policy = RetryPolicy {
         base_delay: Duration::ZERO,
         ..RetryPolicy::default()
@@ -59,16 +56,9 @@ async fn first_push_sends_every_blob_and_then_the_manifest() {
     let lines = lines(&requests);
     assert_eq!(
         lines[..3],
-        [
-            "GET /v2/".to_owned(),
-            format!("HEAD {tag}"),
-            format!("GET {tag}")
-        ]
+        ["GET /v2/".to_owned(), format!("HEAD {tag}"), format!("GET {tag}")]
     );
-    assert_eq!(
-        lines[lines.len() - 2..],
-        [format!("PUT {tag}"), format!("HEAD {tag}")]
-    );
+    assert_eq!(lines[lines.len() - 2..], [format!("PUT {tag}"), format!("HEAD {tag}")]);
     assert_eq!(lines.len(), 3 + 3 * 3 + 2, "{lines:#?}");
     assert_eq!(registry.tag(&published.tag), Some(image.digest));
 }
@@ -102,10 +92,7 @@ async fn changed_binary_sends_its_layer_and_the_configuration_only() {
     let requests = registry.take_requests();
     let sent = [&changed.layers[1], &changed.config];
     for blob in sent {
-        assert_eq!(
-            count(&requests, &format!("PUT blobs/uploads/{}", blob.digest)),
-            1
-        );
+        assert_eq!(count(&requests, &format!("PUT blobs/uploads/{}", blob.digest)), 1);
     }
     assert_eq!(count(&requests, "PUT blobs/"), 2);
     let blobs: usize = sent.iter().map(|blob| blob.bytes.len()).sum();
@@ -119,14 +106,9 @@ async fn same_image_under_another_tag_sends_the_manifest_only() {
     push(&registry, &image).await.expect("pushed");
     registry.take_requests();
 
-    let published = push_to(&registry.target(), &image, Some("v1"))
-        .await
-        .expect("tagged");
+    let published = push_to(&registry.target(), &image, Some("v1")).await.expect("tagged");
     assert_eq!((published.blobs_sent, published.blobs_reused), (0, 3));
-    assert_eq!(
-        bytes(&registry.take_requests()),
-        image.manifest.len() as u64
-    );
+    assert_eq!(bytes(&registry.take_requests()), image.manifest.len() as u64);
     assert_eq!(registry.tag("v1"), Some(image.digest));
 }
 
@@ -147,10 +129,7 @@ async fn passing_faults_are_retried_wherever_they_strike() {
     let faults = [
         Fault::Answer(500, ""),
         Fault::Answer(503, "<html>"),
-        Fault::Answer(
-            429,
-            r#"{"errors":[{"code":"TOOMANYREQUESTS","message":""}]}"#,
-        ),
+        Fault::Answer(429, r#"{"errors":[{"code":"TOOMANYREQUESTS","message":""}]}"#),
         Fault::Cut,
         Fault::CutAfter,
     ];
@@ -173,9 +152,7 @@ async fn passing_faults_are_retried_wherever_they_strike() {
     }
     let registry = Registry::start(Auth::Basic).await;
     registry.inject("PUT blobs/uploads/", 1, Fault::Answer(400, digest_invalid));
-    push(&registry, &image)
-        .await
-        .expect("the upload is repeated");
+    push(&registry, &image).await.expect("the upload is repeated");
 }
 
 #[tokio::test]
@@ -194,11 +171,7 @@ async fn an_incomplete_image_never_gets_a_tag_and_the_next_run_goes_on() {
     let registry = Registry::start(Auth::Basic).await;
     let image = image("one").await;
     let layer = image.layers[1].digest.clone();
-    registry.inject(
-        &format!("PUT blobs/uploads/{layer}"),
-        99,
-        Fault::Answer(500, "broken"),
-    );
+    registry.inject(&format!("PUT blobs/uploads/{layer}"), 99, Fault::Answer(500, "broken"));
     let error = push(&registry, &image).await.expect_err("never complete");
 
     let place = registry.target().registry;

@@ -52,10 +52,7 @@ impl Run {
     pub(crate) fn start(mut self) -> Started {
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = self.command.spawn().unwrap();
-        Started {
-            child,
-            home: self.home,
-        }
+        Started { child, home: self.home }
     }
 
     pub(crate) fn end(self) -> Ended {

@@ -2,8 +2,8 @@
 
 use aws_sdk_ecr::operation::get_lifecycle_policy::GetLifecyclePolicyError;
 use aws_sdk_ecr::types::{
-    self as ecr, EncryptionConfiguration, EncryptionType, ImageTagMutability,
-    ImageTagMutabilityExclusionFilter, ImageTagMutabilityExclusionFilterType,
+    self as ecr, EncryptionConfiguration, EncryptionType, ImageTagMutability, ImageTagMutabilityExclusionFilter,
+    ImageTagMutabilityExclusionFilterType,
 };
 
 use crate::aws::Aws;
@@ -38,19 +38,8 @@ pub(super) async fn put_tag_rules(aws: &Aws, name: &str) -> Result<(), AwsError>
 }
 
 pub(super) async fn has_lifecycle(aws: &Aws, name: &str) -> Result<bool, AwsError> {
-    let answer = match aws
-        .ecr
-        .get_lifecycle_policy()
-        .repository_name(name)
-        .send()
-        .await
-    {
-        Err(e)
-            if is(
-                &e,
-                GetLifecyclePolicyError::is_lifecycle_policy_not_found_exception,
-            ) =>
-        {
+    let answer = match aws.ecr.get_lifecycle_policy().repository_name(name).send().await {
+        Err(e) if is(&e, GetLifecyclePolicyError::is_lifecycle_policy_not_found_exception) => {
             return Ok(false);
         }
         other => other.map_err(api(

@@ -53,18 +53,11 @@ async fn a_missing_repository_is_created_with_tags_and_lifecycle() {
     assert!(made.created_by_us);
     assert_eq!(
         wire.calls(),
-        [
-            "DescribeRepositories",
-            "CreateRepository",
-            "PutLifecyclePolicy"
-        ]
+        ["DescribeRepositories", "CreateRepository", "PutLifecyclePolicy"]
     );
     let sent: Value = serde_json::from_str(&wire.body("CreateRepository")).expect("JSON");
     assert_eq!(sent["imageTagMutability"], "IMMUTABLE_WITH_EXCLUSION");
-    assert_eq!(
-        sent["imageTagMutabilityExclusionFilters"][0]["filter"],
-        "latest*"
-    );
+    assert_eq!(sent["imageTagMutabilityExclusionFilters"][0]["filter"], "latest*");
     assert_eq!(sent["encryptionConfiguration"]["encryptionType"], "AES256");
     assert_eq!(sent["tags"].as_array().map(Vec::len), Some(3));
 }
@@ -77,11 +70,7 @@ async fn second_run_changes_nothing() {
     assert_eq!(ensure(&wire).await.1, Outcome::Unchanged);
     assert_eq!(
         wire.calls(),
-        [
-            "DescribeRepositories",
-            "ListTagsForResource",
-            "GetLifecyclePolicy"
-        ]
+        ["DescribeRepositories", "ListTagsForResource", "GetLifecyclePolicy"]
     );
 }
 
@@ -90,11 +79,7 @@ async fn ours_gets_a_lost_lifecycle_policy_and_tag_rules_back() {
     let mut repository = repository();
     repository["imageTagMutability"] = json!("MUTABLE");
     let wire = Wire::default()
-        .on(
-            "DescribeRepositories",
-            200,
-            json!({"repositories": [repository]}),
-        )
+        .on("DescribeRepositories", 200, json!({"repositories": [repository]}))
         .on("ListTagsForResource", 200, tags(true))
         .on("PutImageTagMutability", 200, "{}")
         .on(
@@ -106,11 +91,7 @@ async fn ours_gets_a_lost_lifecycle_policy_and_tag_rules_back() {
     assert_eq!(ensure(&wire).await.1, Outcome::Updated);
     assert_eq!(
         wire.calls()[2..],
-        [
-            "PutImageTagMutability",
-            "GetLifecyclePolicy",
-            "PutLifecyclePolicy"
-        ]
+        ["PutImageTagMutability", "GetLifecyclePolicy", "PutLifecyclePolicy"]
     );
 }
 
@@ -144,10 +125,7 @@ async fn a_foreign_repository_is_used_without_marks() {
     let done = ensure_repository(&wire.aws(), &demo(), "web-app", &record).await;
     let (found, outcome) = done.expect("used");
     assert_eq!((found.created_by_us, outcome), (false, Outcome::Unchanged));
-    assert_eq!(
-        wire.calls(),
-        ["DescribeRepositories", "ListTagsForResource"]
-    );
+    assert_eq!(wire.calls(), ["DescribeRepositories", "ListTagsForResource"]);
     assert_eq!(record.0.lock().expect("lock").len(), 1, "one note");
 }
 
@@ -172,10 +150,7 @@ async fn the_password_is_read_and_hidden() {
     }]});
     let wire = Wire::default().on("GetAuthorizationToken", 200, answer);
     let auth = authorize(&wire.aws()).await.expect("authorized");
-    assert_eq!(
-        (auth.username.as_str(), auth.password.as_str()),
-        ("AWS", "se:cret")
-    );
+    assert_eq!((auth.username.as_str(), auth.password.as_str()), ("AWS", "se:cret"));
     assert_eq!(auth.endpoint, "http://127.0.0.1:5000");
     assert!(!format!("{auth:?}").contains("cret"));
     let empty = Wire::default().on("GetAuthorizationToken", 200, "{}");

@@ -38,11 +38,7 @@ pub(super) async fn ensure_admins(
 }
 
 /// Policies of `principal` that hold in the whole cluster; none where it has no access entry.
-async fn policies(
-    aws: &Aws,
-    cluster: &str,
-    principal: &str,
-) -> Result<Option<Vec<String>>, AwsError> {
+async fn policies(aws: &Aws, cluster: &str, principal: &str) -> Result<Option<Vec<String>>, AwsError> {
     let call = aws.eks.list_associated_access_policies();
     let pages = call
         .cluster_name(cluster)
@@ -53,16 +49,10 @@ async fn policies(
     let absent = ListAssociatedAccessPoliciesError::is_resource_not_found_exception;
     match found {
         Err(e) if is(&e, absent) => Ok(None),
-        Err(e) => Err(api(
-            "eks:ListAssociatedAccessPolicies",
-            "read the access of",
-            principal,
-        )(e)),
+        Err(e) => Err(api("eks:ListAssociatedAccessPolicies", "read the access of", principal)(e)),
         Ok(found) => {
             let scope = |s: &AccessScope| s.r#type() == Some(&AccessScopeType::Cluster);
-            let wide = found
-                .into_iter()
-                .filter(|p| p.access_scope().is_some_and(scope));
+            let wide = found.into_iter().filter(|p| p.access_scope().is_some_and(scope));
             Ok(Some(wide.filter_map(|p| p.policy_arn).collect()))
         }
     }
@@ -74,11 +64,7 @@ async fn create(aws: &Aws, cluster: &str, principal: &str) -> Result<(), AwsErro
     let call = call.principal_arn(principal).client_request_token(token);
     match call.r#type("STANDARD").send().await {
         Err(e) if is(&e, CreateAccessEntryError::is_resource_in_use_exception) => Ok(()),
-        Err(e) => Err(api(
-            "eks:CreateAccessEntry",
-            "create access entry",
-            principal,
-        )(e)),
+        Err(e) => Err(api("eks:CreateAccessEntry", "create access entry", principal)(e)),
         Ok(_) => Ok(()),
     }
 }
@@ -128,10 +114,7 @@ mod tests {
                 "arn:aws:iam::123456789012:role/team/ci",
                 "arn:aws:iam::123456789012:role/team/ci",
             ),
-            (
-                "arn:aws:iam::123456789012:user/a",
-                "arn:aws:iam::123456789012:user/a",
-            ),
+            ("arn:aws:iam::123456789012:user/a", "arn:aws:iam::123456789012:user/a"),
         ];
         for (given, expected) in cases {
             assert_eq!(principal(given), expected);

@@ -2,9 +2,7 @@
 
 use aws_sdk_eks::operation::create_addon::CreateAddonError;
 use aws_sdk_eks::operation::describe_addon::DescribeAddonError;
-use aws_sdk_eks::types::{
-    Addon, AddonHealth, AddonInfo, AddonStatus, Compatibility, ResolveConflicts,
-};
+use aws_sdk_eks::types::{Addon, AddonHealth, AddonInfo, AddonStatus, Compatibility, ResolveConflicts};
 
 use super::EksCluster;
 use crate::aws::Aws;
@@ -30,9 +28,7 @@ pub async fn ensure_addon(
     let health = health(&found);
     match found.status() {
         Some(AddonStatus::CreateFailed | AddonStatus::UpdateFailed) => {
-            report.warning(&format!(
-                "add-on `{addon}` failed, it is installed again: {health}"
-            ));
+            report.warning(&format!("add-on `{addon}` failed, it is installed again: {health}"));
             update(aws, &cluster.name, addon).await?;
             Ok(Outcome::Updated)
         }
@@ -46,11 +42,7 @@ pub async fn ensure_addon(
 }
 
 async fn describe(aws: &Aws, cluster: &str, addon: &str) -> Result<Option<Addon>, AwsError> {
-    let call = aws
-        .eks
-        .describe_addon()
-        .cluster_name(cluster)
-        .addon_name(addon);
+    let call = aws.eks.describe_addon().cluster_name(cluster).addon_name(addon);
     match call.send().await {
         Err(e) if is(&e, DescribeAddonError::is_resource_not_found_exception) => Ok(None),
         Err(e) => Err(api("eks:DescribeAddon", "look up add-on", addon)(e)),
@@ -58,12 +50,7 @@ async fn describe(aws: &Aws, cluster: &str, addon: &str) -> Result<Option<Addon>
     }
 }
 
-async fn create(
-    aws: &Aws,
-    cluster: &EksCluster,
-    stack: &StackName,
-    addon: &str,
-) -> Result<Outcome, AwsError> {
+async fn create(aws: &Aws, cluster: &EksCluster, stack: &StackName, addon: &str) -> Result<Outcome, AwsError> {
     let version = default_version(aws, cluster, addon).await?;
     let call = aws
         .eks
@@ -83,15 +70,8 @@ async fn create(
 
 /// Applies the add-on's version again, over whatever was in its way.
 async fn update(aws: &Aws, cluster: &str, addon: &str) -> Result<(), AwsError> {
-    let call = aws
-        .eks
-        .update_addon()
-        .cluster_name(cluster)
-        .addon_name(addon);
-    let answer = call
-        .resolve_conflicts(ResolveConflicts::Overwrite)
-        .send()
-        .await;
+    let call = aws.eks.update_addon().cluster_name(cluster).addon_name(addon);
+    let answer = call.resolve_conflicts(ResolveConflicts::Overwrite).send().await;
     answer.map_err(api("eks:UpdateAddon", "install again add-on", addon))?;
     Ok(())
 }
@@ -105,11 +85,9 @@ async fn default_version(aws: &Aws, cluster: &EksCluster, addon: &str) -> Result
     let answer = answer.map_err(api(operation, "look up the versions of add-on", addon))?;
     let versions = answer.addons().iter().flat_map(AddonInfo::addon_versions);
     let versions: Vec<_> = versions.collect();
-    let default = versions.iter().find(|v| {
-        v.compatibilities()
-            .iter()
-            .any(Compatibility::default_version)
-    });
+    let default = versions
+        .iter()
+        .find(|v| v.compatibilities().iter().any(Compatibility::default_version));
     default
         .or_else(|| versions.first())
         .and_then(|v| v.addon_version())

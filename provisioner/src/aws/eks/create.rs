@@ -6,9 +6,8 @@ use aws_sdk_eks::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_eks::operation::create_cluster::CreateClusterError;
 use aws_sdk_eks::operation::create_cluster::builders::CreateClusterFluentBuilder;
 use aws_sdk_eks::types::{
-    AuthenticationMode, BlockStorage, ComputeConfigRequest, CreateAccessConfigRequest,
-    ElasticLoadBalancing, KubernetesNetworkConfigRequest, StorageConfigRequest, SupportType,
-    UpgradePolicyRequest, VpcConfigRequest,
+    AuthenticationMode, BlockStorage, ComputeConfigRequest, CreateAccessConfigRequest, ElasticLoadBalancing,
+    KubernetesNetworkConfigRequest, StorageConfigRequest, SupportType, UpgradePolicyRequest, VpcConfigRequest,
 };
 
 use super::ClusterSpec;
@@ -75,12 +74,7 @@ fn is_propagation(error: &SdkError<CreateClusterError>) -> bool {
 /// Asked, never hard-coded: versions leave standard support every few months.
 async fn default_version(aws: &Aws) -> Result<String, AwsError> {
     let operation = "eks:DescribeClusterVersions";
-    let answer = aws
-        .eks
-        .describe_cluster_versions()
-        .default_only(true)
-        .send()
-        .await;
+    let answer = aws.eks.describe_cluster_versions().default_only(true).send().await;
     let answer = answer.map_err(api(operation, "ask for the default Kubernetes version", ""))?;
     let versions = answer.cluster_versions();
     let default = versions.iter().find(|v| v.default_version());
@@ -108,12 +102,7 @@ fn request(
         .build();
     // Without this a forgotten cluster slips into extended support at six times the price.
     let support = UpgradePolicyRequest::builder().support_type(SupportType::Standard);
-    let token = [
-        cluster,
-        version,
-        &foundation.vpc_id,
-        &foundation.cluster_role_arn,
-    ];
+    let token = [cluster, version, &foundation.vpc_id, &foundation.cluster_role_arn];
     let call = aws
         .eks
         .create_cluster()
@@ -130,19 +119,14 @@ fn request(
 
 /// The three switches of Auto Mode: EKS takes them all on or all off, in one request. The pool `general-purpose`
 /// alone suffices: `CoreDNS` and its like run inside the node image, `system` would mean a second node.
-fn auto_mode(
-    call: CreateClusterFluentBuilder,
-    foundation: &Foundation,
-) -> CreateClusterFluentBuilder {
+fn auto_mode(call: CreateClusterFluentBuilder, foundation: &Foundation) -> CreateClusterFluentBuilder {
     let compute = ComputeConfigRequest::builder()
         .enabled(true)
         .node_pools("general-purpose")
         .node_role_arn(&foundation.node_role_arn);
     let balancing = ElasticLoadBalancing::builder().enabled(true);
-    let network =
-        KubernetesNetworkConfigRequest::builder().elastic_load_balancing(balancing.build());
-    let storage = StorageConfigRequest::builder()
-        .block_storage(BlockStorage::builder().enabled(true).build());
+    let network = KubernetesNetworkConfigRequest::builder().elastic_load_balancing(balancing.build());
+    let storage = StorageConfigRequest::builder().block_storage(BlockStorage::builder().enabled(true).build());
     call.compute_config(compute.build())
         .kubernetes_network_config(network.build())
         .storage_config(storage.build())

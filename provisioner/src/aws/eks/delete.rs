@@ -20,21 +20,12 @@ use crate::report::{Outcome, Reporter};
 /// # Errors
 /// [`AwsError::NotOurs`] for a cluster that this stack did not create, [`AwsError::Protected`] under deletion
 /// protection; neither changes anything.
-pub async fn delete(
-    aws: &Aws,
-    cluster: &str,
-    stack: &StackName,
-    report: &dyn Reporter,
-) -> Result<Outcome, AwsError> {
+pub async fn delete(aws: &Aws, cluster: &str, stack: &StackName, report: &dyn Reporter) -> Result<Outcome, AwsError> {
     let wait = Wait::new(aws, format!("cluster `{cluster}` to be deleted"), report);
     let (mut seen, mut addons_deleted) = (false, false);
     loop {
         let Some(found) = find(aws, cluster, stack).await? else {
-            return Ok(if seen {
-                Outcome::Deleted
-            } else {
-                Outcome::Unchanged
-            });
+            return Ok(if seen { Outcome::Deleted } else { Outcome::Unchanged });
         };
         seen = true;
         let state = match found.status.as_str() {
@@ -80,31 +71,16 @@ async fn step(aws: &Aws, cluster: &str, report: &dyn Reporter) -> Result<String,
         // The next look finds it gone.
         Some(DeleteClusterError::ResourceNotFoundException(_)) => Ok("gone".to_owned()),
         // Something still hangs on it (an update, a node group just made): ask again.
-        Some(DeleteClusterError::ResourceInUseException(_)) => {
-            Ok(error.message().unwrap_or("in use").to_owned())
-        }
+        Some(DeleteClusterError::ResourceInUseException(_)) => Ok(error.message().unwrap_or("in use").to_owned()),
         _ => Err(api("eks:DeleteCluster", "delete cluster", cluster)(error)),
     }
 }
 
 /// Asks for the deletion of every node group that is not being deleted; returns those that still exist.
-async fn delete_node_groups(
-    aws: &Aws,
-    cluster: &str,
-    report: &dyn Reporter,
-) -> Result<Vec<String>, AwsError> {
-    let pages = aws
-        .eks
-        .list_nodegroups()
-        .cluster_name(cluster)
-        .into_paginator()
-        .items();
+async fn delete_node_groups(aws: &Aws, cluster: &str, report: &dyn Reporter) -> Result<Vec<String>, AwsError> {
+    let pages = aws.eks.list_nodegroups().cluster_name(cluster).into_paginator().items();
     let names: Result<Vec<String>, _> = pages.send().collect().await;
-    let names = names.map_err(api(
-        "eks:ListNodegroups",
-        "list the node groups of cluster",
-        cluster,
-    ))?;
+    let names = names.map_err(api("eks:ListNodegroups", "list the node groups of cluster", cluster))?;
     for name in &names {
         if is_deletable(aws, cluster, name).await? {
             delete_node_group(aws, cluster, name).await?;
@@ -116,11 +92,7 @@ async fn delete_node_groups(
 
 /// False while it is being deleted, or changed so that EKS would refuse.
 async fn is_deletable(aws: &Aws, cluster: &str, name: &str) -> Result<bool, AwsError> {
-    let call = aws
-        .eks
-        .describe_nodegroup()
-        .cluster_name(cluster)
-        .nodegroup_name(name);
+    let call = aws.eks.describe_nodegroup().cluster_name(cluster).nodegroup_name(name);
     let answer = match call.send().await {
         Err(e) if is(&e, DescribeNodegroupError::is_resource_not_found_exception) => {
             return Ok(false);
@@ -131,10 +103,7 @@ async fn is_deletable(aws: &Aws, cluster: &str, name: &str) -> Result<bool, AwsE
         return Ok(false);
     };
     if group.status() == Some(&NodegroupStatus::DeleteFailed) {
-        let issues = group
-            .health()
-            .map(NodegroupHealth::issues)
-            .unwrap_or_default();
+        let issues = group.health().map(NodegroupHealth::issues).unwrap_or_default();
         let texts: Vec<_> = issues.iter().filter_map(|i| i.message()).collect();
         return Err(AwsError::Failed {
             kind: "node group",
@@ -152,16 +121,11 @@ async fn is_deletable(aws: &Aws, cluster: &str, name: &str) -> Result<bool, AwsE
 }
 
 async fn delete_node_group(aws: &Aws, cluster: &str, name: &str) -> Result<(), AwsError> {
-    let call = aws
-        .eks
-        .delete_nodegroup()
-        .cluster_name(cluster)
-        .nodegroup_name(name);
+    let call = aws.eks.delete_nodegroup().cluster_name(cluster).nodegroup_name(name);
     match call.send().await {
         Err(e) => match e.as_service_error() {
             Some(
-                DeleteNodegroupError::ResourceNotFoundException(_)
-                | DeleteNodegroupError::ResourceInUseException(_),
+                DeleteNodegroupError::ResourceNotFoundException(_) | DeleteNodegroupError::ResourceInUseException(_),
             ) => Ok(()),
             _ => Err(api("eks:DeleteNodegroup", "delete node group", name)(e)),
         },
@@ -171,24 +135,11 @@ async fn delete_node_group(aws: &Aws, cluster: &str, name: &str) -> Result<(), A
 
 /// Add-ons would go with the cluster; deleting them first lets them clean up what they made.
 async fn delete_addons(aws: &Aws, cluster: &str) -> Result<(), AwsError> {
-    let pages = aws
-        .eks
-        .list_addons()
-        .cluster_name(cluster)
-        .into_paginator()
-        .items();
+    let pages = aws.eks.list_addons().cluster_name(cluster).into_paginator().items();
     let names: Result<Vec<String>, _> = pages.send().collect().await;
-    let names = names.map_err(api(
-        "eks:ListAddons",
-        "list the add-ons of cluster",
-        cluster,
-    ))?;
+    let names = names.map_err(api("eks:ListAddons", "list the add-ons of cluster", cluster))?;
     for name in names {
-        let call = aws
-            .eks
-            .delete_addon()
-            .cluster_name(cluster)
-            .addon_name(&name);
+        let call = aws.eks.delete_addon().cluster_name(cluster).addon_name(&name);
         match call.send().await {
             Err(e) if is(&e, DeleteAddonError::is_resource_not_found_exception) => {}
             other => {

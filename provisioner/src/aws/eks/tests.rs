@@ -11,11 +11,7 @@ const CREATE: &str = "POST /clusters";
 const ENTRY: &str = "arn:aws:iam::123456789012:role/ci";
 
 fn cluster(status: &str, ours: bool) -> Value {
-    let tags = if ours {
-        json!(demo().aws_tags())
-    } else {
-        json!({})
-    };
+    let tags = if ours { json!(demo().aws_tags()) } else { json!({}) };
     json!({"cluster": {
         "name": "demo", "arn": "arn:aws:eks:eu-central-1:123456789012:cluster/demo", "status": status,
         "version": "1.34", "createdAt": 1_800_000_000, "tags": tags,
@@ -25,10 +21,7 @@ fn cluster(status: &str, ours: bool) -> Value {
 }
 
 fn absent() -> String {
-    error(
-        "ResourceNotFoundException",
-        "No cluster found for name: demo.",
-    )
+    error("ResourceNotFoundException", "No cluster found for name: demo.")
 }
 
 fn foundation() -> Foundation {
@@ -63,11 +56,9 @@ async fn a_missing_cluster_is_created_in_auto_mode_with_the_default_version() {
     let versions = json!({"clusterVersions": [
         {"clusterVersion": "1.36", "defaultVersion": false}, {"clusterVersion": "1.35", "defaultVersion": true},
     ]});
-    let wire = appears().on("GET /cluster-versions", 200, versions).on(
-        CREATE,
-        200,
-        cluster("CREATING", true),
-    );
+    let wire = appears()
+        .on("GET /cluster-versions", 200, versions)
+        .on(CREATE, 200, cluster("CREATING", true));
     let (made, outcome) = run(&wire, ClusterSpec::default()).await.expect("created");
     assert_eq!(outcome, Outcome::Created);
     assert_eq!(made.ca_pem.as_deref(), Some(b"PEM".as_slice()));
@@ -75,14 +66,8 @@ async fn a_missing_cluster_is_created_in_auto_mode_with_the_default_version() {
     let sent: Value = serde_json::from_str(&wire.body(CREATE)).expect("JSON");
     assert_eq!(sent["version"], "1.35");
     assert_eq!(sent["computeConfig"]["enabled"], true);
-    assert_eq!(
-        sent["computeConfig"]["nodePools"],
-        json!(["general-purpose"])
-    );
-    assert_eq!(
-        sent["kubernetesNetworkConfig"]["elasticLoadBalancing"]["enabled"],
-        true
-    );
+    assert_eq!(sent["computeConfig"]["nodePools"], json!(["general-purpose"]));
+    assert_eq!(sent["kubernetesNetworkConfig"]["elasticLoadBalancing"]["enabled"], true);
     assert_eq!(sent["storageConfig"]["blockStorage"]["enabled"], true);
     assert_eq!(sent["accessConfig"]["authenticationMode"], "API");
     assert_eq!(sent["upgradePolicy"]["supportType"], "STANDARD");
@@ -107,15 +92,13 @@ async fn a_creation_under_way_is_joined_and_a_deletion_waited_out() {
         .on(CREATE, 409, error("ResourceInUseException", "exists"));
     let (_, outcome) = run(&wire, spec(Some("1.34"), &[])).await.expect("joined");
     assert_eq!(outcome, Outcome::Created);
-    assert_eq!(
-        wire.calls(),
-        [DESCRIBE, DESCRIBE, CREATE, DESCRIBE, DESCRIBE]
-    );
+    assert_eq!(wire.calls(), [DESCRIBE, DESCRIBE, CREATE, DESCRIBE, DESCRIBE]);
 }
 
 #[tokio::test]
 async fn roles_that_are_not_seen_yet_are_waited_for() {
-    let message = "Role with arn: arn:c, could not be assumed because it does not exist or the trusted entity is not correct";
+    let message =
+        "Role with arn: arn:c, could not be assumed because it does not exist or the trusted entity is not correct";
     let wire = appears()
         .on(CREATE, 400, error("InvalidParameterException", message))
         .on(CREATE, 400, error("InvalidParameterException", message))
@@ -135,15 +118,7 @@ async fn roles_that_are_never_seen_end_with_the_words_of_eks() {
         timeout: std::time::Duration::from_millis(20),
         ..wire.aws()
     };
-    let done = ensure(
-        &aws,
-        "demo",
-        &demo(),
-        &foundation(),
-        &spec(Some("1.34"), &[]),
-        &Silent,
-    )
-    .await;
+    let done = ensure(&aws, "demo", &demo(), &foundation(), &spec(Some("1.34"), &[]), &Silent).await;
     insta::assert_snapshot!(done.expect_err("never"), @"cannot create cluster `demo`: InvalidParameterException: Error in role params (request id req-1)");
 }
 
@@ -152,10 +127,7 @@ async fn other_refusals_are_not_repeated() {
     let wire = Wire::default().on(DESCRIBE, 404, absent()).on(
         CREATE,
         400,
-        error(
-            "InvalidParameterException",
-            "unsupported Kubernetes version 9.9",
-        ),
+        error("InvalidParameterException", "unsupported Kubernetes version 9.9"),
     );
     assert!(run(&wire, spec(Some("9.9"), &[])).await.is_err());
     assert_eq!(wire.calls(), [DESCRIBE, CREATE]);
@@ -168,15 +140,9 @@ async fn a_failed_cluster_tells_why() {
         {"code": "ClusterUnreachable", "message": "no route", "resourceIds": ["subnet-a"]},
     ]});
     let wire = Wire::default().on(DESCRIBE, 200, failed);
-    let error = run(&wire, ClusterSpec::default())
-        .await
-        .expect_err("failed");
+    let error = run(&wire, ClusterSpec::default()).await.expect_err("failed");
     insta::assert_snapshot!(error, @"cluster `demo` is FAILED: ClusterUnreachable: no route (subnet-a)");
-    assert!(
-        error
-            .hint()
-            .is_some_and(|h| h.contains("teardown --delete-cluster"))
-    );
+    assert!(error.hint().is_some_and(|h| h.contains("teardown --delete-cluster")));
 }
 
 #[tokio::test]
@@ -197,10 +163,7 @@ async fn administrators_get_access_once() {
         .on("POST /clusters/demo/access-entries", 200, "{}")
         .on(&associate, 200, "{}");
     let admin = spec(None, &["arn:aws:sts::123456789012:assumed-role/ci/run"]);
-    assert_eq!(
-        run(&wire, admin.clone()).await.expect("changed").1,
-        Outcome::Updated
-    );
+    assert_eq!(run(&wire, admin.clone()).await.expect("changed").1, Outcome::Updated);
     let before = wire.calls().len();
     assert_eq!(run(&wire, admin).await.expect("same").1, Outcome::Unchanged);
     assert_eq!(wire.calls()[before..], [DESCRIBE.to_owned(), list]);

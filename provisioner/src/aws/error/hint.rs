@@ -23,18 +23,12 @@ impl AwsError {
             Self::NoCredentials { .. } => {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give `--profile`, or sign in with `aws sso login`"
             }
-            Self::InvalidCredentials {
-                code: Some(code), ..
-            } if code.starts_with("Expired") => {
+            Self::InvalidCredentials { code: Some(code), .. } if code.starts_with("Expired") => {
                 "sign in again: the session is over; or check this machine's clock"
             }
-            Self::InvalidCredentials { .. } => {
-                "check the access key, the profile and this machine's clock"
-            }
+            Self::InvalidCredentials { .. } => "check the access key, the profile and this machine's clock",
             Self::InsecureEndpoint { .. } => "use https, or unset AWS_ENDPOINT_URL",
-            Self::Unreachable { .. } => {
-                "check the network, the region's spelling and AWS_ENDPOINT_URL"
-            }
+            Self::Unreachable { .. } => "check the network, the region's spelling and AWS_ENDPOINT_URL",
             Self::Api(error) => return error.hint(),
             Self::NotOurs { .. } => {
                 "only what this stack created is deleted; delete it yourself, or give the `--name` that created it"
@@ -48,14 +42,10 @@ impl AwsError {
             Self::Protected { .. } => {
                 "switch deletion protection off with eks:UpdateClusterConfig, then run the command again"
             }
-            Self::Failed {
-                kind: "cluster", ..
-            } => {
+            Self::Failed { kind: "cluster", .. } => {
                 "remove the cause, delete the cluster with `provisioner teardown --delete-cluster`, then run the command again"
             }
-            Self::Failed { .. } => {
-                "remove the cause, then run the same command again: it goes on from here"
-            }
+            Self::Failed { .. } => "remove the cause, then run the same command again: it goes on from here",
             Self::TimedOut { .. } => {
                 "it may still get there: run the same command again, it goes on from here; `--timeout` allows more"
             }
@@ -68,9 +58,7 @@ impl AwsError {
 impl ApiError {
     /// Whether AWS refused the credentials themselves, not what they may do.
     pub(in crate::aws) fn refuses_credentials(&self) -> bool {
-        self.code
-            .as_deref()
-            .is_some_and(|c| CREDENTIAL_CODES.contains(&c))
+        self.code.as_deref().is_some_and(|c| CREDENTIAL_CODES.contains(&c))
     }
 
     fn hint(&self) -> Option<String> {
@@ -88,9 +76,7 @@ impl ApiError {
             "UnsupportedAvailabilityZoneException" => {
                 "the message lists the zones that work: choose another region, or give `--subnet-ids` in these zones"
             }
-            "InsufficientCapabilitiesException" => {
-                "the foundation makes IAM roles: the credentials must be allowed to"
-            }
+            "InsufficientCapabilitiesException" => "the foundation makes IAM roles: the credentials must be allowed to",
             "Throttling" | "ThrottlingException" | "TooManyRequestsException" => {
                 "AWS asks for a slower pace: wait a minute, then run the same command again"
             }

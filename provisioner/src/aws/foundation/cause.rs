@@ -8,10 +8,7 @@ use crate::aws::error::AwsError;
 
 /// Why the stack is in its state: the first resource that failed on its own account.
 pub(super) async fn failure(aws: &Aws, stack: &Stack) -> AwsError {
-    let events = aws
-        .cloudformation
-        .describe_stack_events()
-        .stack_name(&stack.id);
+    let events = aws.cloudformation.describe_stack_events().stack_name(&stack.id);
     let events: Result<Vec<_>, _> = events.into_paginator().items().send().collect().await;
     let reason = match &events {
         Ok(events) => cause(events, &stack.id),
@@ -81,11 +78,7 @@ mod tests {
             event("s", ResourceStatus::RollbackInProgress, "[A, B] failed"),
             event("C", ResourceStatus::CreateFailed, "second failure"),
             event("B", ResourceStatus::CreateFailed, "limit of VPCs reached"),
-            event(
-                "A",
-                ResourceStatus::CreateFailed,
-                "Resource creation cancelled",
-            ),
+            event("A", ResourceStatus::CreateFailed, "Resource creation cancelled"),
             event("s", ResourceStatus::CreateInProgress, "User Initiated"),
             event("Z", ResourceStatus::DeleteFailed, "of an earlier operation"),
         ];

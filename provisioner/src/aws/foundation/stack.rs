@@ -76,33 +76,17 @@ fn phase(status: &StackStatus) -> Phase {
 
 /// None where no stack of that name exists.
 pub(super) async fn describe(aws: &Aws, name: &str) -> Result<Option<Stack>, AwsError> {
-    let answer = match aws
-        .cloudformation
-        .describe_stacks()
-        .stack_name(name)
-        .send()
-        .await
-    {
+    let answer = match aws.cloudformation.describe_stacks().stack_name(name).send().await {
         Err(error) if is_absent(&error) => return Ok(None),
-        other => other.map_err(api(
-            "cloudformation:DescribeStacks",
-            "look up foundation stack",
-            name,
-        ))?,
+        other => other.map_err(api("cloudformation:DescribeStacks", "look up foundation stack", name))?,
     };
-    let stack = answer
-        .stacks
-        .and_then(|s| s.into_iter().next())
-        .map(|s| stack(s, name));
+    let stack = answer.stacks.and_then(|s| s.into_iter().next()).map(|s| stack(s, name));
     Ok(stack.filter(|s| s.status != StackStatus::DeleteComplete))
 }
 
 /// There is no code of its own for this: the text is the interface (AWS.md, RUST.md).
 fn is_absent(error: &SdkError<DescribeStacksError>) -> bool {
-    error.code() == Some("ValidationError")
-        && error
-            .message()
-            .is_some_and(|m| m.contains("does not exist"))
+    error.code() == Some("ValidationError") && error.message().is_some_and(|m| m.contains("does not exist"))
 }
 
 fn stack(found: cfn::Stack, name: &str) -> Stack {
@@ -115,9 +99,7 @@ fn stack(found: cfn::Stack, name: &str) -> Stack {
         reason: found.stack_status_reason,
         protected: found.enable_termination_protection.unwrap_or(false),
         tags: tags.filter_map(|t| Some((t.key?, t.value?))).collect(),
-        outputs: outputs
-            .filter_map(|o| Some((o.output_key?, o.output_value?)))
-            .collect(),
+        outputs: outputs.filter_map(|o| Some((o.output_key?, o.output_value?))).collect(),
     }
 }
 
@@ -138,12 +120,7 @@ pub(super) async fn settled(
 }
 
 /// Starts the creation. A stack of that name that exists meanwhile is no error: its state tells.
-pub(super) async fn create(
-    aws: &Aws,
-    name: &str,
-    template: &str,
-    tags: Vec<(String, String)>,
-) -> Result<(), AwsError> {
+pub(super) async fn create(aws: &Aws, name: &str, template: &str, tags: Vec<(String, String)>) -> Result<(), AwsError> {
     let call = aws
         .cloudformation
         .create_stack()
@@ -156,11 +133,7 @@ pub(super) async fn create(
         .set_tags(Some(tag_list(tags)));
     match call.send().await {
         Err(e) if is(&e, CreateStackError::is_already_exists_exception) => Ok(()),
-        Err(e) => Err(api(
-            "cloudformation:CreateStack",
-            "create foundation stack",
-            name,
-        )(e)),
+        Err(e) => Err(api("cloudformation:CreateStack", "create foundation stack", name)(e)),
         Ok(_) => Ok(()),
     }
 }
@@ -190,24 +163,12 @@ pub(super) async fn update(
 }
 
 /// Deletes a stack and waits until it is gone.
-pub(super) async fn remove(
-    aws: &Aws,
-    stack: &Stack,
-    report: &dyn Reporter,
-) -> Result<(), AwsError> {
+pub(super) async fn remove(aws: &Aws, stack: &Stack, report: &dyn Reporter) -> Result<(), AwsError> {
     let name = &stack.name;
     let call = aws.cloudformation.delete_stack().stack_name(name);
     let answer = call.send().await;
-    answer.map_err(api(
-        "cloudformation:DeleteStack",
-        "delete foundation stack",
-        name,
-    ))?;
-    let wait = Wait::new(
-        aws,
-        format!("foundation stack `{name}` to be deleted"),
-        report,
-    );
+    answer.map_err(api("cloudformation:DeleteStack", "delete foundation stack", name))?;
+    let wait = Wait::new(aws, format!("foundation stack `{name}` to be deleted"), report);
     while let Some(found) = describe(aws, name).await? {
         if found.status == StackStatus::DeleteFailed {
             return Err(cause::failure(aws, &found).await);
@@ -232,13 +193,13 @@ mod tests {
         for status in StackStatus::values() {
             let phase = phase(&StackStatus::from(*status));
             let expected = match *status {
-                "REVIEW_IN_PROGRESS" | "CREATE_FAILED" | "ROLLBACK_COMPLETE"
-                | "ROLLBACK_FAILED" | "DELETE_FAILED" => Phase::Broken,
+                "REVIEW_IN_PROGRESS" | "CREATE_FAILED" | "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "DELETE_FAILED" => {
+                    Phase::Broken
+                }
                 s if s.ends_with("_IN_PROGRESS") => Phase::Working,
-                "UPDATE_FAILED"
-                | "UPDATE_ROLLBACK_FAILED"
-                | "IMPORT_ROLLBACK_FAILED"
-                | "DELETE_COMPLETE" => Phase::Stuck,
+                "UPDATE_FAILED" | "UPDATE_ROLLBACK_FAILED" | "IMPORT_ROLLBACK_FAILED" | "DELETE_COMPLETE" => {
+                    Phase::Stuck
+                }
                 _ => Phase::Ready,
             };
             assert_eq!(phase, expected, "{status}");

@@ -9,10 +9,7 @@ use crate::report::Silent;
 fn stack(status: &str, tags: &[(String, String)]) -> String {
     let mut xml = String::new();
     for (key, value) in tags {
-        let _ = write!(
-            xml,
-            "<member><Key>{key}</Key><Value>{value}</Value></member>"
-        );
+        let _ = write!(xml, "<member><Key>{key}</Key><Value>{value}</Value></member>");
     }
     let mut outputs = String::new();
     for (key, value) in [
@@ -47,16 +44,11 @@ fn outdated(status: &str, version: &str) -> String {
 }
 
 fn absent() -> String {
-    query_error(
-        "ValidationError",
-        "Stack with id provisioner-demo does not exist",
-    )
+    query_error("ValidationError", "Stack with id provisioner-demo does not exist")
 }
 
 fn done(operation: &str) -> String {
-    format!(
-        "<{operation}Response><{operation}Result><StackId>id-1</StackId></{operation}Result></{operation}Response>"
-    )
+    format!("<{operation}Response><{operation}Result><StackId>id-1</StackId></{operation}Result></{operation}Response>")
 }
 
 const EVENTS: &str = "<DescribeStackEventsResponse><DescribeStackEventsResult><StackEvents><member>\
@@ -151,11 +143,7 @@ async fn an_older_template_is_updated_and_a_newer_one_left() {
 async fn an_update_that_rolled_back_is_an_error() {
     let wire = Wire::default()
         .on("DescribeStacks", 200, outdated("CREATE_COMPLETE", "0.0.1"))
-        .on(
-            "DescribeStacks",
-            200,
-            outdated("UPDATE_ROLLBACK_COMPLETE", "0.0.1"),
-        )
+        .on("DescribeStacks", 200, outdated("UPDATE_ROLLBACK_COMPLETE", "0.0.1"))
         .on("UpdateStack", 200, done("UpdateStack"))
         .on("DescribeStackEvents", 200, EVENTS);
     assert!(matches!(run(&wire).await, Err(AwsError::Failed { .. })));
@@ -184,14 +172,8 @@ async fn deleting_leaves_what_is_foreign_and_tells_what_blocks() {
         .on("DescribeStacks", 200, ours("CREATE_COMPLETE"))
         .on("DescribeStacks", 200, ours("DELETE_FAILED"))
         .on("DeleteStack", 200, "<R></R>")
-        .on(
-            "DescribeStackEvents",
-            200,
-            EVENTS.replace("CREATE_", "DELETE_"),
-        );
-    let error = delete(&wire.aws(), &demo(), &Silent)
-        .await
-        .expect_err("blocked");
+        .on("DescribeStackEvents", 200, EVENTS.replace("CREATE_", "DELETE_"));
+    let error = delete(&wire.aws(), &demo(), &Silent).await.expect_err("blocked");
     insta::assert_snapshot!(error, @"foundation stack `provisioner-demo` is DELETE_FAILED: Vpc (AWS::EC2::VPC): limit reached");
 }
 
@@ -231,31 +213,16 @@ fn the_template_has_the_roles_and_outputs_that_a_cluster_needs() {
     );
     assert_eq!(
         policies("NodeRole"),
-        [
-            "AmazonEKSWorkerNodeMinimalPolicy",
-            "AmazonEC2ContainerRegistryPullOnly"
-        ]
+        ["AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerRegistryPullOnly"]
     );
-    let trust = |role: &str| {
-        template["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
-            .clone()
-    };
+    let trust =
+        |role: &str| template["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0].clone();
     assert_eq!(
         trust("ClusterRole")["Action"],
         json!(["sts:AssumeRole", "sts:TagSession"])
     );
-    assert_eq!(
-        trust("NodeRole")["Principal"]["Service"],
-        "ec2.amazonaws.com"
-    );
-    let outputs: Vec<_> = template["Outputs"]
-        .as_object()
-        .expect("outputs")
-        .keys()
-        .collect();
-    assert_eq!(
-        outputs,
-        ["VpcId", "SubnetIds", "ClusterRoleArn", "NodeRoleArn"]
-    );
+    assert_eq!(trust("NodeRole")["Principal"]["Service"], "ec2.amazonaws.com");
+    let outputs: Vec<_> = template["Outputs"].as_object().expect("outputs").keys().collect();
+    assert_eq!(outputs, ["VpcId", "SubnetIds", "ClusterRoleArn", "NodeRoleArn"]);
     assert!(TEMPLATE.len() < 51_200, "CreateStack takes no longer one");
 }

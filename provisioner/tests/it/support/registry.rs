@@ -74,9 +74,7 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) async fn start(auth: Auth) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a free port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
         let store = Shared::default();
         locked(&store).auth = Some(auth);
@@ -130,9 +128,7 @@ async fn handle(State(store): State<Shared>, request: Request<Body>) -> Response
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("a whole body");
     let path = parts.uri.path();
-    let place = path
-        .strip_prefix(&format!("/v2/{REPOSITORY}/"))
-        .unwrap_or(path);
+    let place = path.strip_prefix(&format!("/v2/{REPOSITORY}/")).unwrap_or(path);
     let query = parts.uri.query().unwrap_or_default().replace("%3A", ":");
     let line = if place.starts_with("blobs/uploads/") {
         let digest = query.strip_prefix("digest=").unwrap_or_default();
@@ -189,12 +185,7 @@ impl Store {
         Some(fault.clone())
     }
 
-    fn refusal(
-        &self,
-        place: &str,
-        authorization: Option<&str>,
-        headers: &header::HeaderMap,
-    ) -> Option<Response<Body>> {
+    fn refusal(&self, place: &str, authorization: Option<&str>, headers: &header::HeaderMap) -> Option<Response<Body>> {
         let basic = base64::engine::general_purpose::STANDARD.encode(format!("AWS:{PASSWORD}"));
         let basic = format!("Basic {basic}");
         let host = headers[header::HOST].to_str().expect("an address");
@@ -209,9 +200,7 @@ impl Store {
         (authorization != Some(&wanted)).then(|| {
             let mut response = answer(401, &error("UNAUTHORIZED"));
             let challenge = challenge.parse().expect("a header value");
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, challenge);
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             response
         })
     }
@@ -249,9 +238,7 @@ impl Store {
         let manifest: Value = serde_json::from_slice(body).expect("a JSON manifest");
         let layers = manifest["layers"].as_array().expect("layers").iter();
         for descriptor in layers.chain([&manifest["config"]]) {
-            let blob = descriptor["digest"]
-                .as_str()
-                .and_then(|d| self.blobs.get(d));
+            let blob = descriptor["digest"].as_str().and_then(|d| self.blobs.get(d));
             if blob.map(|blob| blob.len() as u64) != descriptor["size"].as_u64() {
                 return answer(404, &error("MANIFEST_BLOB_UNKNOWN"));
             }

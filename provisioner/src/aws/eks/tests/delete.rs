@@ -23,11 +23,7 @@ async fn a_protected_cluster_is_not_deleted() {
     let wire = Wire::default().on(DESCRIBE, 200, protected);
     let error = remove(&wire).await.expect_err("refused");
     assert!(matches!(error, AwsError::Protected { .. }));
-    assert!(
-        error
-            .hint()
-            .is_some_and(|h| h.contains("UpdateClusterConfig"))
-    );
+    assert!(error.hint().is_some_and(|h| h.contains("UpdateClusterConfig")));
     assert_eq!(wire.calls(), [DESCRIBE]);
 }
 
@@ -42,11 +38,7 @@ async fn deleting_takes_creation_node_groups_and_addons_in_turn() {
         .on(DESCRIBE, 200, cluster("ACTIVE", true))
         .on(DESCRIBE, 200, cluster("DELETING", true))
         .on(DESCRIBE, 404, absent())
-        .on(
-            "GET /clusters/demo/addons",
-            200,
-            json!({"addons": ["metrics-server"]}),
-        )
+        .on("GET /clusters/demo/addons", 200, json!({"addons": ["metrics-server"]}))
         .on("DELETE /clusters/demo/addons/metrics-server", 200, "{}")
         .on(groups, 200, json!({"nodegroups": ["ng"]}))
         .on(groups, 200, json!({"nodegroups": []}))
@@ -56,18 +48,10 @@ async fn deleting_takes_creation_node_groups_and_addons_in_turn() {
             json!({"nodegroup": {"nodegroupName": "ng", "status": "ACTIVE"}}),
         )
         .on("DELETE /clusters/demo/node-groups/ng", 200, "{}")
-        .on(
-            DELETE,
-            409,
-            error("ResourceInUseException", "update in progress"),
-        )
+        .on(DELETE, 409, error("ResourceInUseException", "update in progress"))
         .on(DELETE, 200, cluster("DELETING", true));
     assert_eq!(remove(&wire).await.expect("deleted"), Outcome::Deleted);
-    let deletions: Vec<_> = wire
-        .calls()
-        .into_iter()
-        .filter(|c| c.starts_with("DELETE"))
-        .collect();
+    let deletions: Vec<_> = wire.calls().into_iter().filter(|c| c.starts_with("DELETE")).collect();
     assert_eq!(
         deletions,
         [

@@ -1,0 +1,58 @@
+# Thin recipes: what they call is the product. `make demo` needs root on Debian 12 with Go, Rust and Python 3.11.
+CARGO  ?= cargo
+BIN     = $(or $(CARGO_TARGET_DIR),target)/debug
+SANDBOX = $(BIN)/sandbox
+PYTHON  = .sandbox/bin/venv/bin/python
+TARGET  = x86_64-unknown-linux-musl
+
+.DEFAULT_GOAL := help
+.PHONY: help demo down setup build check lint unit python e2e test test-full
+
+help: ## this list
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+demo: build ## everything, from nothing to 10 pods and back, on the sandbox
+	$(SANDBOX) up
+	@eval "$$($(SANDBOX) env)"; set -ex; \
+	$(BIN)/provisioner bootstrap --cluster demo --create-cluster --without grafana --poll-interval 1s --yes; \
+	$(BIN)/provisioner load --cluster demo --rate 100 --duration 60s --until-scaled
+	@printf '\nlook around   eval "$$($(SANDBOX) env)"; .sandbox/bin/kubectl get pods -A\nremove all    make down\n'
+
+down: ## remove the demo and the sandbox
+	-@eval "$$($(SANDBOX) env)" && $(BIN)/provisioner teardown --cluster demo --delete-cluster --poll-interval 1s --yes
+	$(SANDBOX) down
+
+setup: ## the compile target of the static image; falls back to static glibc where it cannot be had
+	@rustup target list --installed 2>/dev/null | grep -qx $(TARGET) || rustup target add $(TARGET) \
+	  || echo "warning: $(TARGET) cannot be had here; the image is built with static glibc instead"
+
+build: setup ## the programs
+	$(CARGO) build --workspace --bins
+
+lint: ## formatting and lints, warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+unit: ## tests that need neither root nor a sandbox
+	$(CARGO) test -p app -p provisioner --lib --bins --test it
+
+check: lint unit ## lints and fast tests
+
+python: ## tests of the AWS endpoint, in a venv with its pinned packages
+	python3 -m venv target/aws-venv
+	target/aws-venv/bin/pip install --quiet --require-hashes -r sandbox/aws/requirements.txt -r sandbox/aws/requirements-dev.txt
+	target/aws-venv/bin/ruff check sandbox/aws && target/aws-venv/bin/ruff format --check sandbox/aws
+	cd sandbox/aws && ../../target/aws-venv/bin/python -m pytest -q
+
+e2e: build ## the flows on the sandbox; it is started and left running
+	$(SANDBOX) up
+	eval "$$($(SANDBOX) env)" && $(CARGO) test -p provisioner --test e2e -- --test-threads=1
+
+test: build ## what CI runs: unit, integration, sandbox, end to end
+	$(MAKE) unit
+	$(CARGO) test -p sandbox
+	$(MAKE) python
+	$(MAKE) e2e
+	$(SANDBOX) down
+
+test-full: lint test ## everything

@@ -1,0 +1,231 @@
+//! HTTP/1.1 connections, one request at a time each, renewed by count and age.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpStream, lookup_host};
+
+use super::target::Target;
+
+/// When a connection is replaced, and how long a request may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) requests: u32,
+    pub(super) age: Duration,
+    pub(super) timeout: Duration,
+}
+
+/// Why a request got no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RequestError {
+    #[error("cannot resolve `{host}`: {source}")]
+    Resolve { host: String, source: io::Error },
+    #[error("cannot connect to `{address}`: {source}")]
+    Connect { address: String, source: io::Error },
+    #[error("no answer within {} s", .0.as_secs_f64())]
+    Timeout(Duration),
+    #[error("connection lost before the answer was complete: {0}")]
+    Broken(#[from] hyper::Error),
+}
+
+impl RequestError {
+    /// Key of the report's `errors`.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Resolve { .. } => "resolve",
+            Self::Connect { .. } => "connect",
+            Self::Timeout(_) => "timeout",
+            Self::Broken(_) => "broken",
+        }
+    }
+}
+
+/// What a server answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// Header `x-pod`.
+    pub(super) pod: Option<String>,
+}
+
+/// A request's end: how it went, and the connection if it can carry another.
+pub(super) struct Exchange {
+    pub(super) result: Result<Answer, RequestError>,
+    /// The idle connection first chosen had been closed by the server, so the request went out again on a new one.
+    pub(super) resent: bool,
+    pub(super) connection: Option<Connection>,
+}
+
+/// Sends one request to one target, over and over.
+#[derive(Debug)]
+pub(super) struct Client {
+    target: Target,
+    limits: Limits,
+    request: Request<Empty<Bytes>>,
+    opened: AtomicUsize,
+}
+
+impl Client {
+    pub(super) fn new(target: &Target, limits: Limits) -> Arc<Self> {
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = target.path.clone();
+        request.headers_mut().insert(HOST, target.authority.clone());
+        let agent = HeaderValue::from_static(concat!("app-load/", env!("CARGO_PKG_VERSION")));
+        request.headers_mut().insert(USER_AGENT, agent);
+        Arc::new(Self {
+            target: target.clone(),
+            limits,
+            request,
+            opened: AtomicUsize::new(0),
+        })
+    }
+
+    /// One request, on `idle` if given and still open, else on a new connection. Never takes longer than the timeout.
+    pub(super) async fn exchange(&self, idle: Option<Connection>) -> Exchange {
+        tokio::time::timeout(self.limits.timeout, self.attempt(idle))
+            .await
+            .unwrap_or_else(|_| {
+                let result = Err(RequestError::Timeout(self.limits.timeout));
+                Exchange {
+                    result,
+                    resent: false,
+                    connection: None,
+                }
+            })
+    }
+
+    async fn attempt(&self, idle: Option<Connection>) -> Exchange {
+        let mut resent = false;
+        if let Some(mut connection) = idle {
+            match connection.send(&self.request).await {
+                Err(error) if is_stale(&error) => resent = true,
+                sent => return self.finish(connection, sent, resent).await,
+            }
+        }
+        match self.connect().await {
+            Ok(mut connection) => {
+                let sent = connection.send(&self.request).await;
+                self.finish(connection, sent, resent).await
+            }
+            Err(error) => Exchange {
+                result: Err(error),
+                resent,
+                connection: None,
+            },
+        }
+    }
+
+    /// Reads the answer to its end and keeps the connection if it has not had its time.
+    async fn finish(&self, connection: Connection, sent: hyper::Result<Response<Incoming>>, resent: bool) -> Exchange {
+        match read(sent).await {
+            Ok((answer, open)) => {
+                let connection = (open && connection.is_fresh(&self.limits)).then_some(connection);
+                Exchange {
+                    result: Ok(answer),
+                    resent,
+                    connection,
+                }
+            }
+            Err(error) => Exchange {
+                result: Err(error.into()),
+                resent,
+                connection: None,
+            },
+        }
+    }
+
+    /// Whether `idle` may carry another request.
+    pub(super) fn accepts(&self, idle: &Connection) -> bool {
+        !idle.sender.is_closed() && idle.is_fresh(&self.limits)
+    }
+
+    /// Resolves the name anew each time and takes the addresses in turn: pods of a headless Service come and go.
+    async fn connect(&self) -> Result<Connection, RequestError> {
+        let Target { host, port, .. } = &self.target;
+        let resolve = |source| RequestError::Resolve {
+            host: host.clone(),
+            source,
+        };
+        let mut addresses: Vec<SocketAddr> = lookup_host((host.as_str(), *port)).await.map_err(resolve)?.collect();
+        if !addresses.is_empty() {
+            let turn = self.opened.fetch_add(1, Ordering::Relaxed) % addresses.len();
+            addresses.rotate_left(turn);
+        }
+        let connect = |source| RequestError::Connect {
+            address: format!("{host}:{port}"),
+            source,
+        };
+        let stream = TcpStream::connect(addresses.as_slice()).await.map_err(connect)?;
+        stream.set_nodelay(true).map_err(connect)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        // Errors of the connection reach the request that it was to carry.
+        tokio::spawn(connection);
+        Ok(Connection {
+            sender,
+            opened: Instant::now(),
+            requests: 0,
+        })
+    }
+}
+
+/// An open connection.
+pub(super) struct Connection {
+    sender: SendRequest<Empty<Bytes>>,
+    opened: Instant,
+    requests: u32,
+}
+
+impl Connection {
+    async fn send(&mut self, request: &Request<Empty<Bytes>>) -> hyper::Result<Response<Incoming>> {
+        self.sender.ready().await?;
+        self.requests += 1;
+        self.sender.send_request(request.clone()).await
+    }
+
+    fn is_fresh(&self, limits: &Limits) -> bool {
+        self.requests < limits.requests && self.opened.elapsed() < limits.age
+    }
+}
+
+/// The answer, and whether the server leaves the connection open.
+async fn read(sent: hyper::Result<Response<Incoming>>) -> hyper::Result<(Answer, bool)> {
+    let mut response = sent?;
+    while let Some(frame) = response.body_mut().frame().await {
+        frame?;
+    }
+    let headers = response.headers();
+    let open = headers.get(CONNECTION).is_none_or(|value| value != "close");
+    let pod = headers
+        .get("x-pod")
+        .and_then(|pod| pod.to_str().ok())
+        .map(str::to_owned);
+    Ok((
+        Answer {
+            status: response.status().as_u16(),
+            pod,
+        },
+        open,
+    ))
+}
+
+/// On a connection that was idle, before any answer: the server closed it as we sent. HTTP clients send such a GET again
+/// (RFC 9110, 9.2.2), so to count it as failed would report what no user sees. It is counted as resent.
+fn is_stale(error: &hyper::Error) -> bool {
+    error.is_canceled() || error.is_closed() || error.is_incomplete_message() || is_reset(error)
+}
+
+fn is_reset(error: &hyper::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset};
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .is_some_and(|source| matches!(source.kind(), BrokenPipe | ConnectionReset))
+}

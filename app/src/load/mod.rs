@@ -1,0 +1,150 @@
+//! `app load`: requests at a constant rate that does not wait for the server (open loop), and a report of what came
+//! back. Arrivals (`schedule`) start requests (`drive`) on connections that are renewed often (`client`), so that pods
+//! added behind a Service get their share; outcomes are recorded (`record`) and reported (`report`).
+
+mod client;
+mod drive;
+mod record;
+mod report;
+mod schedule;
+mod target;
+mod threshold;
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::duration;
+use crate::shutdown::Signals;
+use client::{Client, Limits};
+use drive::Run;
+use record::Record;
+use report::Report;
+use schedule::{Rate, Schedule};
+use target::Target;
+use threshold::{MaxFailed, Thresholds};
+
+/// Flags of `app load`.
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// Where to send GET requests, http:// only
+    #[arg(long, env = "LOAD_URL")]
+    url: Target,
+    /// Requests per second, in total; held whatever the server does
+    #[arg(long, env = "LOAD_RATE", default_value = "100", value_name = "PER_SECOND")]
+    rate: Rate,
+    /// How long to send
+    #[arg(
+        long,
+        env = "LOAD_DURATION",
+        default_value = "2m",
+        value_name = "DURATION",
+        value_parser = duration::parse
+    )]
+    duration: Duration,
+    /// Most requests, and so connections, at a time; a request due beyond them is dropped and counted
+    #[arg(long, env = "LOAD_CONNECTIONS", default_value_t = 256, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    connections: u32,
+    /// Requests after which a connection is replaced
+    #[arg(long, env = "LOAD_MAX_REQUESTS_PER_CONNECTION", default_value_t = 20,
+          value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_requests_per_connection: u32,
+    /// Age after which a connection is replaced; the name is resolved again for each
+    #[arg(
+        long,
+        env = "LOAD_MAX_CONNECTION_AGE",
+        default_value = "1s",
+        value_name = "DURATION",
+        value_parser = duration::parse
+    )]
+    max_connection_age: Duration,
+    /// Time for a request, connecting included; then it has failed
+    #[arg(
+        long,
+        env = "LOAD_TIMEOUT",
+        default_value = "2s",
+        value_name = "DURATION",
+        value_parser = duration::parse
+    )]
+    timeout: Duration,
+    /// Most requests that may fail or be dropped, as a number or a share like 1%; more make the exit code 1
+    #[arg(long, env = "LOAD_MAX_FAILED", value_name = "N|P%")]
+    max_failed: Option<MaxFailed>,
+    /// Longest 99th percentile of latency; a longer one makes the exit code 1
+    #[arg(long, env = "LOAD_MAX_P99", value_name = "DURATION", value_parser = duration::parse)]
+    max_p99: Option<Duration>,
+    /// Form of the report on stdout [default: text on a terminal, else json]
+    #[arg(long, env = "LOAD_OUTPUT")]
+    output: Option<Output>,
+}
+
+/// Form of the report.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// Why a load failed. The report is on stdout all the same.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    #[error("cannot handle signals")]
+    Signals(#[source] io::Error),
+    #[error("cannot start the thread that keeps the rate")]
+    Pacer(#[source] io::Error),
+    #[error("cannot set up the histogram")]
+    Histogram(#[from] hdrhistogram::CreationError),
+    #[error("cannot write the report")]
+    Report(#[source] io::Error),
+    #[error("no request succeeded: {0}")]
+    NothingSucceeded(String),
+    #[error("missed: {0}")]
+    Missed(String),
+}
+
+/// Sends the load, writes the report, judges it.
+pub(crate) async fn run(args: &LoadArgs) -> Result<(), LoadError> {
+    let mut signals = Signals::install().map_err(LoadError::Signals)?;
+    let client = Client::new(
+        &args.url,
+        Limits {
+            requests: args.max_requests_per_connection,
+            age: args.max_connection_age,
+            timeout: args.timeout,
+        },
+    );
+    let schedule = Schedule::new(args.rate, args.duration);
+    let record = Run::new(client, schedule, args.connections as usize, Record::new()?)
+        .drive(&mut signals, &mut io::stderr())
+        .await
+        .map_err(LoadError::Pacer)?;
+    let report = Report::new(args.rate, &record);
+    write(&report, args.output).map_err(LoadError::Report)?;
+    if report.succeeded() == 0 {
+        return Err(LoadError::NothingSucceeded(record.why_nothing_succeeded()));
+    }
+    let thresholds = Thresholds {
+        failed: args.max_failed,
+        p99: args.max_p99,
+    };
+    match thresholds.missed(&report).as_slice() {
+        [] => Ok(()),
+        missed => Err(LoadError::Missed(missed.join("; "))),
+    }
+}
+
+/// A reader that has gone away is no failure of the load.
+fn write(report: &Report, output: Option<Output>) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    let text = match output {
+        Some(Output::Text) => report.text(),
+        None if stdout.is_terminal() => report.text(),
+        Some(Output::Json) | None => report.json()?,
+    };
+    match writeln!(stdout, "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,147 @@
+//! What a run must reach to count as passed.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::report::Report;
+
+/// A bound on requests that failed or were dropped.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum MaxFailed {
+    Count(u64),
+    /// Of all that were due.
+    Percent(f64),
+}
+
+/// Why a text is not a bound.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a bound, give a number like `0` or a share like `1%`")]
+pub(super) struct MaxFailedError;
+
+impl FromStr for MaxFailed {
+    type Err = MaxFailedError;
+
+    fn from_str(text: &str) -> Result<Self, MaxFailedError> {
+        let Some(percent) = text.strip_suffix('%') else {
+            return text.parse().map(Self::Count).map_err(|_| MaxFailedError);
+        };
+        let percent = percent.parse().map_err(|_| MaxFailedError)?;
+        if (0.0..=100.0).contains(&percent) {
+            Ok(Self::Percent(percent))
+        } else {
+            Err(MaxFailedError)
+        }
+    }
+}
+
+impl fmt::Display for MaxFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => count.fmt(f),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+/// The bounds that were asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Thresholds {
+    pub(super) failed: Option<MaxFailed>,
+    pub(super) p99: Option<Duration>,
+}
+
+impl Thresholds {
+    /// A sentence for each bound that was missed.
+    pub(super) fn missed(&self, report: &Report<'_>) -> Vec<String> {
+        let failed = self.failed.and_then(|max| missed_failed(max, report));
+        let p99 = self.p99.and_then(|max| missed_p99(max, report));
+        failed.into_iter().chain(p99).collect()
+    }
+}
+
+/// A dropped request is one that a user did not get through: load that was never sent must not pass for success.
+#[allow(clippy::cast_precision_loss)]
+fn missed_failed(max: MaxFailed, report: &Report<'_>) -> Option<String> {
+    let lost = report.failed + report.dropped;
+    let due = report.requests + report.dropped;
+    let met = match max {
+        MaxFailed::Count(count) => lost <= count,
+        MaxFailed::Percent(percent) => lost as f64 * 100.0 <= percent * due as f64,
+    };
+    (!met).then(|| {
+        format!(
+            "{} failed and {} dropped of {due} requests, at most {max} allowed",
+            report.failed, report.dropped
+        )
+    })
+}
+
+fn missed_p99(max: Duration, report: &Report<'_>) -> Option<String> {
+    let p99 = report.p99_s.filter(|p99| *p99 > max.as_secs_f64())?;
+    Some(format!(
+        "p99 is {:.1} ms, at most {:.1} ms allowed",
+        p99 * 1e3,
+        max.as_secs_f64() * 1e3
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::super::client::Answer;
+    use super::super::record::{Outcome, Record};
+    use super::*;
+
+    fn missed(failed: Option<&str>, p99_millis: Option<u64>) -> Vec<String> {
+        let mut record = Record::new().unwrap();
+        for status in [vec![200; 96], vec![500; 2]].concat() {
+            record.sent(SystemTime::now());
+            let result = Ok(Answer { status, pod: None });
+            record.ended(Outcome {
+                latency: Duration::from_millis(50),
+                result,
+                resent: false,
+            });
+        }
+        record.dropped();
+        record.dropped();
+        let report = Report::new("1".parse().unwrap(), &record);
+        let failed = failed.map(|max| max.parse().unwrap());
+        Thresholds {
+            failed,
+            p99: p99_millis.map(Duration::from_millis),
+        }
+        .missed(&report)
+    }
+
+    #[test]
+    fn a_bound_is_met_up_to_and_including_its_value() {
+        assert_eq!(missed(None, None), [""; 0]);
+        assert_eq!(missed(Some("4"), Some(50)), [""; 0]);
+        assert_eq!(missed(Some("4%"), None), [""; 0]);
+    }
+
+    #[test]
+    fn every_missed_bound_is_named() {
+        assert_eq!(
+            missed(Some("3"), Some(49)),
+            [
+                "2 failed and 2 dropped of 100 requests, at most 3 allowed",
+                "p99 is 50.0 ms, at most 49.0 ms allowed"
+            ]
+        );
+        assert_eq!(
+            missed(Some("3.9%"), None),
+            ["2 failed and 2 dropped of 100 requests, at most 3.9% allowed"]
+        );
+    }
+
+    #[test]
+    fn refuses_bounds_that_cannot_be() {
+        for text in ["", "-1", "1.5", "%", "101%", "-1%", "NaN%", "few"] {
+            assert_eq!(text.parse::<MaxFailed>(), Err(MaxFailedError), "{text}");
+        }
+    }
+}

@@ -1,0 +1,244 @@
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+
+use nix::sys::signal::Signal::{SIGCONT, SIGINT, SIGSTOP, SIGTERM};
+use serde_json::{Value, json};
+
+use crate::peer::{ERROR, OK, Peer, TRUNCATED};
+use crate::support::{Service, app, signal, stderr, wait_exit, wait_for};
+
+/// The load with a timeout that a busy machine does not reach, unless `args` set another.
+fn command(url: &str, args: &str) -> Command {
+    let mut command = app(&format!("load --output json --url {url} {args}"));
+    command.env("LOAD_TIMEOUT", "20s");
+    command
+}
+
+fn load(url: &str, args: &str) -> Output {
+    command(url, args).output().unwrap()
+}
+
+fn report(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn succeeded(output: &Output) -> Value {
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
+    report(output)
+}
+
+fn failed(output: &Output, message: &str) -> Value {
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(output).contains(message), "{}", stderr(output));
+    report(output)
+}
+
+#[test]
+fn the_service_counts_what_the_load_sent() {
+    let service = Service::start("");
+    let report = succeeded(&load(&service.url("/api/data"), "--rate 200 --duration 1500ms"));
+    assert_eq!(
+        service.requests_total(),
+        [r#"http_requests_total{namespace="shop",pod="web-1"} 300"#]
+    );
+    assert_eq!(report["requests"], 300);
+    assert_eq!(
+        (&report["failed"], &report["dropped"], &report["resent"]),
+        (&json!(0), &json!(0), &json!(0))
+    );
+    assert_eq!(report["per_pod"], json!({ "web-1": 300 }));
+    assert_eq!(report["status"], json!({ "200": 300 }));
+    assert_eq!(report["errors"], json!({}));
+    // Never faster than asked for; how much slower is the machine's affair.
+    let (duration, rate) = (
+        report["duration_s"].as_f64().unwrap(),
+        report["achieved_rate"].as_f64().unwrap(),
+    );
+    assert!(duration >= 1.5 && rate <= 200.0 && rate > 20.0, "{report}");
+}
+
+#[test]
+fn connections_are_replaced_by_count() {
+    let peer = Peer::start(|_, _| (Some(OK), false));
+    let args = "--rate 200 --duration 1s --max-requests-per-connection 5 --max-connection-age 1h";
+    assert_eq!(succeeded(&load(&peer.url(), args))["requests"], 200);
+    let counts = peer.per_connection();
+    assert_eq!(counts.iter().sum::<usize>(), 200);
+    assert_eq!(counts.iter().max(), Some(&5));
+}
+
+#[test]
+fn connections_are_replaced_by_age() {
+    let peer = Peer::start(|_, _| (Some(OK), false));
+    let args = "--rate 100 --duration 500ms --max-connection-age 0";
+    succeeded(&load(&peer.url(), args));
+    assert_eq!(peer.per_connection(), [1; 50]);
+}
+
+#[test]
+fn a_connection_is_used_again_until_then() {
+    let peer = Peer::start(|_, _| (Some(OK), false));
+    let args = "--rate 20 --duration 1s --max-connection-age 1h";
+    succeeded(&load(&peer.url(), args));
+    assert!(peer.per_connection().len() < 20, "{:?}", peer.per_connection());
+}
+
+#[test]
+fn a_server_that_closes_idle_connections_unannounced_fails_no_request() {
+    let peer = Peer::start(|_, _| (Some(OK), true));
+    let report = succeeded(&load(&peer.url(), "--rate 100 --duration 1s --max-failed 0"));
+    assert_eq!(report["requests"], 100);
+    assert_eq!(peer.per_connection().len(), 100);
+}
+
+#[test]
+fn a_request_into_a_closing_connection_is_sent_again_and_counted() {
+    let peer = Peer::start(|_, on_connection| {
+        if on_connection == 1 {
+            (Some(OK), false)
+        } else {
+            (None, true)
+        }
+    });
+    let report = succeeded(&load(
+        &peer.url(),
+        "--rate 100 --duration 500ms --max-connection-age 1h",
+    ));
+    assert_eq!((&report["requests"], &report["failed"]), (&json!(50), &json!(0)));
+    let resent = report["resent"].as_u64().unwrap();
+    assert!(resent > 0, "{report}");
+    assert_eq!(u64::try_from(peer.requests()).unwrap(), 50 + resent);
+}
+
+#[test]
+fn a_broken_answer_is_a_failure_and_not_sent_again() {
+    let peer = Peer::start(|_, on_connection| match on_connection {
+        1 => (Some(OK), false),
+        _ => (Some(TRUNCATED), true),
+    });
+    let report = succeeded(&load(
+        &peer.url(),
+        "--rate 100 --duration 500ms --max-connection-age 1h",
+    ));
+    assert!(report["errors"]["broken"].as_u64().unwrap() > 0, "{report}");
+    assert_eq!((&report["resent"], peer.requests()), (&json!(0), 50));
+    let peer = Peer::start(|_, _| (None, true));
+    let report = failed(
+        &load(&peer.url(), "--rate 20 --duration 500ms"),
+        "connection lost before the answer",
+    );
+    assert_eq!((&report["errors"], peer.requests()), (&json!({ "broken": 10 }), 10));
+}
+
+#[test]
+fn a_silent_server_does_not_slow_the_schedule() {
+    let peer = Peer::start(|_, _| (None, false));
+    let args = "--rate 50 --duration 500ms --timeout 1500ms --connections 3";
+    let report = failed(
+        &load(&peer.url(), args),
+        "no request succeeded: 3 of 3 failed, the last: no answer within 1.5 s",
+    );
+    assert_eq!((&report["requests"], &report["dropped"]), (&json!(3), &json!(22)));
+    assert_eq!(report["errors"], json!({ "timeout": 3 }));
+    assert!(
+        report["p50_s"].as_f64().unwrap() >= 1.49,
+        "a timeout counts as latency: {report}"
+    );
+}
+
+#[test]
+fn a_slow_server_gets_every_request_when_it_is_due() {
+    let peer = Peer::start(|_, _| {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        (Some(OK), false)
+    });
+    let report = succeeded(&load(&peer.url(), "--rate 50 --duration 1s --timeout 20s"));
+    assert_eq!((&report["requests"], &report["dropped"]), (&json!(50), &json!(0)));
+    assert!(report["p50_s"].as_f64().unwrap() >= 0.3, "{report}");
+}
+
+#[test]
+fn a_stall_of_the_generator_is_made_up_for_and_shows_in_the_latency() {
+    let peer = Peer::start(|_, _| (Some(OK), false));
+    let child = command(&peer.url(), "--rate 100 --duration 1s")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("the load to begin", || (peer.requests() >= 10).then_some(()));
+    signal(&child, SIGSTOP);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    signal(&child, SIGCONT);
+    let report = succeeded(&child.wait_with_output().unwrap());
+    assert_eq!(report["requests"], 100);
+    // Half of the requests were due while it stood still, and waited up to 0.5 s.
+    assert!(report["p90_s"].as_f64().unwrap() >= 0.3, "{report}");
+}
+
+#[test]
+fn a_dead_server_is_a_failure_with_its_cause() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let output = load(&format!("http://{address}/"), "--rate 20 --duration 500ms");
+    let message = format!(
+        "error: no request succeeded: 10 of 10 failed, the last: cannot connect to `{address}`: Connection refused"
+    );
+    let report = failed(&output, &message);
+    assert_eq!(report["errors"], json!({ "connect": 10 }));
+    assert_eq!(report["p99_s"], Value::Null);
+}
+
+#[test]
+fn an_unknown_name_is_a_failure_with_its_cause() {
+    let output = load(
+        "http://no.such.name.invalid/",
+        "--rate 4 --duration 500ms --timeout 15s",
+    );
+    let report = failed(&output, "cannot resolve `no.such.name.invalid`");
+    assert_eq!(report["errors"], json!({ "resolve": 2 }));
+}
+
+#[test]
+fn thresholds_decide_the_exit_code() {
+    let peer = Peer::start(|nth, _| (Some(if nth % 2 == 0 { OK } else { ERROR }), false));
+    let args = |max| format!("--rate 100 --duration 1s --max-failed {max}");
+    let report = succeeded(&load(&peer.url(), &args("50%")));
+    assert_eq!(report["status"], json!({ "200": 50, "500": 50 }));
+    failed(
+        &load(&peer.url(), &args("49")),
+        "missed: 50 failed and 0 dropped of 100 requests, at most 49 allowed",
+    );
+    let args = "--rate 20 --duration 500ms --max-p99 1us";
+    failed(&load(&peer.url(), args), "ms, at most 0.0 ms allowed");
+}
+
+#[test]
+fn a_signal_ends_the_load_early_with_a_report() {
+    for name in [SIGTERM, SIGINT] {
+        let peer = Peer::start(|_, _| (Some(OK), false));
+        let mut child = command(&peer.url(), "--duration 1h")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        wait_for("the load to begin", || (peer.requests() >= 10).then_some(()));
+        signal(&child, name);
+        assert_eq!(wait_exit(&mut child).code(), Some(0));
+        let report: Value = serde_json::from_reader(child.stdout.take().unwrap()).unwrap();
+        assert_eq!(report["requests"], json!(peer.requests()));
+        assert!(report["duration_s"].as_f64().unwrap() < 3600.0);
+    }
+}
+
+#[test]
+fn a_second_signal_gives_up_what_is_in_flight() {
+    let peer = Peer::start(|_, _| (None, false));
+    let mut child = command(&peer.url(), "--timeout 1h")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for("the load to begin", || (peer.requests() >= 5).then_some(()));
+    signal(&child, SIGTERM);
+    signal(&child, SIGINT);
+    assert_eq!(wait_exit(&mut child).code(), Some(1));
+    let report: Value = serde_json::from_reader(child.stdout.take().unwrap()).unwrap();
+    assert_eq!(report["errors"]["given_up"], report["requests"]);
+}

@@ -1,0 +1,12 @@
+//! The binary from outside: HTTP, signals, exit codes, streams.
+
+// A test fails by panicking, its helpers too; clippy.toml reaches only functions that are tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod cli;
+mod drain;
+mod load;
+mod peer;
+mod rollover;
+mod serve;
+mod support;

@@ -1,0 +1,159 @@
+use crate::support::{Client, Service, wait_for};
+
+fn count(value: u32) -> [String; 1] {
+    [format!(
+        r#"http_requests_total{{namespace="shop",pod="web-1"}} {value}"#
+    )]
+}
+
+#[test]
+fn the_counter_is_there_before_the_first_request() {
+    let service = Service::start("");
+    assert_eq!(service.requests_total(), count(0));
+}
+
+#[test]
+fn every_request_counts_but_scrapes_and_probes() {
+    let service = Service::start("");
+    let mut expected = 0;
+    for (method, path, status, counts) in [
+        ("GET", "/", 200, true),
+        ("GET", "/health", 200, true),
+        ("GET", "/api/data", 200, true),
+        ("GET", "/api/data?page=2", 200, true),
+        ("HEAD", "/health", 200, true),
+        ("GET", "/nope", 404, true),
+        ("POST", "/nope", 404, true),
+        ("POST", "/api/data", 405, true),
+        ("BREW", "/", 405, true),
+        ("GET", "/health/", 404, true),
+        ("GET", "/metrics", 200, false),
+        ("POST", "/metrics", 405, false),
+        ("GET", "/livez", 200, false),
+        ("HEAD", "/livez", 200, false),
+        ("GET", "/readyz", 200, false),
+    ] {
+        let mut client = Client::connect(service.address);
+        client.write(&format!("{method} {path} HTTP/1.1\r\nhost: test\r\n\r\n"));
+        let status_line = if method == "HEAD" {
+            client.head()
+        } else {
+            client.answer()
+        };
+        assert_eq!(status_line.status, status, "{method} {path}");
+        expected += u32::from(counts);
+        assert_eq!(service.requests_total(), count(expected), "after {method} {path}");
+    }
+}
+
+#[test]
+fn the_exposition_has_exactly_the_promised_series() {
+    let service = Service::start("");
+    service.get("/api/data");
+    service.get("/private/42");
+    Client::connect(service.address).request("BREW", "/");
+    let answer = service.get("/metrics");
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    let lines: Vec<_> = answer.body.lines().filter(|line| !is_timing(line)).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    # HELP http_requests_total HTTP requests received, without scrapes and probes
+    # TYPE http_requests_total counter
+    http_requests_total{namespace="shop",pod="web-1"} 3
+    # HELP http_server_active_requests Number of active HTTP server requests
+    # TYPE http_server_active_requests gauge
+    http_server_active_requests{http_request_method="GET",url_scheme="http"} 0
+    http_server_active_requests{http_request_method="_OTHER",url_scheme="http"} 0
+    # HELP http_server_request_duration_seconds Duration of HTTP server requests
+    # TYPE http_server_request_duration_seconds histogram
+    http_server_request_duration_seconds_bucket{http_request_method="GET",http_response_status_code="200",http_route="/api/data",le="+Inf"} 1
+    http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="200",http_route="/api/data"} 1
+    http_server_request_duration_seconds_bucket{http_request_method="GET",http_response_status_code="404",http_route="unmatched",le="+Inf"} 1
+    http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="404",http_route="unmatched"} 1
+    http_server_request_duration_seconds_bucket{http_request_method="_OTHER",http_response_status_code="405",http_route="/",le="+Inf"} 1
+    http_server_request_duration_seconds_count{http_request_method="_OTHER",http_response_status_code="405",http_route="/"} 1
+    "#);
+}
+
+/// Sums and buckets are the machine's affair; only the last bucket is exact.
+fn is_timing(line: &str) -> bool {
+    line.contains("_sum{") || line.contains("le=") && !line.contains(r#"le="+Inf""#)
+}
+
+#[test]
+fn the_buckets_are_those_of_the_conventions() {
+    let service = Service::start("");
+    service.get("/");
+    let text = service.get("/metrics").body;
+    let bounds: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.split_once("le=\"")?.1.split_once('"'))
+        .map(|(bound, _)| bound)
+        .collect();
+    assert_eq!(
+        bounds.join(" "),
+        "0.005 0.01 0.025 0.05 0.075 0.1 0.25 0.5 0.75 1 2.5 5 7.5 10 +Inf"
+    );
+}
+
+#[test]
+fn answers_say_who_gave_them() {
+    let service = Service::start("");
+    let index = service.get("/");
+    assert_eq!(index.header("x-pod"), Some("web-1"));
+    assert_eq!(index.header("content-type"), Some("application/json"));
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        index.json(),
+        serde_json::json!({ "name": "app", "version": version, "pod": "web-1", "namespace": "shop" })
+    );
+    assert_eq!(service.get("/health").json(), serde_json::json!({ "status": "ok" }));
+    let data = service.get("/api/data").json();
+    assert_eq!(data["pod"], "web-1");
+    assert_eq!(data["items"].as_array().unwrap().len(), 3);
+    assert_eq!(service.get("/nope").json(), serde_json::json!({ "error": "not found" }));
+}
+
+#[test]
+fn no_answered_request_stays_active() {
+    let service = Service::start("");
+    let mut client = Client::connect(service.address);
+    for _ in 0..3 {
+        client.request("GET", "/");
+    }
+    let text = service.get("/metrics").body;
+    let active = r#"http_server_active_requests{http_request_method="GET",url_scheme="http"} 0"#;
+    assert!(text.lines().any(|line| line == active), "{text}");
+}
+
+#[test]
+fn an_aged_connection_closes_with_an_answer() {
+    let service = Service::start("--max-connection-age 50ms");
+    let mut client = Client::connect(service.address);
+    let last = wait_for("the connection to age", || {
+        let answer = client.request("GET", "/");
+        answer.header("connection").is_some().then_some(answer)
+    });
+    assert_eq!((last.status, last.header("connection")), (200, Some("close")));
+    assert!(client.is_at_end());
+}
+
+#[test]
+fn without_an_age_a_connection_stays() {
+    let service = Service::start("--max-connection-age 0");
+    let mut client = Client::connect(service.address);
+    for _ in 0..100 {
+        assert_eq!(client.request("GET", "/").header("connection"), None);
+    }
+}
+
+#[test]
+fn no_request_is_logged_at_the_default_level() {
+    let service = Service::start("--drain-delay 0");
+    service.get("/");
+    service.get("/nope");
+    service.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(service.next_logged()["message"], "draining: not ready, still serving");
+}

@@ -1,0 +1,230 @@
+//! What the flows need of the sandbox: its AWS endpoint, its cluster, the tool's binary.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// The sandbox that the environment names (`eval "$(sandbox env)"`).
+pub(crate) struct Sandbox {
+    endpoint: String,
+    kubeconfig: PathBuf,
+    bin: PathBuf,
+}
+
+impl Sandbox {
+    pub(crate) fn from_env() -> Self {
+        let variable = |name: &str| {
+            std::env::var(name)
+                .unwrap_or_else(|_| panic!("{name} is not set: run `make e2e`, or eval \"$(sandbox env)\""))
+        };
+        let kubeconfig = PathBuf::from(variable("KUBECONFIG"));
+        let bin = kubeconfig.parent().expect("a folder").join("bin");
+        Self {
+            endpoint: variable("AWS_ENDPOINT_URL"),
+            kubeconfig,
+            bin,
+        }
+    }
+
+    /// An empty account and an empty cluster.
+    pub(crate) fn reset(&self) {
+        self.control("POST", "reset");
+        let state = self.kubeconfig.parent().expect("a folder");
+        let sandbox = PathBuf::from(env!("CARGO_BIN_EXE_provisioner")).with_file_name("sandbox");
+        done(Command::new(sandbox).arg("wipe").env("SANDBOX_DIR", state));
+    }
+
+    fn tool(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_provisioner"));
+        command
+            .args(args)
+            .env("PROVISIONER_POLL_INTERVAL", "1s")
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        command.env_remove("KUBECONFIG").stdin(std::process::Stdio::null());
+        for (name, value) in env {
+            if value.is_empty() {
+                command.env_remove(name);
+            } else {
+                command.env(name, value);
+            }
+        }
+        command.output().expect("the tool starts")
+    }
+
+    /// Runs the tool to success and gives its standard output.
+    #[track_caller]
+    pub(crate) fn run(&self, args: &[&str]) -> String {
+        let output = self.tool(args, &[]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "provisioner {args:?}: {:?}\n{errors}",
+            output.status
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The same with a JSON result.
+    #[track_caller]
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let mut all = args.to_vec();
+        all.extend(["--output", "json"]);
+        let stdout = self.run(&all);
+        let value: Value = serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{e}: {stdout}"));
+        assert_eq!(value["schema"], 1, "{value}");
+        value
+    }
+
+    /// Runs the tool to a refusal.
+    #[track_caller]
+    pub(crate) fn refused(&self, args: &[&str], code: i32, says: &str) {
+        self.refused_with(args, &[], code, says);
+    }
+
+    /// The same in another environment; an empty value removes a variable.
+    #[track_caller]
+    pub(crate) fn refused_with(&self, args: &[&str], env: &[(&str, &str)], code: i32, says: &str) {
+        let output = self.tool(args, env);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "provisioner {args:?}: {errors}");
+        assert!(
+            errors.contains(says),
+            "provisioner {args:?} does not say `{says}`: {errors}"
+        );
+    }
+
+    /// Runs kubectl as the cluster's administrator.
+    #[track_caller]
+    pub(crate) fn kubectl(&self, args: &[&str]) -> String {
+        done(
+            Command::new(self.bin.join("kubectl"))
+                .arg("--kubeconfig")
+                .arg(&self.kubeconfig)
+                .args(args),
+        )
+    }
+
+    /// Calls AWS as somebody else's tool would: a boto3 client's method, answer as JSON.
+    #[track_caller]
+    pub(crate) fn aws(&self, service: &str, call: &str) -> Value {
+        let program = format!("import boto3, json; print(json.dumps(boto3.client('{service}').{call}, default=str))");
+        let answer = done(
+            Command::new(self.bin.join("venv/bin/python"))
+                .args(["-c", &program])
+                .env("AWS_DEFAULT_REGION", "us-east-1"),
+        );
+        serde_json::from_str(&answer).expect("JSON")
+    }
+
+    /// A cluster with roles and subnets of its own, as a colleague would have made it.
+    pub(crate) fn make_cluster_by_hand(&self, name: &str) {
+        let trust = |service: &str| {
+            format!(
+                "'{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Principal\":{{\"Service\":\"{service}\"}},\
+                 \"Action\":[\"sts:AssumeRole\",\"sts:TagSession\"]}}]}}'"
+            )
+        };
+        let document = trust("eks.amazonaws.com");
+        let role = self.aws(
+            "iam",
+            &format!("create_role(RoleName='hand-made', AssumeRolePolicyDocument={document})"),
+        );
+        let arn = role["Role"]["Arn"].as_str().expect("an ARN");
+        let policy = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy";
+        self.aws(
+            "iam",
+            &format!("attach_role_policy(RoleName='hand-made', PolicyArn='{policy}')"),
+        );
+        let subnets = self.aws("ec2", "describe_subnets()");
+        let ids: Vec<&str> = subnets["Subnets"]
+            .as_array()
+            .expect("subnets")
+            .iter()
+            .filter_map(|s| s["SubnetId"].as_str())
+            .take(2)
+            .collect();
+        self.aws("eks", &format!("create_cluster(name='{name}', roleArn='{arn}', resourcesVpcConfig={{'subnetIds': {ids:?}}}, accessConfig={{'authenticationMode': 'API'}})"));
+        self.aws(
+            "eks",
+            &format!("get_waiter('cluster_active').wait(name='{name}', WaiterConfig={{'Delay': 1}})"),
+        );
+    }
+
+    fn control(&self, method: &str, what: &str) -> Value {
+        let url = format!("{}/_sandbox/{what}", self.endpoint);
+        let answer =
+            done(Command::new("curl").args(["-sS", "--fail-with-body", "--max-time", "60", "-X", method, &url]));
+        serde_json::from_str(&answer).unwrap_or(Value::Null)
+    }
+
+    /// What is left on AWS; `{}` when nothing is.
+    pub(crate) fn inventory(&self) -> Value {
+        self.control("GET", "inventory")
+    }
+
+    /// Empties the journal of requests.
+    pub(crate) fn forget_requests(&self) {
+        self.control("DELETE", "requests");
+    }
+
+    /// Requests in the journal that change something.
+    pub(crate) fn mutating_requests(&self) -> Vec<String> {
+        let journal = self.control("GET", "requests");
+        let operations = journal
+            .as_array()
+            .expect("an array")
+            .iter()
+            .filter_map(|r| r["operation"].as_str());
+        operations.filter(|o| is_mutating(o)).map(str::to_owned).collect()
+    }
+
+    /// Every object of the stack, as text; empty when none is left. A namespace that holds something foreign stays.
+    pub(crate) fn labelled(&self) -> String {
+        let kinds = "all,configmaps,secrets,serviceaccounts,roles,rolebindings,hpa,pdb,clusterroles,clusterrolebindings,apiservices";
+        self.kubectl(&[
+            "get",
+            kinds,
+            "-A",
+            "-l",
+            "app.kubernetes.io/part-of=demo",
+            "--ignore-not-found",
+            "-o",
+            "name",
+        ])
+    }
+
+    /// Name and resourceVersion of what the stack applied (status changes bump those of workloads, so generations there).
+    pub(crate) fn resource_versions(&self) -> String {
+        let kinds =
+            "configmaps,secrets,serviceaccounts,services,roles,rolebindings,clusterroles,clusterrolebindings,pdb";
+        let form = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}{\"\\n\"}{end}";
+        let still = self.kubectl(&["get", kinds, "-A", "-l", "app.kubernetes.io/part-of=demo", "-o", form]);
+        let form = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.generation}{\"\\n\"}{end}";
+        still
+            + &self.kubectl(&[
+                "get",
+                "deployments",
+                "-A",
+                "-l",
+                "app.kubernetes.io/part-of=demo",
+                "-o",
+                form,
+            ])
+    }
+}
+
+/// Whether an AWS operation changes something, by its verb.
+pub(crate) fn is_mutating(operation: &str) -> bool {
+    !["Describe", "Get", "List", "BatchGet", "BatchCheck", "Presigned"]
+        .iter()
+        .any(|verb| operation.starts_with(verb))
+}
+
+#[track_caller]
+fn done(command: &mut Command) -> String {
+    let output = command.output().expect("the program starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

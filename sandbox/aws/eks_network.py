@@ -1,0 +1,58 @@
+"""What an EKS cluster puts into the VPC of its owner: its security group, and the control plane's
+network interfaces, which keep the subnets from being deleted."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+
+from moto.ec2.models import EC2Backend, ec2_backends
+
+from eks_rules import Network
+from eks_store import Cluster
+from errors import Refusal
+from state import STATE
+
+
+def backend(cluster: Cluster) -> EC2Backend:
+    return ec2_backends[cluster.account][cluster.region]
+
+
+def create(cluster: Cluster, network: Network) -> None:
+    """Make the group and one interface per subnet."""
+    ec2, name = backend(cluster), cluster.name
+    tags = {
+        "Name": f"eks-cluster-sg-{name}",
+        "aws:eks:cluster-name": name,
+        f"kubernetes.io/cluster/{name}": "owned",
+    }
+    group = ec2.create_security_group(
+        name=f"eks-cluster-sg-{name}-{secrets.randbelow(10**10):010d}",
+        description="EKS created security group applied to ENI that is attached to EKS Control "
+        "Plane master nodes, as well as any managed workloads.",
+        vpc_id=network.vpc_id,
+        tags=tags,
+    )
+    cluster.document["resourcesVpcConfig"]["clusterSecurityGroupId"] = group.id
+    for subnet_id in network.subnet_ids:
+        interface = ec2.create_network_interface(
+            subnet=ec2.get_subnet(subnet_id),
+            private_ip_address=None,
+            group_ids=[group.id],
+            description=f"Amazon EKS {name}",
+        )
+        cluster.network_interfaces.append(interface.id)
+
+
+def delete(cluster: Cluster) -> None:
+    """Remove them again, but for what the configuration wants leaked. AWS is known to leave both
+    behind; somebody may also have removed them already."""
+    ec2 = backend(cluster)
+    if not STATE.config.eks_leak_network_interfaces:
+        for interface_id in cluster.network_interfaces:
+            ec2.enis.pop(interface_id, None)
+    if not STATE.config.eks_leak_security_group:
+        group_id = cluster.document["resourcesVpcConfig"]["clusterSecurityGroupId"]
+        if ec2.get_security_group_from_id(group_id):
+            with contextlib.suppress(Refusal):  # used by somebody else: it stays, as on AWS
+                ec2.delete_security_group(group_id=group_id)

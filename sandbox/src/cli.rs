@@ -1,0 +1,144 @@
+//! The command line: one match, no logic.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Error;
+use crate::process;
+use crate::state::{ACCESS_KEY_ID, AWS_PORT, Dirs, REGION, REGISTRY_PORT, SECRET_ACCESS_KEY};
+use crate::{addons, cleanup, say, up};
+
+/// A real Kubernetes behind a local AWS endpoint.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// The EKS cluster whose tokens the API server accepts
+    #[arg(long, global = true, env = "SANDBOX_CLUSTER", default_value = "demo")]
+    cluster: String,
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Install what is missing and start everything; a second `up` changes nothing
+    Up,
+    /// Stop everything and leave nothing but the logs
+    Down,
+    /// Say what runs; exit 1 when something does not
+    Status,
+    /// Print `export` lines for clients: eval "$(sandbox env)"
+    Env,
+    /// Print a program's log
+    Logs {
+        /// A program as `status` names it
+        name: String,
+    },
+    /// `down`, and remove the logs too
+    Reset {
+        /// Also remove what was built and downloaded
+        #[arg(long)]
+        cache: bool,
+    },
+    /// Load faults (a JSON list) into the AWS endpoint; `-` reads standard input
+    Fault {
+        /// The file with the list
+        file: PathBuf,
+    },
+    /// Make the real cluster as good as new; the AWS endpoint calls it when an EKS cluster is deleted
+    #[command(hide = true)]
+    Wipe,
+}
+
+fn dispatch(dirs: &Dirs, verb: &Verb) -> Result<(), Error> {
+    match verb {
+        Verb::Up => up::up(dirs),
+        Verb::Down => cleanup::down(dirs),
+        Verb::Status => status(dirs),
+        Verb::Env => env(dirs),
+        Verb::Logs { name } => logs(dirs, name),
+        Verb::Reset { cache } => cleanup::reset(dirs, *cache),
+        Verb::Fault { file } => fault(file),
+        Verb::Wipe => addons::wipe(dirs),
+    }
+}
+
+/// Resolves the folders and runs the command.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+    dispatch(&Dirs::resolve(&arguments.cluster)?, &arguments.command)
+}
+
+fn status(dirs: &Dirs) -> Result<(), Error> {
+    up::require_ours(dirs)?;
+    let mut dead = Vec::new();
+    for name in up::NAMES {
+        if let Some(pid) = process::pid(dirs, name) {
+            say::result(&format!("{name:<26} running  pid {pid}"));
+        } else {
+            say::result(&format!("{name:<26} stopped"));
+            dead.push(name);
+        }
+    }
+    if dead.len() == up::NAMES.len() {
+        return Err(Error::failed("the sandbox is down").with_hint("start it: sandbox up"));
+    }
+    say::result(&format!("{:<26} {}", "node `sandbox`", addons::node_state(dirs)));
+    if dead.is_empty() {
+        return Ok(());
+    }
+    Err(Error::failed(format!("stopped: {}", dead.join(", "))).with_hint("`sandbox up` starts them again"))
+}
+
+fn env(dirs: &Dirs) -> Result<(), Error> {
+    up::require_ours(dirs)?;
+    if !up::all_running(dirs) {
+        return Err(Error::failed("the sandbox is not up").with_hint("start it: sandbox up"));
+    }
+    let values = [
+        ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{AWS_PORT}")),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ("KUBECONFIG", dirs.kubeconfig().display().to_string()),
+        ("SANDBOX_REGISTRY", format!("http://127.0.0.1:{REGISTRY_PORT}")),
+    ];
+    for (name, value) in values {
+        say::result(&format!("export {name}='{value}'"));
+    }
+    Ok(())
+}
+
+fn logs(dirs: &Dirs, name: &str) -> Result<(), Error> {
+    if !up::NAMES.contains(&name) {
+        return Err(Error::usage(format!(
+            "no program `{name}`; there are {}",
+            up::NAMES.join(", ")
+        )));
+    }
+    let path = dirs.log(name);
+    let text = std::fs::read(&path).map_err(|e| Error::cannot("read", path.display(), e))?;
+    say::result(&String::from_utf8_lossy(&text));
+    Ok(())
+}
+
+fn fault(file: &std::path::Path) -> Result<(), Error> {
+    let url = format!("http://127.0.0.1:{AWS_PORT}/_sandbox/faults");
+    let body = format!("@{}", file.display());
+    let answer = process::run(
+        "curl",
+        &[
+            "--silent",
+            "--show-error",
+            "--fail-with-body",
+            "--max-time",
+            "10",
+            "--data-binary",
+            &body,
+            &url,
+        ],
+    )?;
+    say::result(answer.trim());
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! Images of the third-party programs, made from the Go binaries and pushed to the local registry under their true names.
+//!
+//! Entrypoint, user (also the non-numeric `nobody`) and working directory are those of the official images, so that
+//! unmodified manifests run. A filled registry is kept in the cache and copied into new sandboxes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use oci_client::client::{ClientConfig, ClientProtocol, Config, ImageLayer};
+use oci_client::manifest::{IMAGE_LAYER_GZIP_MEDIA_TYPE, OciImageManifest};
+use oci_client::secrets::RegistryAuth;
+use oci_client::{Client, Reference};
+use serde_json::json;
+
+use crate::error::Error;
+use crate::install::hash;
+use crate::process::run;
+use crate::say;
+use crate::state::{Dirs, REGISTRY_PASSWORD, REGISTRY_PORT, REGISTRY_USER, create_dir, write};
+
+/// An image as its project publishes it.
+struct Image {
+    repository: &'static str,
+    tag: &'static str,
+    program: &'static str,
+    entrypoint: &'static [&'static str],
+    cmd: &'static [&'static str],
+    user: &'static str,
+    workdir: &'static str,
+}
+
+const IMAGES: [Image; 6] = [
+    Image {
+        repository: "pause",
+        tag: "3.10",
+        program: "pause",
+        entrypoint: &["/pause"],
+        cmd: &[],
+        user: "65535:65535",
+        workdir: "/",
+    },
+    Image {
+        repository: "coredns/coredns",
+        tag: "v1.14.2",
+        program: "coredns",
+        entrypoint: &["/coredns"],
+        cmd: &[],
+        user: "nonroot:nonroot",
+        workdir: "/",
+    },
+    Image {
+        repository: "metrics-server/metrics-server",
+        tag: "v0.9.0",
+        program: "metrics-server",
+        entrypoint: &["/metrics-server"],
+        cmd: &[],
+        user: "65534",
+        workdir: "/",
+    },
+    Image {
+        repository: "kube-state-metrics/kube-state-metrics",
+        tag: "v2.18.0",
+        program: "kube-state-metrics",
+        entrypoint: &["/kube-state-metrics", "--port=8080", "--telemetry-port=8081"],
+        cmd: &[],
+        user: "nobody",
+        workdir: "/",
+    },
+    Image {
+        repository: "prometheus-adapter/prometheus-adapter",
+        tag: "v0.12.0",
+        program: "prometheus-adapter",
+        entrypoint: &["/adapter"],
+        cmd: &[],
+        user: "65534:65534",
+        workdir: "/",
+    },
+    Image {
+        repository: "prometheus/prometheus",
+        tag: "v3.11.0",
+        program: "prometheus",
+        entrypoint: &["/bin/prometheus"],
+        cmd: &[
+            "--config.file=/etc/prometheus/prometheus.yml",
+            "--storage.tsdb.path=/prometheus",
+        ],
+        user: "nobody",
+        workdir: "/prometheus",
+    },
+];
+
+const PASSWD: &str = "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n\
+                      nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\n";
+const GROUP: &str = "root:x:0:\nnonroot:x:65532:\nnobody:x:65534:\n";
+const NOBODY: u64 = 65534;
+
+/// Copies a filled registry from the cache where there is one; before the registry starts.
+pub(crate) fn seed(dirs: &Dirs) -> Result<(), Error> {
+    let storage = dirs.at("registry");
+    let seed = seed_dir(dirs)?;
+    if storage.exists() || !seed.exists() {
+        return Ok(());
+    }
+    copy(&seed, &storage)
+}
+
+/// Pushes the images unless the registry came filled; then keeps it for the next sandbox.
+pub(crate) fn ensure(dirs: &Dirs) -> Result<(), Error> {
+    let mark = dirs.at("registry/complete");
+    if mark.exists() {
+        return Ok(());
+    }
+    say::timed("push the third-party images to the local registry", || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| Error::cannot("start", "the async runtime", e))?;
+        // Without a provider the client's TLS set-up panics, though the local registry speaks plain HTTP.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        for image in &IMAGES {
+            runtime.block_on(push(dirs, image))?;
+        }
+        write(&mark, "", false)?;
+        let seed = seed_dir(dirs)?;
+        if !seed.exists() {
+            let partial = seed.with_extension("partial");
+            let _ = fs::remove_dir_all(&partial);
+            copy(&dirs.at("registry"), &partial)?;
+            fs::rename(&partial, &seed).map_err(|e| Error::cannot("keep", seed.display(), e))?;
+        }
+        Ok(())
+    })
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) -> Result<(), Error> {
+    if let Some(parent) = to.parent() {
+        create_dir(parent)?;
+    }
+    run("cp", &["-a", &from.display().to_string(), &to.display().to_string()]).map(drop)
+}
+
+/// Named by the binaries, whose paths carry the hashes of their inputs.
+fn seed_dir(dirs: &Dirs) -> Result<PathBuf, Error> {
+    let mut parts = vec![include_str!("images.rs").to_owned()];
+    for image in &IMAGES {
+        parts.push(binary(dirs, image)?.display().to_string());
+    }
+    Ok(dirs.cache.join("registry").join(hash(&parts)))
+}
+
+fn binary(dirs: &Dirs, image: &Image) -> Result<PathBuf, Error> {
+    let link = dirs.program(image.program);
+    fs::canonicalize(&link).map_err(|e| Error::cannot("find", link.display(), e))
+}
+
+async fn push(dirs: &Dirs, image: &Image) -> Result<(), Error> {
+    let name = format!("127.0.0.1:{REGISTRY_PORT}/{}:{}", image.repository, image.tag);
+    let fail = |e: &dyn std::fmt::Display| Error::cannot("push image", &name, e);
+    let reference: Reference = name.parse().map_err(|e| fail(&e))?;
+    let path = binary(dirs, image)?;
+    let bytes = fs::read(&path).map_err(|e| Error::cannot("read", path.display(), e))?;
+    let (layer, diff_id) = layer(image, &bytes).map_err(|e| fail(&e))?;
+    let config = json!({
+        "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
+        "os": "linux",
+        "config": {
+            "Entrypoint": image.entrypoint, "Cmd": image.cmd, "User": image.user, "WorkingDir": image.workdir,
+            "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+        },
+        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+    });
+    let config = Config::oci_v1(config.to_string().into_bytes(), None);
+    let layers = [ImageLayer::new(
+        layer,
+        IMAGE_LAYER_GZIP_MEDIA_TYPE.to_owned(),
+        None::<BTreeMap<String, String>>,
+    )];
+    let manifest = OciImageManifest::build(&layers, &config, None);
+    let client = Client::new(ClientConfig {
+        protocol: ClientProtocol::Http,
+        ..ClientConfig::default()
+    });
+    let auth = RegistryAuth::Basic(REGISTRY_USER.to_owned(), REGISTRY_PASSWORD.to_owned());
+    client
+        .push(&reference, &layers, config, &auth, Some(manifest))
+        .await
+        .map_err(|e| fail(&e))?;
+    Ok(())
+}
+
+/// One layer: accounts, the program, its working directory; gzip bytes and the digest of the tar.
+fn layer(image: &Image, program: &[u8]) -> std::io::Result<(Vec<u8>, String)> {
+    use sha2::{Digest, Sha256};
+    let mut tar = tar::Builder::new(Vec::new());
+    add(&mut tar, "etc/passwd", PASSWD.as_bytes(), 0o644)?;
+    add(&mut tar, "etc/group", GROUP.as_bytes(), 0o644)?;
+    let path = image.entrypoint[0].trim_start_matches('/');
+    add(&mut tar, path, program, 0o755)?;
+    add_dir(&mut tar, "tmp/", 0o1777, 0)?;
+    let workdir = image.workdir.trim_start_matches('/');
+    if !workdir.is_empty() {
+        add_dir(&mut tar, &format!("{workdir}/"), 0o755, NOBODY)?;
+    }
+    let tar = tar.into_inner()?;
+    let diff_id = format!("sha256:{}", hex::encode(Sha256::digest(&tar)));
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    std::io::Write::write_all(&mut gzip, &tar)?;
+    Ok((gzip.finish()?, diff_id))
+}
+
+fn add(tar: &mut tar::Builder<Vec<u8>>, path: &str, bytes: &[u8], mode: u32) -> std::io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(mode);
+    header.set_mtime(0);
+    tar.append_data(&mut header, path, bytes)
+}
+
+fn add_dir(tar: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, owner: u64) -> std::io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Directory);
+    header.set_size(0);
+    header.set_mode(mode);
+    header.set_uid(owner);
+    header.set_gid(owner);
+    header.set_mtime(0);
+    tar.append_data(&mut header, path, std::io::empty())
+}
