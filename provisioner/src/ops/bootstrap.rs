@@ -61,7 +61,8 @@ async fn check_target(
     found: Option<&EksCluster>,
 ) -> Result<Option<Session>, Error> {
     tell_where(aws, &*context.report);
-    match found {
+    // One that is being deleted is as good as missing: what follows it is a new one.
+    match found.filter(|found| found.status != "DELETING") {
         None if !plan.create_cluster => Err(target::missing(aws, &plan.cluster)),
         None => {
             let place = format!("account {}, region {}", aws.identity().account, aws.region());
@@ -70,13 +71,14 @@ async fn check_target(
             ask::confirm(context, &question).await?;
             Ok(None)
         }
-        Some(found) if found.status == "ACTIVE" => {
+        Some(found) if target::is_usable(found) => {
             let session = target::connect(aws, found, ANSWER.min(context.config.output.timeout)).await?;
             let wanted = deploy::render_unresolved(&context.config, &plan.stack)?;
             ownership::check(&session.cluster, &plan.stack, &wanted).await?;
             Ok(Some(session))
         }
-        Some(_) => Ok(None),
+        Some(found) if found.created_by_us => Ok(None),
+        Some(found) => Err(target::not_usable(found)),
     }
 }
 

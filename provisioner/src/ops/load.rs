@@ -36,7 +36,7 @@ pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<Answer, 
     spec.manifests.clone_from(&context.config.stack.manifests);
     let timeout = Duration::from_secs(seconds) + START;
     let job = run_load(&session.cluster, stack, &spec, timeout, &*context.report);
-    let (mut load, mut looks) = observed(&session.cluster, &*context.report, job).await?;
+    let (mut load, mut looks) = Box::pin(observed(&session.cluster, &*context.report, job)).await?;
     if flags.until_scaled {
         until_back(&session.cluster, &*context.report, &mut looks).await?;
     }

@@ -156,14 +156,14 @@ mod tests {
         assert_eq!(receipt.exit(), Exit::Done);
         receipt.keep(
             Item::new("foundation", "provisioner-demo"),
-            "kept without `--delete-cluster`",
+            "`--delete-cluster` was not given",
             &Silent,
         );
         receipt.leave(cluster, "it is protected", &Silent);
         assert_eq!(receipt.exit(), Exit::Failed);
         insta::assert_snapshot!(receipt, @r#"
         deleted   1 of 2 things of stack `demo`
-        kept      foundation `provisioner-demo`: kept without `--delete-cluster`
+        kept      foundation `provisioner-demo`: `--delete-cluster` was not given
         left      cluster `demo`: it is protected
         took      0.0 s
         "#);
@@ -172,7 +172,7 @@ mod tests {
             .unwrap()
             .write(crate::config::Format::Json, &mut json)
             .unwrap();
-        insta::assert_snapshot!(String::from_utf8(json).unwrap(), @r#"{"schema":1,"cluster":"demo","stack":"demo","region":"eu-west-1","found":[{"kind":"cluster","name":"demo"},{"kind":"repository","name":"demo/web-app"}],"deleted":[{"kind":"repository","name":"demo/web-app"}],"kept":[{"kind":"foundation","name":"provisioner-demo","reason":"kept without `--delete-cluster`"}],"left":[{"kind":"cluster","name":"demo","reason":"it is protected"}],"elapsed_s":0.0}"#);
+        insta::assert_snapshot!(String::from_utf8(json).unwrap(), @r#"{"schema":1,"cluster":"demo","stack":"demo","region":"eu-west-1","found":[{"kind":"cluster","name":"demo"},{"kind":"repository","name":"demo/web-app"}],"deleted":[{"kind":"repository","name":"demo/web-app"}],"kept":[{"kind":"foundation","name":"provisioner-demo","reason":"`--delete-cluster` was not given"}],"left":[{"kind":"cluster","name":"demo","reason":"it is protected"}],"elapsed_s":0.0}"#);
     }
 
     #[test]

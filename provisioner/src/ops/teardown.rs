@@ -16,7 +16,7 @@ use crate::target;
 
 /// How long a cluster may take to answer.
 const ANSWER: Duration = Duration::from_mins(1);
-const NEEDS_FLAG: &str = "kept without `--delete-cluster`";
+const NEEDS_FLAG: &str = "`--delete-cluster` was not given";
 
 /// What there is of a stack on AWS.
 struct Survey {
@@ -137,7 +137,7 @@ impl Teardown<'_> {
     /// The Kubernetes objects. A cluster that goes anyway takes them along where it does not answer.
     async fn remove_stack(&self, found: &EksCluster, receipt: &mut Receipt) -> Result<(), Error> {
         let (report, timeout) = (&*self.context.report, self.context.config.output.timeout);
-        if !matches!(found.status.as_str(), "ACTIVE" | "UPDATING") {
+        if !target::is_usable(found) {
             report.note(&format!(
                 "cluster `{}` is {}: there is no stack on it to remove",
                 found.name, found.status
@@ -194,7 +194,7 @@ impl Teardown<'_> {
         let report = &*self.context.report;
         if self.flags.keep_images {
             for name in &survey.repositories {
-                receipt.keep(Item::new("repository", name), "kept by `--keep-images`", report);
+                receipt.keep(Item::new("repository", name), "`--keep-images` was given", report);
             }
             return Ok(());
         }

@@ -21,7 +21,7 @@ pub async fn provision(
     found: Option<&EksCluster>,
     report: &dyn Reporter,
 ) -> Result<EksCluster, Error> {
-    if let Some(foreign) = found.filter(|found| !found.created_by_us && found.status == "ACTIVE") {
+    if let Some(foreign) = found.filter(|found| !found.created_by_us && is_usable(found)) {
         report.done(
             "cluster",
             &plan.cluster,
@@ -55,6 +55,11 @@ pub async fn existing(aws: &Aws, cluster: &str, stack: &StackName) -> Result<Eks
     }
 }
 
+/// Whether the cluster answers now; one that is being updated does.
+pub fn is_usable(found: &EksCluster) -> bool {
+    matches!(found.status.as_str(), "ACTIVE" | "UPDATING")
+}
+
 /// Where an active cluster answers.
 ///
 /// # Errors
@@ -65,9 +70,14 @@ pub fn endpoint(found: &EksCluster) -> Result<Endpoint, Error> {
             server: server.clone(),
             ca_pem: ca_pem.clone(),
         }),
-        _ => Err(Error::failed(format!("cluster `{}` is {}", found.name, found.status))
-            .hint("wait until it is active, then run the command again")),
+        _ => Err(not_usable(found)),
     }
+}
+
+/// The error for a cluster that is in no state to be worked on.
+pub(crate) fn not_usable(found: &EksCluster) -> Error {
+    Error::failed(format!("cluster `{}` is {}", found.name, found.status))
+        .hint("wait until it is active, then run the command again")
 }
 
 /// The error for a cluster that does not exist where one is needed.

@@ -3,8 +3,8 @@
 mod eks;
 mod session;
 
-pub(crate) use eks::missing;
-pub use eks::{endpoint, existing, provision};
+pub use eks::{endpoint, existing, is_usable, provision};
+pub(crate) use eks::{missing, not_usable};
 pub use session::{Session, connect};
 
 use crate::aws::{Aws, Options};

@@ -11,4 +11,5 @@ mod fake_aws;
 mod refusals;
 mod registry;
 mod run;
+mod signals;
 mod support;

@@ -1,7 +1,7 @@
 //! Runs the program in a clean environment, away from the user's files and from AWS.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// One run that nothing of the test's own environment reaches.
 pub(crate) struct Run {
@@ -49,10 +49,35 @@ impl Run {
         self.aws("http://127.0.0.1:1")
     }
 
-    pub(crate) fn end(mut self) -> Ended {
-        let output = self.command.output().unwrap();
+    pub(crate) fn start(mut self) -> Started {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = self.command.spawn().unwrap();
+        Started { child, home: self.home }
+    }
+
+    pub(crate) fn end(self) -> Ended {
+        self.start().end()
+    }
+}
+
+/// A run under way.
+pub(crate) struct Started {
+    child: Child,
+    home: tempfile::TempDir,
+}
+
+impl Started {
+    /// Sends a signal by name, e.g. `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    pub(crate) fn end(self) -> Ended {
         Ended {
-            output,
+            output: self.child.wait_with_output().unwrap(),
             home: self.home,
         }
     }
