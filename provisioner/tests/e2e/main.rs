@@ -136,7 +136,8 @@ fn what_others_own_survives_teardown(sandbox: &Sandbox) {
     let image = "registry.k8s.io/pause:3.10";
     sandbox.kubectl(&["create", "deployment", "foreign", "-n", "monitoring", "--image", image]);
     sandbox.aws("ecr", "create_repository(repositoryName='foreign/app')");
-    sandbox.run(&["teardown", "--cluster", "demo", "--yes"]);
+    // Our namespace stays for the foreign object in it: something is left, so exit 1.
+    sandbox.refused(&["teardown", "--cluster", "demo", "--yes"], 1, "foreign");
     let left = sandbox.kubectl(&["get", "deployments", "-n", "monitoring", "-o", "name"]);
     assert_eq!(left.trim(), "deployment.apps/foreign");
     assert_eq!(
