@@ -49,6 +49,7 @@ e2e: build ## the flows on the sandbox; it is started and left running
 	eval "$$($(SANDBOX) env)" && $(CARGO) test -p provisioner --test e2e -- --test-threads=1
 
 test: build ## what CI runs: unit, integration, sandbox, end to end
+	$(SANDBOX) down
 	$(MAKE) unit
 	$(CARGO) test -p sandbox
 	$(MAKE) python
