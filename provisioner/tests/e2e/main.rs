@@ -30,7 +30,7 @@ fn a_stack_lives_from_nothing_to_nothing() {
     what_others_own_survives_teardown(&sandbox);
     teardown_leaves_nothing(&sandbox);
     teardown_of_nothing_is_no_failure(&sandbox);
-    a_cluster_made_by_hand_is_used_but_not_deleted(&sandbox);
+    sandbox.reset();
 }
 
 fn refusals_change_nothing(sandbox: &Sandbox) {
@@ -156,10 +156,11 @@ fn what_others_own_survives_teardown(sandbox: &Sandbox) {
         "web-app",
         "--tcp=8080",
     ]);
-    sandbox.refused(&BOOTSTRAP, 2, "web-app-service");
+    sandbox.refused(&BOOTSTRAP, 1, "web-app-service");
 }
 
 fn teardown_leaves_nothing(sandbox: &Sandbox) {
+    sandbox.kubectl(&["delete", "namespace", "monitoring", "web-app"]);
     sandbox.run(&TEARDOWN);
     sandbox.aws("ecr", "delete_repository(repositoryName='foreign/app', force=True)");
     assert_eq!(sandbox.inventory(), serde_json::json!({}));
@@ -175,7 +176,10 @@ fn teardown_of_nothing_is_no_failure(sandbox: &Sandbox) {
     assert_eq!(sandbox.mutating_requests(), Vec::<String>::new());
 }
 
-fn a_cluster_made_by_hand_is_used_but_not_deleted(sandbox: &Sandbox) {
+#[test]
+fn a_cluster_made_by_hand_is_used_but_not_deleted() {
+    let sandbox = Sandbox::from_env();
+    sandbox.reset();
     sandbox.make_cluster_by_hand("demo");
     sandbox.json(&["bootstrap", "--cluster", "demo", "--without", "grafana", "--yes"]);
     sandbox.refused(&TEARDOWN, 1, "demo");
