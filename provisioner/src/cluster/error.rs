@@ -150,6 +150,10 @@ impl Failure {
 }
 
 impl ClusterError {
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "callers hand over names, owned and borrowed"
+    )]
     pub(crate) fn request(verb: &'static str, object: impl ToString, failure: Failure) -> Self {
         Self::Request {
             verb,

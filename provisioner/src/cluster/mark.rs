@@ -139,9 +139,8 @@ fn walk(value: &Value, found: &mut Vec<(&'static str, String)>) {
             for (key, field) in fields {
                 let (kind, name) = match key.as_str() {
                     "configMap" | "configMapRef" | "configMapKeyRef" => ("ConfigMap", &field["name"]),
-                    "secretRef" | "secretKeyRef" => ("Secret", &field["name"]),
                     "secret" if field.get("secretName").is_some() => ("Secret", &field["secretName"]),
-                    "secret" => ("Secret", &field["name"]),
+                    "secretRef" | "secretKeyRef" | "secret" => ("Secret", &field["name"]),
                     _ => {
                         walk(field, found);
                         continue;

@@ -10,9 +10,8 @@ pub(super) fn stage(object: &ObjectRef) -> u8 {
     match (object.group(), object.kind.as_str()) {
         ("", "Namespace") | ("apiextensions.k8s.io", "CustomResourceDefinition") => 0,
         ("", "ServiceAccount" | "ConfigMap" | "Secret") | ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => 1,
-        ("apps", _) | ("batch", _) | ("", "Pod") => 3,
-        ("autoscaling" | "apiregistration.k8s.io" | "monitoring.coreos.com", _) => 4,
-        ("admissionregistration.k8s.io", _) => 4,
+        ("apps" | "batch", _) | ("", "Pod") => 3,
+        ("autoscaling" | "apiregistration.k8s.io" | "monitoring.coreos.com" | "admissionregistration.k8s.io", _) => 4,
         _ => 2,
     }
 }

@@ -18,7 +18,7 @@ use crate::names::{FIELD_MANAGER, LABEL_MANAGED_BY, LABEL_PART_OF, StackName};
 /// Requests at a time.
 pub(super) const PARALLEL: usize = 8;
 /// How long objects that are being deleted may take to go.
-const GOING: Duration = Duration::from_secs(60);
+const GOING: Duration = Duration::from_mins(1);
 
 /// An object of the manifests that is in the cluster already.
 #[derive(Debug, Clone)]
