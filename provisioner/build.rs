@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    // Read when it runs, not when it was compiled: a target folder may be shared between checkouts.
+    let root = env::var_os("CARGO_MANIFEST_DIR")
+        .map(PathBuf::from)
+        .unwrap_or_default()
+        .join("..");
     let mut code = String::new();
     for (name, folder, extensions) in [
         ("MANIFESTS", "manifests", &["yaml", "yml"][..]),
