@@ -67,11 +67,10 @@ pub(crate) fn wipe(dirs: &Dirs) -> Result<(), Error> {
     let selector =
         format!("!{OWN_LABEL},kubernetes.io/bootstrapping!=rbac-defaults,!kube-aggregator.kubernetes.io/automanaged");
     let doomed = kubectl(dirs, &["get", CLUSTER_KINDS, "--selector", &selector, "-o", "name"])?;
-    let mut objects: Vec<&str> = doomed
+    let objects: Vec<&str> = doomed
         .lines()
         .filter(|o| !o.contains("/system:") && !o.contains("/system-") && !o.is_empty())
         .collect();
-    objects.retain(|o| !o.starts_with("clusterrole.rbac.authorization.k8s.io/kubeadm"));
     delete(dirs, &objects)?;
     let roles = kubectl(
         dirs,

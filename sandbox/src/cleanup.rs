@@ -22,7 +22,7 @@ pub(crate) fn down(dirs: &Dirs) -> Result<(), Error> {
 /// The same without the lock, also for what another checkout left.
 pub(crate) fn clear(dirs: &Dirs) -> Result<(), Error> {
     // The node's first process takes its containers, mounts and network namespaces along.
-    process::stop(dirs, node::HOLDER)?;
+    node::stop(dirs)?;
     for name in process::recorded(dirs) {
         process::stop(dirs, &name)?;
     }

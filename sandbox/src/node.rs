@@ -14,8 +14,10 @@ use crate::network::POD_BRIDGE;
 use crate::process::{self, Ready, Service};
 use crate::state::{Dirs, NODE_IP, REGISTRY_PASSWORD, REGISTRY_PORT, REGISTRY_USER, create_dir, write};
 
-/// The namespace's first process.
+/// Holds the namespace's first process; both end together.
 pub(crate) const HOLDER: &str = "node";
+/// The first process itself, as the host sees it: it is gone only when everything in the namespace is.
+const FIRST: &str = "node-first";
 /// Registries that containerd finds in the local one.
 const MIRRORED: [&str; 5] = [
     "123456789012.dkr.ecr.us-east-1.amazonaws.com",
@@ -32,6 +34,7 @@ pub(crate) fn start_holder(dirs: &Dirs) -> Result<(), Error> {
     if process::is_running(dirs, HOLDER) {
         return Ok(());
     }
+    process::stop(dirs, FIRST)?;
     // As after a reboot: what containerd and the kubelet keep about running containers is void.
     for stale in ["containerd/state", "kubelet"] {
         let path = dirs.at(stale);
@@ -73,19 +76,27 @@ pub(crate) fn start_holder(dirs: &Dirs) -> Result<(), Error> {
         }
         sleep(Duration::from_millis(20));
     }
-    Ok(())
+    process::record(dirs, FIRST, first_process(dirs)?)
+}
+
+/// Ends the namespace and waits until everything in it is gone.
+pub(crate) fn stop(dirs: &Dirs) -> Result<(), Error> {
+    process::stop(dirs, HOLDER)?;
+    process::stop(dirs, FIRST)
+}
+
+fn first_process(dirs: &Dirs) -> Result<i32, Error> {
+    let holder = process::pid(dirs, HOLDER).ok_or_else(|| Error::failed("the node's namespace does not run"))?;
+    let path = format!("/proc/{holder}/task/{holder}/children");
+    let children = fs::read_to_string(&path).map_err(|e| Error::cannot("read", &path, e))?;
+    let first = children.split_whitespace().next().and_then(|pid| pid.parse().ok());
+    first.ok_or_else(|| Error::failed("the node's namespace has no first process"))
 }
 
 /// Wraps a program so that it runs inside the node.
 pub(crate) fn inside(dirs: &Dirs, program: &Path, args: Vec<String>) -> Result<(PathBuf, Vec<String>), Error> {
-    let holder = process::pid(dirs, HOLDER).ok_or_else(|| Error::failed("the node's namespace does not run"))?;
-    let path = format!("/proc/{holder}/task/{holder}/children");
-    let children = fs::read_to_string(&path).map_err(|e| Error::cannot("read", &path, e))?;
-    let first = children
-        .split_whitespace()
-        .next()
-        .ok_or_else(|| Error::failed("the node's namespace has no first process"))?;
-    let enter = ["--target", first, "--mount", "--pid", "--"];
+    let first = process::pid(dirs, FIRST).ok_or_else(|| Error::failed("the node's namespace does not run"))?;
+    let enter = ["--target", &first.to_string(), "--mount", "--pid", "--"];
     let mut all: Vec<String> = enter.iter().map(ToString::to_string).collect();
     all.push(program.display().to_string());
     all.extend(args);

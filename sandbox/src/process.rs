@@ -74,9 +74,14 @@ pub(crate) fn start(dirs: &Dirs, service: &Service) -> Result<bool, Error> {
         .spawn()
         .map_err(|e| Error::cannot("start", service.program.display(), e))?;
     let pid = i32::try_from(child.id()).map_err(|e| Error::cannot("start", service.name, e))?;
-    let started = start_time(pid).ok_or_else(|| died(dirs, service.name))?;
-    write(&pid_file(dirs, service.name), format!("{pid} {started}\n"), false)?;
+    record(dirs, service.name, pid)?;
     Ok(true)
+}
+
+/// Records a live process under a name, with its start time.
+pub(crate) fn record(dirs: &Dirs, name: &str, pid: i32) -> Result<(), Error> {
+    let started = start_time(pid).ok_or_else(|| died(dirs, name))?;
+    write(&pid_file(dirs, name), format!("{pid} {started}\n"), false)
 }
 
 /// Waits until the service answers; fails at once, with the end of its log, when it died.
@@ -158,13 +163,17 @@ pub(crate) fn stop(dirs: &Dirs, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Start time of a live process in clock ticks since boot (`/proc/PID/stat`, field 22); none for a zombie.
+/// Start time of a live process in clock ticks since boot (`/proc/PID/stat`, field 22); none for one that has ended.
+///
+/// A killed process is a zombie while its other threads (field 20) still hold its ports: it has not ended yet.
 fn start_time(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');
     let state = fields.next()?;
-    (state != "Z" && state != "X").then_some(())?;
-    fields.nth(18)?.parse().ok()
+    let threads: u32 = fields.nth(16)?.parse().ok()?;
+    let ended = state == "X" || (state == "Z" && threads <= 1);
+    (!ended).then_some(())?;
+    fields.nth(1)?.parse().ok()
 }
 
 fn read_record(path: &Path) -> Option<Record> {

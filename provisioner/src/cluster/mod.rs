@@ -38,5 +38,3 @@ pub use object::ObjectRef;
 
 #[cfg(test)]
 mod stack_tests;
-#[cfg(test)]
-mod wire;

@@ -35,11 +35,12 @@ impl Sandbox {
         done(Command::new(sandbox).arg("wipe").env("SANDBOX_DIR", state));
     }
 
-    fn tool(args: &[&str], env: &[(&str, &str)]) -> Output {
+    fn tool(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provisioner"));
         command
             .args(args)
             .env("PROVISIONER_POLL_INTERVAL", "1s")
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
         command.env_remove("KUBECONFIG").stdin(std::process::Stdio::null());
         for (name, value) in env {
@@ -55,7 +56,7 @@ impl Sandbox {
     /// Runs the tool to success and gives its standard output.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> String {
-        let output = Self::tool(args, &[]);
+        let output = self.tool(args, &[]);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(
             output.status.success(),
@@ -85,7 +86,7 @@ impl Sandbox {
     /// The same in another environment; an empty value removes a variable.
     #[track_caller]
     pub(crate) fn refused_with(&self, args: &[&str], env: &[(&str, &str)], code: i32, says: &str) {
-        let output = Self::tool(args, env);
+        let output = self.tool(args, env);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "provisioner {args:?}: {errors}");
         assert!(

@@ -8,6 +8,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 fn sandbox(dir: &Path, args: &[&str]) -> Output {
@@ -37,8 +38,16 @@ fn refused(dir: &Path, args: &[&str], code: i32, says: &str) {
     assert!(errors.contains(says), "{args:?}: {errors}");
 }
 
+/// A machine holds one sandbox, so tests that look at it take turns.
+static MACHINE: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn what_cannot_work_is_refused_by_name() {
+    let _turn = turn();
     let folder = tempfile::tempdir().expect("folder");
     refused(folder.path(), &["logs", "nothing"], 2, "no program `nothing`");
     refused(folder.path(), &["frobnicate"], 2, "unrecognized subcommand");
@@ -54,6 +63,7 @@ fn what_cannot_work_is_refused_by_name() {
 
 #[test]
 fn one_sandbox_lives_recovers_and_leaves_nothing() {
+    let _turn = turn();
     let folder = tempfile::Builder::new()
         .prefix("sandbox")
         .tempdir_in("/tmp")
@@ -78,8 +88,8 @@ fn one_sandbox_lives_recovers_and_leaves_nothing() {
     assert!(ok(&dir, &["status"]).contains("node `sandbox`"));
 
     // The state may be gone, too: what runs is recorded elsewhere.
-    fs::remove_dir_all(&dir).expect("state is removed");
     kill_all();
+    fs::remove_dir_all(&dir).expect("state is removed");
     let other = folder.path().join("other");
     let cleared = ok(&other, &["up"]);
     assert!(cleared.contains("clear what the sandbox of"), "{cleared}");
@@ -108,10 +118,15 @@ fn kill_all() {
     }
 }
 
+/// Whether a process lives; one that was killed does while other threads of it are still there and hold its ports.
 fn is_alive(pid: &str) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ")
-        .is_some_and(|(_, rest)| !rest.starts_with('Z') && !rest.starts_with('X'))
+    fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| {
+        threads.flatten().any(|thread| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ")
+                .is_some_and(|(_, rest)| !rest.starts_with('Z') && !rest.starts_with('X'))
+        })
+    })
 }
 
 /// Interfaces, mounts, packet filter tables, sysctls, control groups and run-time folders of this machine.
