@@ -56,7 +56,13 @@ impl Sandbox {
     /// Runs the tool to success and gives its standard output.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> String {
-        let output = self.tool(args, &[]);
+        self.run_with(args, &[])
+    }
+
+    /// The same in another environment; an empty value removes a variable.
+    #[track_caller]
+    pub(crate) fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> String {
+        let output = self.tool(args, env);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(
             output.status.success(),
@@ -106,16 +112,38 @@ impl Sandbox {
         )
     }
 
+    /// The HTTP status that cluster `name` answers a bearer token with, asked for its namespaces.
+    #[track_caller]
+    pub(crate) fn answer_to(&self, name: &str, token: &str) -> String {
+        let found = self.aws("eks", &format!("describe_cluster(name='{name}')"));
+        let url = found["cluster"]["endpoint"].as_str().expect("an endpoint").to_owned() + "/api/v1/namespaces";
+        let header = format!("Authorization: Bearer {token}");
+        let ca = self.kubeconfig.with_file_name("pki").join("ca.crt");
+        let code = ["-sS", "--max-time", "30", "-o", "/dev/null", "-w", "%{http_code}"];
+        done(
+            Command::new("curl")
+                .args(code)
+                .arg("--cacert")
+                .arg(ca)
+                .args(["-H", &header, &url]),
+        )
+    }
+
+    /// Runs a Python program with the AWS libraries of the sandbox.
+    #[track_caller]
+    pub(crate) fn python(&self, program: &str) -> String {
+        done(
+            Command::new(self.bin.join("venv/bin/python"))
+                .args(["-c", program])
+                .env("AWS_DEFAULT_REGION", "us-east-1"),
+        )
+    }
+
     /// Calls AWS as somebody else's tool would: a boto3 client's method, answer as JSON.
     #[track_caller]
     pub(crate) fn aws(&self, service: &str, call: &str) -> Value {
         let program = format!("import boto3, json; print(json.dumps(boto3.client('{service}').{call}, default=str))");
-        let answer = done(
-            Command::new(self.bin.join("venv/bin/python"))
-                .args(["-c", &program])
-                .env("AWS_DEFAULT_REGION", "us-east-1"),
-        );
-        serde_json::from_str(&answer).expect("JSON")
+        serde_json::from_str(&self.python(&program)).expect("JSON")
     }
 
     /// A cluster with roles and subnets of its own, as a colleague would have made it.
@@ -228,4 +256,15 @@ fn done(command: &mut Command) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {errors}");
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn reads_are_not_mutating() {
+    for (operation, mutating) in [
+        ("DescribeCluster", false),
+        ("GetCallerIdentity", false),
+        ("CreateCluster", true),
+    ] {
+        assert_eq!(is_mutating(operation), mutating, "{operation}");
+    }
 }

@@ -1,0 +1,192 @@
+//! The life of a stack: from nothing to ten pods and back to nothing, and what others own meanwhile.
+
+use serde_json::Value;
+
+use crate::support::Sandbox;
+use crate::tokens;
+
+const BOOTSTRAP: [&str; 7] = [
+    "bootstrap",
+    "--cluster",
+    "demo",
+    "--create-cluster",
+    "--without",
+    "grafana",
+    "--yes",
+];
+const TEARDOWN: [&str; 5] = ["teardown", "--cluster", "demo", "--delete-cluster", "--yes"];
+
+/// One story, since each part starts from what the one before left.
+#[test]
+fn a_stack_lives_from_nothing_to_nothing() {
+    let sandbox = Sandbox::from_env();
+    sandbox.reset();
+    refusals_change_nothing(&sandbox);
+    bootstrap_makes_everything(&sandbox);
+    tokens::only_a_fresh_token_of_a_mapped_identity_is_accepted(&sandbox);
+    a_second_bootstrap_changes_nothing(&sandbox);
+    load_scales_to_ten_pods(&sandbox);
+    what_others_own_survives_teardown(&sandbox);
+    teardown_leaves_nothing(&sandbox);
+    teardown_of_nothing_is_no_failure(&sandbox);
+    sandbox.reset();
+}
+
+fn refusals_change_nothing(sandbox: &Sandbox) {
+    sandbox.forget_requests();
+    sandbox.refused(&["bootstrap", "--cluster", "demo", "--yes"], 2, "--create-cluster");
+    sandbox.refused(
+        &[
+            "bootstrap",
+            "--cluster",
+            "demo",
+            "--create-cluster",
+            "--without",
+            "grafan",
+        ],
+        2,
+        "grafana",
+    );
+    sandbox.refused(&["bootstrap", "--create-cluster", "--yes"], 2, "--cluster");
+    sandbox.refused(
+        &["bootstrap", "--cluster", "My_Cluster", "--create-cluster", "--yes"],
+        2,
+        "--name",
+    );
+    sandbox.refused(
+        &[
+            "bootstrap",
+            "--cluster",
+            "demo",
+            "--create-cluster",
+            "--without",
+            "grafana",
+        ],
+        2,
+        "--yes",
+    );
+    sandbox.refused_with(
+        &BOOTSTRAP,
+        &[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")],
+        2,
+        "credentials",
+    );
+    sandbox.refused_with(&BOOTSTRAP, &[("AWS_REGION", "")], 2, "region");
+    sandbox.refused_with(
+        &BOOTSTRAP,
+        &[("AWS_ENDPOINT_URL", "http://127.0.0.1:9")],
+        1,
+        "127.0.0.1:9",
+    );
+    assert_eq!(sandbox.mutating_requests(), Vec::<String>::new());
+    assert_eq!(sandbox.inventory(), serde_json::json!({}));
+}
+
+fn bootstrap_makes_everything(sandbox: &Sandbox) {
+    let summary = sandbox.json(&BOOTSTRAP);
+    let image = text(&summary, "image");
+    let repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/demo/web-app@sha256:";
+    assert!(image.starts_with(repository), "{image}");
+    let per_pod = summary["chain"]["per_pod"].as_object().expect("rates by pod");
+    assert!(!per_pod.is_empty(), "the custom metrics API gave values: {summary}");
+    let running = sandbox.kubectl(&[
+        "get",
+        "pods",
+        "-n",
+        "web-app",
+        "-o",
+        "jsonpath={.items[*].spec.containers[0].image}",
+    ]);
+    assert_eq!(
+        running.split(' ').next(),
+        Some(image.as_str()),
+        "pods run the pushed digest"
+    );
+}
+
+fn a_second_bootstrap_changes_nothing(sandbox: &Sandbox) {
+    let before = sandbox.resource_versions();
+    sandbox.forget_requests();
+    let summary = sandbox.json(&BOOTSTRAP);
+    assert_eq!(summary["changes"]["created"], 0, "{summary}");
+    assert_eq!(summary["changes"]["updated"], 0, "{summary}");
+    assert_eq!(sandbox.mutating_requests(), Vec::<String>::new());
+    assert_eq!(sandbox.resource_versions(), before, "no object was touched");
+}
+
+fn load_scales_to_ten_pods(sandbox: &Sandbox) {
+    let report = sandbox.json(&[
+        "load",
+        "--cluster",
+        "demo",
+        "--rate",
+        "100",
+        "--duration",
+        "60s",
+        "--until-scaled",
+    ]);
+    let times = &report["timeline"];
+    assert!(times["ready_s"].is_number(), "10 pods became ready: {report}");
+    assert!(times["back_s"].is_number(), "one pod was left: {report}");
+    assert_eq!(report["failed"], 0, "{report}");
+}
+
+fn what_others_own_survives_teardown(sandbox: &Sandbox) {
+    let image = "registry.k8s.io/pause:3.10";
+    sandbox.kubectl(&["create", "deployment", "foreign", "-n", "monitoring", "--image", image]);
+    sandbox.aws("ecr", "create_repository(repositoryName='foreign/app')");
+    // Our namespace stays for the foreign object in it: something is left, so exit 1.
+    sandbox.refused(&["teardown", "--cluster", "demo", "--yes"], 1, "foreign");
+    let left = sandbox.kubectl(&["get", "deployments", "-n", "monitoring", "-o", "name"]);
+    assert_eq!(left.trim(), "deployment.apps/foreign");
+    assert_eq!(
+        sandbox.labelled(),
+        "",
+        "nothing of ours is left but what holds something foreign"
+    );
+    assert_eq!(sandbox.inventory()["ecr"], serde_json::json!(["foreign/app"]));
+    sandbox.kubectl(&["create", "namespace", "web-app"]);
+    sandbox.kubectl(&[
+        "create",
+        "service",
+        "clusterip",
+        "web-app-service",
+        "-n",
+        "web-app",
+        "--tcp=8080",
+    ]);
+    sandbox.refused(&BOOTSTRAP, 1, "web-app-service");
+}
+
+fn teardown_leaves_nothing(sandbox: &Sandbox) {
+    sandbox.kubectl(&["delete", "namespace", "monitoring", "web-app"]);
+    sandbox.run(&TEARDOWN);
+    sandbox.aws("ecr", "delete_repository(repositoryName='foreign/app', force=True)");
+    assert_eq!(sandbox.inventory(), serde_json::json!({}));
+    assert_eq!(sandbox.labelled(), "");
+    sandbox.json(&BOOTSTRAP);
+    sandbox.run(&TEARDOWN);
+    assert_eq!(sandbox.inventory(), serde_json::json!({}));
+}
+
+fn teardown_of_nothing_is_no_failure(sandbox: &Sandbox) {
+    sandbox.forget_requests();
+    sandbox.run(&TEARDOWN);
+    assert_eq!(sandbox.mutating_requests(), Vec::<String>::new());
+}
+
+#[test]
+fn a_cluster_made_by_hand_is_used_but_not_deleted() {
+    let sandbox = Sandbox::from_env();
+    sandbox.reset();
+    sandbox.make_cluster_by_hand("demo");
+    sandbox.json(&["bootstrap", "--cluster", "demo", "--without", "grafana", "--yes"]);
+    sandbox.refused(&TEARDOWN, 1, "demo");
+    assert_eq!(sandbox.inventory()["eks"], serde_json::json!(["demo"]));
+    assert_eq!(sandbox.labelled(), "", "the stack was removed");
+    sandbox.reset();
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_default().to_owned()
+}
