@@ -13,13 +13,13 @@ help: ## this list
 
 demo: build ## everything, from nothing to 10 pods and back, on the sandbox
 	$(SANDBOX) up
-	@eval "$$($(SANDBOX) env)"; set -ex; \
+	@set -e; env=$$($(SANDBOX) env); eval "$$env"; set -x; \
 	$(BIN)/provisioner bootstrap --cluster demo --create-cluster --without grafana --poll-interval 1s --yes; \
 	$(BIN)/provisioner load --cluster demo --rate 100 --duration 60s --until-scaled
-	@printf '\nlook around   eval "$$($(SANDBOX) env)"; .sandbox/bin/kubectl get pods -A\nremove all    make down\n'
+	@printf '\nlook around   env=$$($(SANDBOX) env) && eval "$$env" && .sandbox/bin/kubectl get pods -A\nremove all    make down\n'
 
 down: ## remove the demo and the sandbox
-	-@eval "$$($(SANDBOX) env)" && $(BIN)/provisioner teardown --cluster demo --delete-cluster --poll-interval 1s --yes
+	-@env=$$($(SANDBOX) env) && eval "$$env" && $(BIN)/provisioner teardown --cluster demo --delete-cluster --poll-interval 1s --yes
 	$(SANDBOX) down
 
 setup: ## the compile target of the static image; falls back to static glibc where it cannot be had
@@ -46,7 +46,7 @@ python: ## tests of the AWS endpoint, in a venv with its pinned packages
 
 e2e: build ## the flows on the sandbox; it is started and left running
 	$(SANDBOX) up
-	eval "$$($(SANDBOX) env)" && $(CARGO) test -p provisioner --test e2e -- --test-threads=1
+	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test -p provisioner --test e2e -- --test-threads=1
 
 test: build ## what CI runs: unit, integration, sandbox, end to end
 	$(SANDBOX) down

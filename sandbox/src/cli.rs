@@ -28,7 +28,7 @@ enum Verb {
     Down,
     /// Say what runs; exit 1 when something does not
     Status,
-    /// Print `export` lines for clients: eval "$(sandbox env)"
+    /// Print `export` lines for clients: env=$(sandbox env) && eval "$env"
     Env,
     /// Print a program's log
     Logs {
@@ -104,6 +104,8 @@ fn env(dirs: &Dirs) -> Result<(), Error> {
         ("KUBECONFIG", dirs.kubeconfig().display().to_string()),
         ("SANDBOX_REGISTRY", format!("http://127.0.0.1:{REGISTRY_PORT}")),
     ];
+    // Only these keys may count: a profile or a session token of the user's would belong to a real account.
+    say::result("unset AWS_PROFILE AWS_SESSION_TOKEN AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
     for (name, value) in values {
         say::result(&format!("export {name}='{value}'"));
     }

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// The sandbox that the environment names (`eval "$(sandbox env)"`).
+/// The sandbox that the environment names (`env=$(sandbox env) && eval "$env"`).
 pub(crate) struct Sandbox {
     endpoint: String,
     kubeconfig: PathBuf,
@@ -16,7 +16,7 @@ impl Sandbox {
     pub(crate) fn from_env() -> Self {
         let variable = |name: &str| {
             std::env::var(name)
-                .unwrap_or_else(|_| panic!("{name} is not set: run `make e2e`, or eval \"$(sandbox env)\""))
+                .unwrap_or_else(|_| panic!("{name} is not set: run `make e2e`, or env=$(sandbox env) && eval \"$env\""))
         };
         let kubeconfig = PathBuf::from(variable("KUBECONFIG"));
         let bin = kubeconfig.parent().expect("a folder").join("bin");

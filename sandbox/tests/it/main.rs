@@ -4,6 +4,8 @@
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on says why")]
 
+mod recipes;
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
