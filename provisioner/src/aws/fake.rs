@@ -50,6 +50,7 @@ type Answers = HashMap<String, VecDeque<(u16, String)>>;
 pub(super) struct Wire {
     answers: Arc<Mutex<Answers>>,
     calls: Arc<Mutex<Vec<(String, String)>>>,
+    headers: Arc<Mutex<HashMap<String, HashMap<String, String>>>>,
 }
 
 impl Wire {
@@ -76,6 +77,23 @@ impl Wire {
         call.map(|(_, body)| body.clone()).unwrap_or_default()
     }
 
+    /// Body of the last call of `operation`.
+    pub(super) fn last_body(&self, operation: &str) -> String {
+        let calls = self.calls.lock().expect("lock");
+        let call = calls.iter().rfind(|(called, _)| called == operation);
+        call.map(|(_, body)| body.clone()).unwrap_or_default()
+    }
+
+    /// Headers of the last call of `operation`, names in lower case, with the host as `host`.
+    pub(super) fn headers(&self, operation: &str) -> HashMap<String, String> {
+        self.headers
+            .lock()
+            .expect("lock")
+            .get(operation)
+            .cloned()
+            .unwrap_or_default()
+    }
+
     pub(super) fn config(&self) -> SdkConfig {
         let key = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
         SdkConfig::builder()
@@ -94,6 +112,9 @@ impl Wire {
             ecr: aws_sdk_ecr::Client::new(&config),
             eks: aws_sdk_eks::Client::new(&config),
             cloudformation: aws_sdk_cloudformation::Client::new(&config),
+            balancers: aws_sdk_elasticloadbalancingv2::Client::new(&config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
+            ec2: super::ec2::Ec2::new(&config),
             config,
             identity: Identity {
                 account: "123456789012".to_owned(),
@@ -129,6 +150,16 @@ impl HttpConnector for Wire {
         let sent = String::from_utf8_lossy(sent).into_owned();
         let operation = operation(&request, &sent);
         let (status, body) = self.answer(&operation);
+        let uri: http::Uri = request.uri().parse().expect("a URI");
+        let host = ("host".to_owned(), uri.host().unwrap_or_default().to_owned());
+        let headers = request
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.headers
+            .lock()
+            .expect("lock")
+            .insert(operation.clone(), headers.chain([host]).collect());
         self.calls.lock().expect("lock").push((operation, sent));
         let status = status.try_into().expect("a status");
         let mut response = HttpResponse::new(status, SdkBody::from(body));

@@ -4,10 +4,12 @@
 //! same call leads to a complete one. Template: `foundation.json`.
 
 mod cause;
+mod network;
 mod stack;
 
 use sha2::{Digest, Sha256};
 
+pub use self::network::{Network, network};
 use self::stack::{Phase, Stack};
 use super::Aws;
 use super::error::{AwsError, incomplete};

@@ -12,10 +12,14 @@
 //!
 //! [`Reporter::waiting`]: crate::report::Reporter::waiting
 
+mod ec2;
 pub mod ecr;
 pub mod eks;
 mod error;
 pub mod foundation;
+pub mod logs;
+pub mod removal;
+pub mod sweep;
 pub mod token;
 mod wait;
 
@@ -35,6 +39,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::error::SdkError;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_types::service_config::ServiceConfigKey;
 use sha2::{Digest, Sha256};
 
 pub use error::{ApiError, AwsError};
@@ -88,6 +93,9 @@ pub struct Aws {
     ecr: aws_sdk_ecr::Client,
     eks: aws_sdk_eks::Client,
     cloudformation: aws_sdk_cloudformation::Client,
+    balancers: aws_sdk_elasticloadbalancingv2::Client,
+    logs: aws_sdk_cloudwatchlogs::Client,
+    ec2: ec2::Ec2,
     config: SdkConfig,
     identity: Identity,
     region: String,
@@ -136,6 +144,9 @@ impl Aws {
             ecr: aws_sdk_ecr::Client::new(&config),
             eks: aws_sdk_eks::Client::new(&config),
             cloudformation: aws_sdk_cloudformation::Client::new(&config),
+            balancers: aws_sdk_elasticloadbalancingv2::Client::new(&config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
+            ec2: ec2::Ec2::new(&config),
             config,
             identity,
             region,
@@ -245,13 +256,35 @@ fn sts_url(config: &SdkConfig, region: &str) -> String {
         .unwrap_or_else(|| format!("https://{}", token::sts_host(region)))
 }
 
+/// The services, by the ids under which environment and profile may set their endpoints.
+const SERVICE_IDS: [&str; 7] = [
+    "STS",
+    "ECR",
+    "EKS",
+    "CloudFormation",
+    ec2::SERVICE_ID,
+    "Elastic Load Balancing v2",
+    "CloudWatch Logs",
+];
+
 /// Every endpoint that the environment or the profile sets instead of AWS's own.
 fn endpoints(config: &SdkConfig) -> Vec<String> {
-    ["STS", "ECR", "EKS", "CLOUDFORMATION"]
+    SERVICE_IDS
         .iter()
-        .filter_map(|service| std::env::var(format!("AWS_ENDPOINT_URL_{service}")).ok())
+        .filter_map(|service| service_endpoint(config, service))
         .chain(config.endpoint_url().map(str::to_owned))
         .collect()
+}
+
+/// The endpoint that `AWS_ENDPOINT_URL_SERVICE` or the profile sets for one service.
+fn service_endpoint(config: &SdkConfig, service_id: &str) -> Option<String> {
+    let key = ServiceConfigKey::builder()
+        .service_id(service_id)
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build()
+        .ok()?;
+    config.service_config()?.load_config(key)
 }
 
 /// Plain HTTP shows registry tokens to the network: only this machine may be spoken to that way.

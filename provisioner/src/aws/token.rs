@@ -85,9 +85,14 @@ fn presigned_url(
     Ok(request.uri().to_string())
 }
 
-/// The region's own STS host, with its partition's suffix (from AWS's partition data).
+/// The region's own STS host.
 pub(super) fn sts_host(region: &str) -> String {
-    let suffix = match region {
+    format!("sts.{region}.{}", dns_suffix(region))
+}
+
+/// The suffix of the hosts of the region's partition (from AWS's partition data).
+pub(super) fn dns_suffix(region: &str) -> &'static str {
+    match region {
         r if r.starts_with("cn-") => "amazonaws.com.cn",
         r if r.starts_with("us-isob-") => "sc2s.sgov.gov",
         r if r.starts_with("us-isof-") => "csp.hci.ic.gov",
@@ -95,8 +100,7 @@ pub(super) fn sts_host(region: &str) -> String {
         r if r.starts_with("us-iso-") => "c2s.ic.gov",
         r if r.starts_with("eusc-") => "amazonaws.eu",
         _ => "amazonaws.com",
-    };
-    format!("sts.{region}.{suffix}")
+    }
 }
 
 #[cfg(test)]

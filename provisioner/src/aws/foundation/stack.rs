@@ -38,6 +38,7 @@ pub(super) struct Stack {
     pub(super) status: StackStatus,
     pub(super) reason: Option<String>,
     pub(super) protected: bool,
+    pub(super) created_at: Option<jiff::Timestamp>,
     pub(super) tags: HashMap<String, String>,
     pub(super) outputs: HashMap<String, String>,
 }
@@ -98,6 +99,9 @@ fn stack(found: cfn::Stack, name: &str) -> Stack {
         status: found.stack_status.unwrap_or_else(|| "UNKNOWN".into()),
         reason: found.stack_status_reason,
         protected: found.enable_termination_protection.unwrap_or(false),
+        created_at: found
+            .creation_time
+            .and_then(|time| jiff::Timestamp::from_second(time.secs()).ok()),
         tags: tags.filter_map(|t| Some((t.key?, t.value?))).collect(),
         outputs: outputs.filter_map(|o| Some((o.output_key?, o.output_value?))).collect(),
     }

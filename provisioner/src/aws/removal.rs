@@ -1,0 +1,79 @@
+//! The end of a stack on AWS once its cluster is gone: clear the network, then delete the foundation, again where
+//! something came up meanwhile.
+
+use tokio::time::sleep;
+
+use super::Aws;
+use super::error::AwsError;
+use super::foundation;
+use super::sweep::{self, Leftover, Scope, Swept};
+use crate::report::{Outcome, Reporter};
+
+/// So often the deletion of the foundation is tried.
+const ATTEMPTS: u32 = 3;
+
+/// What a removal did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removal {
+    /// What the cluster had left behind.
+    pub swept: Swept,
+    /// How it went with the foundation.
+    pub foundation: End,
+}
+
+/// How it went with the foundation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Deleted, not there, or not ours.
+    Done(Outcome),
+    /// It stays, and why.
+    Stays(String),
+}
+
+/// Clears the foundation's network of what the cluster left, then deletes the foundation. While something of others
+/// is in the network, the foundation is not touched: half a network would take theirs down. `CloudFormation`'s refusal is
+/// told, and tried again after another sweep, three times in all.
+///
+/// # Errors
+/// [`AwsError::Protected`] under termination protection; a call that AWS refuses.
+pub async fn remove(aws: &Aws, scope: &Scope, report: &dyn Reporter) -> Result<Removal, AwsError> {
+    let mut swept = Swept::default();
+    let mut attempt = 1;
+    let end = loop {
+        let network = foundation::network(aws, &scope.stack).await?;
+        let scope = Scope {
+            network,
+            ..scope.clone()
+        };
+        let round = Box::pin(sweep::clear(aws, &scope, report)).await?;
+        let blockers = blockers(&round);
+        swept.deleted.extend(round.deleted);
+        (swept.left, swept.foreign) = (round.left, round.foreign);
+        if !blockers.is_empty() {
+            break End::Stays(format!("its network still holds {}", blockers.join(", ")));
+        }
+        match Box::pin(foundation::delete(aws, &scope.stack, report)).await {
+            Ok(outcome) => break End::Done(outcome),
+            Err(error @ AwsError::Failed { .. }) if attempt < ATTEMPTS => {
+                attempt += 1;
+                report.warning(&format!(
+                    "{error}; it is swept and deleted again, attempt {attempt} of {ATTEMPTS}"
+                ));
+                sleep(aws.poll).await;
+            }
+            Err(error @ AwsError::Failed { .. }) => break End::Stays(error.to_string()),
+            Err(error) => return Err(error),
+        }
+    };
+    Ok(Removal { swept, foundation: end })
+}
+
+fn blockers(swept: &Swept) -> Vec<String> {
+    swept
+        .blockers()
+        .map(|(one, _): (&Leftover, _)| one.to_string())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! The sweep: what a cluster leaves behind in its network, found, told apart from what others made, deleted.
+//!
+//! EKS and the controllers on a cluster make load balancers, target groups, network interfaces, security groups and
+//! volumes that outlive it now and then; each of them keeps the VPC from going. Looked at is the VPC of this stack's
+//! own foundation, and the volumes that bear the cluster's tag. What nothing marks as this cluster's is somebody
+//! else's: it is named, it blocks, and it is never deleted.
+//!
+//! ```text
+//! Scope --find--> leftovers (ours | foreign)   --clear--> list, delete, list again, until nothing of ours is there
+//! ```
+
+mod balancers;
+mod claim;
+mod groups;
+mod interfaces;
+mod volumes;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::Aws;
+use super::error::AwsError;
+use super::foundation::Network;
+use super::wait::Wait;
+use crate::names::StackName;
+use crate::report::{Outcome, Reporter};
+
+/// Where to look, and what counts as the cluster's.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// The cluster's name, as its controllers write it into tags.
+    pub cluster: String,
+    /// The stack that clears up.
+    pub stack: StackName,
+    /// Whether the cluster is, or was, created by this stack. Otherwise nothing counts as ours for bearing its tags.
+    pub owns_cluster: bool,
+    /// The foundation's network; none: only volumes are looked for.
+    pub network: Option<Network>,
+    /// When the cluster's life began at the earliest: what is older cannot be its own.
+    pub since: Option<jiff::Timestamp>,
+}
+
+/// Kinds of leftovers, in the order in which they can go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// An application, network or gateway load balancer.
+    LoadBalancer,
+    /// Where a load balancer sends to.
+    TargetGroup,
+    /// A network interface.
+    NetworkInterface,
+    /// A security group.
+    SecurityGroup,
+    /// An EBS volume.
+    Volume,
+}
+
+impl Kind {
+    /// For people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::LoadBalancer => "load balancer",
+            Self::TargetGroup => "target group",
+            Self::NetworkInterface => "network interface",
+            Self::SecurityGroup => "security group",
+            Self::Volume => "volume",
+        }
+    }
+}
+
+/// Whose something is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// The cluster's, which was this stack's: it goes.
+    Ours,
+    /// Somebody else's, and why it counts as that: it stays and blocks.
+    Foreign(String),
+    /// Part of the network itself: it goes with the foundation.
+    Network,
+}
+
+/// One thing that is left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// What it is.
+    pub kind: Kind,
+    /// What AWS calls it: an id or an ARN.
+    pub id: String,
+    /// What people call it, e.g. `sg-1 (eks-cluster-sg-demo-1)`.
+    pub name: String,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Why it cannot go yet; none where it can be tried.
+    busy: Option<String>,
+    /// Security groups that it uses or that its rules name.
+    groups: BTreeSet<String>,
+}
+
+impl fmt::Display for Leftover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} `{}`", self.kind.word(), self.name)
+    }
+}
+
+/// How a sweep ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// What was deleted and is no longer listed.
+    pub deleted: Vec<Leftover>,
+    /// What is ours and did not go, each with the reason.
+    pub left: Vec<(Leftover, String)>,
+    /// What is somebody else's.
+    pub foreign: Vec<Leftover>,
+}
+
+impl Swept {
+    /// What keeps the network from going, with reasons; volumes do not.
+    pub fn blockers(&self) -> impl Iterator<Item = (&Leftover, &str)> {
+        let foreign = self.foreign.iter().filter_map(|one| match &one.owner {
+            Owner::Foreign(why) => Some((one, why.as_str())),
+            _ => None,
+        });
+        let left = self.left.iter().map(|(one, why)| (one, why.as_str()));
+        foreign.chain(left).filter(|(one, _)| one.kind != Kind::Volume)
+    }
+}
+
+/// How one try to delete something ended.
+enum Step {
+    /// It was asked to go.
+    Asked,
+    /// It cannot go yet.
+    Busy(String),
+    /// It will not go by waiting.
+    Stuck(String),
+}
+
+/// What is left now, ours and others', in the order of [`Kind`].
+pub async fn find(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
+    let mut found = list(aws, scope).await?;
+    found.retain(|one| one.owner != Owner::Network);
+    Ok(found)
+}
+
+/// Deletes what is ours and waits until it is no longer listed, at most as long as the options say. What is left then
+/// is in the result, and no error.
+///
+/// # Errors
+/// A call that AWS refuses for another reason than that something is still in use.
+pub async fn clear(aws: &Aws, scope: &Scope, report: &dyn Reporter) -> Result<Swept, AwsError> {
+    let wait = Wait::new(aws, format!("what cluster `{}` left behind", scope.cluster), report);
+    let mut swept = Swept::default();
+    let mut known: Vec<Leftover> = Vec::new();
+    loop {
+        let found = list(aws, scope).await?;
+        known.retain(|one| {
+            let there = found.iter().any(|now| now.id == one.id);
+            if !there {
+                report.done(one.kind.word(), &one.name, Outcome::Deleted, "");
+                swept.deleted.push(one.clone());
+            }
+            there
+        });
+        let round = round(aws, &found, report).await?;
+        for one in found.iter().filter(|one| one.owner == Owner::Ours) {
+            if !known.iter().any(|known| known.id == one.id) {
+                known.push(one.clone());
+            }
+        }
+        let pause = match round.pending.first() {
+            None => None,
+            Some((one, state)) => wait.pause(&format!("{one}: {state}")).await.err(),
+        };
+        match pause {
+            None if !round.pending.is_empty() => {}
+            Some(error) if !matches!(error, AwsError::TimedOut { .. }) => return Err(error),
+            _ => {
+                swept.left = round.stuck.into_iter().chain(round.pending).collect();
+                swept.foreign = found
+                    .into_iter()
+                    .filter(|one| matches!(one.owner, Owner::Foreign(_)))
+                    .collect();
+                return Ok(swept);
+            }
+        }
+    }
+}
+
+/// What one look and one try of everything gave.
+#[derive(Default)]
+struct Round {
+    pending: Vec<(Leftover, String)>,
+    stuck: Vec<(Leftover, String)>,
+}
+
+async fn round(aws: &Aws, found: &[Leftover], report: &dyn Reporter) -> Result<Round, AwsError> {
+    groups::revoke_references(aws, found, report).await?;
+    let mut round = Round::default();
+    for one in found.iter().filter(|one| one.owner == Owner::Ours) {
+        match step(aws, one, found).await? {
+            Step::Asked => round.pending.push((one.clone(), "being deleted".to_owned())),
+            Step::Busy(state) => round.pending.push((one.clone(), state)),
+            Step::Stuck(reason) => round.stuck.push((one.clone(), reason)),
+        }
+    }
+    Ok(round)
+}
+
+async fn step(aws: &Aws, one: &Leftover, found: &[Leftover]) -> Result<Step, AwsError> {
+    if let Some(busy) = &one.busy {
+        return Ok(Step::Busy(busy.clone()));
+    }
+    match one.kind {
+        Kind::LoadBalancer => balancers::delete_balancer(aws, one).await,
+        Kind::TargetGroup => balancers::delete_target_group(aws, one).await,
+        Kind::NetworkInterface => interfaces::delete(aws, one).await,
+        Kind::SecurityGroup => groups::delete(aws, one, found).await,
+        Kind::Volume => volumes::delete(aws, one).await,
+    }
+}
+
+/// Everything, the network's own parts too.
+async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
+    let mut found = Vec::new();
+    if let Some(vpc) = scope.network.as_ref().and_then(|network| network.vpc_id.as_deref()) {
+        let (balancers, target_groups, groups) = tokio::try_join!(
+            Box::pin(balancers::list(aws, scope, vpc)),
+            Box::pin(balancers::list_target_groups(aws, scope, vpc)),
+            Box::pin(groups::list(aws, scope, vpc)),
+        )?;
+        // Interfaces are judged by the load balancers and groups that they belong to.
+        let interfaces = interfaces::list(aws, scope, vpc, &balancers, &groups).await?;
+        found.extend(
+            balancers
+                .into_iter()
+                .chain(target_groups)
+                .chain(interfaces)
+                .chain(groups),
+        );
+    }
+    found.extend(volumes::list(aws, scope).await?);
+    Ok(found)
+}
+
+/// A list of EC2's, as XML.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(default)]
+struct Items<T> {
+    item: Vec<T>,
+}
+
+impl<T> Default for Items<T> {
+    fn default() -> Self {
+        Self { item: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,107 @@
+//! EBS volumes that the cluster's storage drivers made: no VPC holds them, tags tell whose they are.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::{Items, Kind, Leftover, Owner, Scope, Step, claim};
+use crate::aws::Aws;
+use crate::aws::ec2::{List, Tag, code, tags};
+use crate::aws::error::{AwsError, api};
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Volume {
+    #[serde(rename = "volumeId")]
+    id: String,
+    status: String,
+    create_time: String,
+    attachment_set: Items<Attachment>,
+    tag_set: Items<Tag>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Attachment {
+    instance_id: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Page {
+    volume_set: Items<Volume>,
+    next_token: String,
+}
+
+impl List for Page {
+    type Item = Volume;
+
+    fn into_page(self) -> (Vec<Volume>, String) {
+        (self.volume_set.item, self.next_token)
+    }
+}
+
+/// Volumes whose tags name the cluster.
+pub(super) async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
+    let cluster_tag = claim::cluster_tag(&scope.cluster);
+    let keys = claim::CLUSTER_TAGS.into_iter().chain([cluster_tag.as_str()]);
+    let keys: Vec<(String, &str)> = keys
+        .enumerate()
+        .map(|(n, key)| (format!("Filter.1.Value.{}", n + 1), key))
+        .collect();
+    let values = keys.iter().map(|(name, key)| (name.as_str(), *key));
+    let filter: Vec<(&str, &str)> = [("Filter.1.Name", "tag-key")].into_iter().chain(values).collect();
+    let intent = "list the volumes of cluster";
+    let found = aws
+        .ec2
+        .list::<Page>("ec2:DescribeVolumes", intent, &scope.cluster, &filter)
+        .await?;
+    Ok(found.into_iter().filter_map(|one| judge(scope, one)).collect())
+}
+
+/// None for a volume of another cluster, which has nothing to do with this one.
+fn judge(scope: &Scope, one: Volume) -> Option<Leftover> {
+    let tags = tags(one.tag_set.item);
+    if claim::by_tags(scope, &tags) != Some(Owner::Ours) {
+        return None;
+    }
+    let created: Option<jiff::Timestamp> = one.create_time.parse().ok();
+    let is_older = matches!((created, scope.since), (Some(created), Some(since)) if created < since);
+    let owner = if is_older {
+        // A cluster of the same name before this one: its data is not ours to delete.
+        claim::foreign("it is older than this stack", &tags)
+    } else {
+        Owner::Ours
+    };
+    let claim_of = |part: &str| tags.get(&format!("kubernetes.io/created-for/pvc/{part}"));
+    let volume_claim = match (claim_of("namespace"), claim_of("name")) {
+        (Some(namespace), Some(name)) => format!("of volume claim {namespace}/{name}"),
+        _ => String::new(),
+    };
+    let attached = one.attachment_set.item.first().map(|a| a.instance_id.as_str());
+    let busy = match (one.status.as_str(), attached) {
+        ("available" | "error", _) => None,
+        (_, Some(instance)) => Some(format!("attached to instance {instance}")),
+        (status, None) => Some(status.to_owned()),
+    };
+    Some(Leftover {
+        kind: Kind::Volume,
+        name: claim::name(&one.id, &volume_claim),
+        id: one.id,
+        owner,
+        busy,
+        groups: BTreeSet::new(),
+    })
+}
+
+/// Asks for the deletion of a volume that nothing uses.
+pub(super) async fn delete(aws: &Aws, one: &Leftover) -> Result<Step, AwsError> {
+    let Err(error) = aws.ec2.call("DeleteVolume", &[("VolumeId", &one.id)]).await else {
+        return Ok(Step::Asked);
+    };
+    match code(&error) {
+        "InvalidVolume.NotFound" => Ok(Step::Asked),
+        "VolumeInUse" | "IncorrectState" => Ok(Step::Busy("in use".to_owned())),
+        _ => Err(api("ec2:DeleteVolume", "delete volume", &one.id)(error)),
+    }
+}
