@@ -150,20 +150,16 @@ impl Failure {
 }
 
 impl ClusterError {
-    #[allow(
-        clippy::needless_pass_by_value,
-        reason = "callers hand over names, owned and borrowed"
-    )]
-    pub(crate) fn request(verb: &'static str, object: impl ToString, failure: Failure) -> Self {
+    pub(crate) fn request(verb: &'static str, object: impl Into<String>, failure: Failure) -> Self {
         Self::Request {
             verb,
-            object: object.to_string(),
+            object: object.into(),
             failure,
         }
     }
 
     pub(super) fn on(verb: &'static str, object: &ObjectRef, failure: Failure) -> Self {
-        Self::request(verb, object, failure)
+        Self::request(verb, object.to_string(), failure)
     }
 
     /// What to try, in one sentence; none where the message says it all.

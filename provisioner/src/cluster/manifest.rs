@@ -7,10 +7,10 @@ use kube::core::DynamicObject;
 use serde_json::Value;
 
 use super::certificate::Certificates;
-use super::embedded::MANIFESTS;
 use super::error::ClusterError;
 use super::mark;
 use super::object::ObjectRef;
+use super::source::{self, Source};
 use super::template;
 use super::values::Values;
 use crate::names::LOAD;
@@ -24,15 +24,13 @@ pub struct Component {
     pub objects: Vec<DynamicObject>,
 }
 
-/// A folder of manifests as text.
-struct Source {
-    name: String,
-    files: Vec<(String, String)>,
-}
-
 /// The embedded components' names, in order, without the load job.
 pub fn components() -> Vec<String> {
-    embedded().into_iter().map(|s| s.name).filter(|n| n != LOAD).collect()
+    source::embedded()
+        .into_iter()
+        .map(|s| s.name)
+        .filter(|n| n != LOAD)
+        .collect()
 }
 
 /// Every component but those left out, rendered and marked as the stack's; the `ApplySet`'s parent is among them.
@@ -43,7 +41,7 @@ pub fn load(
     values: &Values,
     certificates: &Certificates,
 ) -> Result<Vec<Component>, ClusterError> {
-    let mut sources = read(dir)?;
+    let mut sources = source::read(dir)?;
     sources.retain(|s| s.name != LOAD);
     let known: Vec<String> = sources.iter().map(|s| s.name.clone()).collect();
     for name in without {
@@ -75,7 +73,7 @@ pub(super) fn load_job(
     values: &Values,
     own: &BTreeMap<&'static str, String>,
 ) -> Result<Component, ClusterError> {
-    let mut sources = read(dir)?;
+    let mut sources = source::read(dir)?;
     sources.retain(|s| s.name == LOAD);
     let mut placeholders = values.placeholders(&Certificates::default());
     placeholders.extend(own.iter().map(|(k, v)| (*k, v.clone())));
@@ -200,62 +198,6 @@ fn duplicates(components: &[Component]) -> Vec<String> {
         }
     }
     problems
-}
-
-fn embedded() -> Vec<Source> {
-    let files = MANIFESTS.iter().map(|(p, t)| ((*p).to_owned(), (*t).to_owned()));
-    group(files.collect())
-}
-
-fn read(dir: Option<&Path>) -> Result<Vec<Source>, ClusterError> {
-    let Some(dir) = dir else {
-        return Ok(embedded());
-    };
-    let failed = |path: &Path, e: &std::io::Error| {
-        ClusterError::Manifests(vec![format!("cannot read `{}`: {e}", path.display())])
-    };
-    let mut files = Vec::new();
-    for folder in std::fs::read_dir(dir).map_err(|e| failed(dir, &e))? {
-        let folder = folder.map_err(|e| failed(dir, &e))?.path();
-        if !folder.is_dir() {
-            continue;
-        }
-        for file in std::fs::read_dir(&folder).map_err(|e| failed(&folder, &e))? {
-            let file = file.map_err(|e| failed(&folder, &e))?.path();
-            if file.extension().is_some_and(|e| e == "yaml" || e == "yml") {
-                let text = std::fs::read_to_string(&file).map_err(|e| failed(&file, &e))?;
-                let name = file.strip_prefix(dir).unwrap_or(&file);
-                files.push((name.to_string_lossy().into_owned(), text));
-            }
-        }
-    }
-    files.sort();
-    let sources = group(files);
-    if sources.is_empty() {
-        let problem = format!("`{}` has no folders with YAML files", dir.display());
-        return Err(ClusterError::Manifests(vec![problem]));
-    }
-    Ok(sources)
-}
-
-/// Sorted files by folder: the order is the folders' number, the name what follows it.
-fn group(files: Vec<(String, String)>) -> Vec<Source> {
-    let mut sources: Vec<Source> = Vec::new();
-    for (path, text) in files {
-        let folder = path.split('/').next().unwrap_or_default();
-        let name = folder
-            .split_once('-')
-            .filter(|(n, _)| n.chars().all(|c| c.is_ascii_digit()));
-        let name = name.map_or(folder, |(_, name)| name).to_owned();
-        match sources.last_mut() {
-            Some(last) if last.name == name => last.files.push((path, text)),
-            _ => sources.push(Source {
-                name,
-                files: vec![(path, text)],
-            }),
-        }
-    }
-    sources
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod connect;
 pub mod delete;
 mod embedded;
 pub mod error;
+mod inventory;
 pub mod load_job;
 pub mod manifest;
 mod mark;
@@ -26,6 +27,7 @@ pub mod password;
 pub mod reaction;
 pub mod ready;
 mod retry;
+mod source;
 mod stored;
 mod template;
 mod trouble;
@@ -36,5 +38,7 @@ pub use connect::{Cluster, Endpoint};
 pub use error::ClusterError;
 pub use object::ObjectRef;
 
+#[cfg(test)]
+mod flow_tests;
 #[cfg(test)]
 mod stack_tests;

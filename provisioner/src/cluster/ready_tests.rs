@@ -1,10 +1,9 @@
-#![allow(clippy::needless_pass_by_value, reason = "`json!` makes owned values")]
 
 use serde_json::json;
 
 use super::*;
 
-fn state(api_version: &str, kind: &str, rest: Value) -> Readiness {
+fn state(api_version: &str, kind: &str, rest: &Value) -> Readiness {
     let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x", "generation": 2}});
     for (key, value) in rest.as_object().cloned().unwrap_or_default() {
         object[key] = value;
@@ -12,8 +11,8 @@ fn state(api_version: &str, kind: &str, rest: Value) -> Readiness {
     readiness(&serde_json::from_value(object).expect("an object"))
 }
 
-fn deployment_is(spec: Value, status: Value) -> Readiness {
-    state("apps/v1", "Deployment", json!({"spec": spec, "status": status}))
+fn deployment_is(spec: &Value, status: &Value) -> Readiness {
+    state("apps/v1", "Deployment", &json!({"spec": spec, "status": status}))
 }
 
 fn progressing(text: &str) -> Readiness {
@@ -23,7 +22,7 @@ fn progressing(text: &str) -> Readiness {
 #[test]
 fn deployments_are_ready_when_every_pod_of_this_generation_is_available() {
     let full = json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3});
-    assert_eq!(deployment_is(json!({"replicas": 3}), full), Ready);
+    assert_eq!(deployment_is(&json!({"replicas": 3}), &full), Ready);
     let cases = [
         (json!({}), progressing("is not seen by its controller yet")),
         (
@@ -49,16 +48,16 @@ fn deployments_are_ready_when_every_pod_of_this_generation_is_available() {
         ),
     ];
     for (status, want) in cases {
-        assert_eq!(deployment_is(json!({"replicas": 3}), status), want);
+        assert_eq!(deployment_is(&json!({"replicas": 3}), &status), want);
     }
 }
 
 #[test]
 fn a_deployment_without_replicas_wants_one_pod() {
     let status = json!({"observedGeneration": 2, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1});
-    assert_eq!(deployment_is(json!({}), status), Ready);
+    assert_eq!(deployment_is(&json!({}), &status), Ready);
     assert_eq!(
-        deployment_is(json!({}), json!({"observedGeneration": 2})),
+        deployment_is(&json!({}), &json!({"observedGeneration": 2})),
         progressing("0 of 1 pods updated")
     );
 }
@@ -123,6 +122,6 @@ fn conditions_decide_for_other_kinds() {
         (("v1", "Service"), json!({"spec": {"type": "ClusterIP"}}), Ready),
     ];
     for ((api_version, kind), rest, want) in cases {
-        assert_eq!(state(api_version, kind, rest.clone()), want, "{kind} {rest}");
+        assert_eq!(state(api_version, kind, &rest), want, "{kind} {rest}");
     }
 }

@@ -1,0 +1,267 @@
+//! A small API server in memory behind a real client: what production code sends is answered, kept and recorded.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use http::{Method, Request, Response, StatusCode};
+use kube::client::Body;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::Cluster;
+
+/// `(group, version, kind, plural, namespaced)` of every kind that the server knows.
+const KINDS: [(&str, &str, &str, &str, bool); 17] = [
+    ("", "v1", "Namespace", "namespaces", false),
+    ("", "v1", "ServiceAccount", "serviceaccounts", true),
+    ("", "v1", "ConfigMap", "configmaps", true),
+    ("", "v1", "Secret", "secrets", true),
+    ("", "v1", "Service", "services", true),
+    ("", "v1", "Pod", "pods", true),
+    ("apps", "v1", "Deployment", "deployments", true),
+    ("apps", "v1", "ReplicaSet", "replicasets", true),
+    ("batch", "v1", "Job", "jobs", true),
+    (
+        "autoscaling",
+        "v2",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+        true,
+    ),
+    ("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", true),
+    ("rbac.authorization.k8s.io", "v1", "Role", "roles", true),
+    ("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", true),
+    ("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", false),
+    (
+        "rbac.authorization.k8s.io",
+        "v1",
+        "ClusterRoleBinding",
+        "clusterrolebindings",
+        false,
+    ),
+    ("apiregistration.k8s.io", "v1", "APIService", "apiservices", false),
+    ("coordination.k8s.io", "v1", "Lease", "leases", true),
+];
+
+/// What the server holds and has heard.
+#[derive(Default)]
+pub(super) struct State {
+    /// By path.
+    pub(super) objects: BTreeMap<String, Value>,
+    /// `METHOD path?query` of each request but discovery, in order.
+    pub(super) log: Vec<String>,
+    /// Paths whose apply is answered with this status.
+    pub(super) refusals: BTreeMap<String, Value>,
+    /// After so many requests none is answered any more.
+    pub(super) answers: Option<usize>,
+    uids: u64,
+}
+
+/// The server.
+#[derive(Clone, Default)]
+pub(super) struct Wire {
+    state: Arc<Mutex<State>>,
+    silent: Arc<Notify>,
+}
+
+impl Wire {
+    /// A client of this server.
+    pub(super) fn cluster(&self) -> Cluster {
+        let wire = self.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let wire = wire.clone();
+            async move { Ok::<_, std::convert::Infallible>(wire.answer(request).await) }
+        });
+        Cluster::from_client(kube::Client::new(service, "default"))
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("not poisoned")
+    }
+
+    /// Puts an object there as somebody else would.
+    pub(super) fn put(&self, path: &str, object: Value) {
+        let mut state = self.state();
+        state.uids += 1;
+        let mut object = object;
+        object["metadata"]["uid"] = state.uids.to_string().into();
+        state.objects.insert(path.to_owned(), object);
+    }
+
+    /// Requests that change something.
+    pub(super) fn changes(&self) -> Vec<String> {
+        let state = self.state();
+        let changing = state
+            .log
+            .iter()
+            .filter(|l| !l.starts_with("GET") && !l.contains("dryRun=All"));
+        changing.cloned().collect()
+    }
+
+    /// Runs until done, or until the server falls silent: then the caller is gone like a killed process.
+    pub(super) async fn until_silent<T>(&self, answers: usize, work: impl Future<Output = T>) -> Option<T> {
+        {
+            let mut state = self.state();
+            state.answers = Some(state.log.len() + answers);
+        }
+        let done = tokio::select! {
+            done = work => Some(done),
+            () = self.silent.notified() => None,
+        };
+        self.state().answers = None;
+        done
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path().to_owned();
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        let body = body.collect_bytes().await.unwrap_or_default();
+        if path == "/api" || path == "/apis" {
+            return reply(&discovery(path == "/api"));
+        }
+        let silent = {
+            let mut state = self.state();
+            let silent = state.answers.is_some_and(|limit| state.log.len() >= limit);
+            state.log.push(format!("{} {path}?{query}", parts.method));
+            silent
+        };
+        if silent {
+            self.silent.notify_one();
+            std::future::pending::<()>().await;
+        }
+        let mut state = self.state();
+        match parts.method {
+            Method::GET if is_object(&path) => state.objects.get(&path).map_or_else(|| absent(&path), reply),
+            Method::GET => {
+                reply(&json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": state.list(&path, &query)}))
+            }
+            Method::PATCH => state.apply(&path, &query, &body),
+            Method::DELETE => state.delete(&path),
+            _ => status(&json!({"code": 405, "message": "no"})),
+        }
+    }
+}
+
+impl State {
+    fn apply(&mut self, path: &str, query: &str, body: &[u8]) -> Response<Body> {
+        let wanted: Value = serde_json::from_slice(body).unwrap_or_default();
+        if let Some(refusal) = self.refusals.get(path).filter(|_| !query.contains("force=true")) {
+            return status(refusal);
+        }
+        let mut merged = self.objects.get(path).cloned().unwrap_or_else(|| {
+            self.uids += 1;
+            json!({"metadata": {"uid": self.uids.to_string()}})
+        });
+        merge(&mut merged, &wanted);
+        if !query.contains("dryRun=All") {
+            self.objects.insert(path.to_owned(), merged.clone());
+        }
+        reply(&merged)
+    }
+
+    fn delete(&mut self, path: &str) -> Response<Body> {
+        match self.objects.remove(path) {
+            None => absent(path),
+            Some(object) => {
+                if path.starts_with("/api/v1/namespaces/") && path.split('/').count() == 5 {
+                    let name = path.rsplit('/').next().unwrap_or_default();
+                    let inside = format!("/namespaces/{name}/");
+                    self.objects.retain(|p, _| !p.contains(&inside));
+                }
+                reply(&object)
+            }
+        }
+    }
+
+    fn list(&self, path: &str, query: &str) -> Vec<Value> {
+        let plural = path.rsplit('/').next().unwrap_or_default();
+        let namespace = path
+            .split_once("/namespaces/")
+            .map(|(_, rest)| rest.split('/').next().unwrap_or_default());
+        let selector = url::form_urlencoded::parse(query.as_bytes())
+            .find(|(key, _)| key == "labelSelector")
+            .map(|(_, value)| value.into_owned())
+            .unwrap_or_default();
+        let group = path.split('/').take(4).collect::<Vec<_>>().join("/");
+        let core = path.starts_with("/api/");
+        let prefix = if core { "/api/v1/".to_owned() } else { group + "/" };
+        let of_kind = self.objects.iter().filter(|(p, _)| {
+            let mut parts = p.rsplit('/');
+            let kind = (parts.next(), parts.next()).1.unwrap_or_default();
+            p.starts_with(&prefix) && kind == plural
+        });
+        of_kind
+            .filter(|(p, _)| namespace.is_none_or(|n| p.contains(&format!("/namespaces/{n}/"))))
+            .map(|(_, o)| o.clone())
+            .filter(|o| selects(&selector, o))
+            .collect()
+    }
+}
+
+fn selects(selector: &str, object: &Value) -> bool {
+    let label = |key: &str| object["metadata"]["labels"][key].as_str();
+    selector
+        .split(',')
+        .filter(|term| !term.is_empty())
+        .all(|term| match term.split_once("!=") {
+            Some((key, value)) => label(key) != Some(value),
+            None => term
+                .split_once('=')
+                .is_some_and(|(key, value)| label(key) == Some(value)),
+        })
+}
+
+/// `/…/PLURAL/NAME` names an object, `/…/PLURAL` a list.
+fn is_object(path: &str) -> bool {
+    let last = path.rsplit('/').next().unwrap_or_default();
+    !KINDS.iter().any(|(_, _, _, plural, _)| *plural == last)
+}
+
+fn merge(into: &mut Value, from: &Value) {
+    match (into.as_object_mut(), from.as_object()) {
+        (Some(into), Some(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        _ => *into = from.clone(),
+    }
+}
+
+fn discovery(core: bool) -> Value {
+    let verbs = ["get", "list", "patch", "delete"];
+    let mut groups: BTreeMap<(&str, &str), Vec<Value>> = BTreeMap::new();
+    for (group, version, kind, plural, namespaced) in KINDS.iter().filter(|k| k.0.is_empty() == core) {
+        let scope = if *namespaced { "Namespaced" } else { "Cluster" };
+        groups.entry((group, version)).or_default().push(json!({
+            "resource": plural, "singularResource": kind.to_lowercase(), "scope": scope, "verbs": verbs,
+            "responseKind": {"group": group, "version": version, "kind": kind},
+        }));
+    }
+    let items = groups.into_iter().map(|((group, version), resources)| {
+        json!({"metadata": {"name": group}, "versions": [{"version": version, "resources": resources}]})
+    });
+    json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {},
+        "items": items.collect::<Vec<_>>()})
+}
+
+fn absent(path: &str) -> Response<Body> {
+    status(&json!({"code": 404, "reason": "NotFound", "message": format!("{path} not found")}))
+}
+
+fn status(fields: &Value) -> Response<Body> {
+    let mut body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "metadata": {}, "reason": ""});
+    merge(&mut body, fields);
+    let code = fields["code"]
+        .as_u64()
+        .and_then(|c| u16::try_from(c).ok())
+        .unwrap_or(500);
+    let mut response = Response::new(Body::from(body.to_string().into_bytes()));
+    *response.status_mut() = StatusCode::from_u16(code).unwrap_or_default();
+    response
+}
+
+fn reply(value: &Value) -> Response<Body> {
+    Response::new(Body::from(value.to_string().into_bytes()))
+}
