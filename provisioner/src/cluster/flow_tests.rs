@@ -13,7 +13,7 @@ use super::{ClusterError, apply, delete};
 use crate::names::StackName;
 use crate::report::{Outcome, Silent};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 fn stack() -> StackName {
     "demo".parse().expect("valid")

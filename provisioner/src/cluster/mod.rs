@@ -41,4 +41,6 @@ pub use object::ObjectRef;
 #[cfg(test)]
 mod flow_tests;
 #[cfg(test)]
+mod pod_tests;
+#[cfg(test)]
 mod stack_tests;
