@@ -137,7 +137,11 @@ impl Failure {
             };
         }
         let transient = matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_)) && !is_tls_refusal(error);
-        Self::local(chain(error), transient)
+        // The variant's name says nothing; what it wraps does.
+        match error {
+            kube::Error::Service(inner) => Self::local(chain(inner.as_ref()), transient),
+            other => Self::local(chain(other), transient),
+        }
     }
 
     pub(super) fn is_not_found(&self) -> bool {
