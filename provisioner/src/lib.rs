@@ -23,5 +23,6 @@ pub mod names;
 pub mod ops;
 pub mod plan;
 pub mod report;
+pub mod spelling;
 pub mod target;
 pub mod timeline;

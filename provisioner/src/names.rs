@@ -23,6 +23,22 @@ pub const LABEL_PART_OF: &str = "app.kubernetes.io/part-of";
 pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
 /// `ApplySet` label on every member object.
 pub const LABEL_APPLYSET_PART_OF: &str = "applyset.kubernetes.io/part-of";
+/// `ApplySet` label of the parent, with the set's id.
+pub const LABEL_APPLYSET_ID: &str = "applyset.kubernetes.io/id";
+/// Annotation of the `ApplySet`'s parent: tool and version that applied last, `provisioner/v1.2.3`.
+pub const ANNOTATION_TOOLING: &str = "applyset.kubernetes.io/tooling";
+/// Annotation of the `ApplySet`'s parent: kinds of the members.
+pub const ANNOTATION_KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
+/// Annotation of the `ApplySet`'s parent: namespaces of the members beside its own.
+pub const ANNOTATION_NAMESPACES: &str = "applyset.kubernetes.io/additional-namespaces";
+/// Annotation of the `ApplySet`'s parent: which image makes load.
+pub const ANNOTATION_LOAD_IMAGE: &str = "provisioner/load-image";
+/// Annotation of the `ApplySet`'s parent: what was there before the stack took an object over, as JSON.
+pub const ANNOTATION_REPLACED: &str = "provisioner/replaced";
+/// Annotation of an object that is left out where the server does not know its kind; the value is `kind`.
+pub const ANNOTATION_OPTIONAL: &str = "provisioner/optional";
+/// Annotation of pod templates: a hash of the `ConfigMap`s and Secrets that the pods use.
+pub const ANNOTATION_CHECKSUM: &str = "provisioner/config-checksum";
 
 /// The service's repository and workload name.
 pub const APP: &str = "web-app";
@@ -83,6 +99,11 @@ impl StackName {
 
     /// The `ApplySet` parent Secret in the app's namespace: `provisioner-NAME`.
     pub fn applyset_parent(&self) -> String {
+        format!("provisioner-{self}")
+    }
+
+    /// The Lease in the app's namespace that one run at a time holds: `provisioner-NAME`.
+    pub fn lease(&self) -> String {
         format!("provisioner-{self}")
     }
 

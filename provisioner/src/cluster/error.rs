@@ -37,12 +37,12 @@ pub enum ClusterError {
     #[error("cannot use the manifests:{}", list(.0))]
     Manifests(Vec<String>),
     /// A component was named that does not exist.
-    #[error("cannot leave out component `{name}`: there is none of that name; did you mean `{nearest}`? (components: {})", known.join(", "))]
+    #[error("cannot leave out component `{name}`: there is none of that name{} (components: {})", guess(nearest.as_deref()), known.join(", "))]
     UnknownComponent {
         /// As given.
         name: String,
-        /// The most similar one.
-        nearest: String,
+        /// The most similar one, where one is near.
+        nearest: Option<String>,
         /// All of them.
         known: Vec<String>,
     },
@@ -215,6 +215,10 @@ impl ClusterError {
 
 fn list(items: &[String]) -> String {
     items.iter().fold(String::new(), |all, item| all + "\n  " + item)
+}
+
+fn guess(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
 }
 
 /// The error and its sources, without repeating what a parent has said already.

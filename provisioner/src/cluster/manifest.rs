@@ -14,6 +14,7 @@ use super::source::{self, Source};
 use super::template;
 use super::values::Values;
 use crate::names::LOAD;
+use crate::spelling::nearest;
 
 /// A folder of manifests, rendered.
 #[derive(Debug, Clone)]
@@ -46,10 +47,10 @@ pub fn load(
     let known: Vec<String> = sources.iter().map(|s| s.name.clone()).collect();
     for name in without {
         if !known.contains(name) {
-            let nearest = template::nearest(name, known.iter().map(String::as_str));
+            let nearest = nearest(name, known.iter().map(String::as_str));
             return Err(ClusterError::UnknownComponent {
                 name: name.clone(),
-                nearest: nearest.unwrap_or_default().to_owned(),
+                nearest: nearest.map(ToOwned::to_owned),
                 known,
             });
         }

@@ -10,12 +10,11 @@ use sha2::{Digest, Sha256};
 
 use super::manifest::Component;
 use super::object::ObjectRef;
-use crate::names::{LABEL_APPLYSET_PART_OF, StackName};
+use crate::names::{
+    ANNOTATION_CHECKSUM, ANNOTATION_KINDS, ANNOTATION_NAMESPACES, ANNOTATION_OPTIONAL, ANNOTATION_TOOLING,
+    LABEL_APPLYSET_ID, LABEL_APPLYSET_PART_OF, StackName,
+};
 
-/// Annotation of an object that is left out where the server does not know its kind; the value is `kind`.
-pub(super) const ANNOTATION_OPTIONAL: &str = "provisioner/optional";
-/// Annotation of pod templates: a hash of the `ConfigMap`s and Secrets that the pods use.
-pub(super) const ANNOTATION_CHECKSUM: &str = "provisioner/config-checksum";
 /// Component of the `ApplySet`'s parent.
 pub(super) const APPLYSET: &str = "applyset";
 
@@ -61,20 +60,14 @@ pub(super) fn applyset_parent(stack: &StackName, namespace: &str, members: &[Com
     namespaces.sort();
     namespaces.dedup();
     let mut labels = stack.labels(APPLYSET);
-    labels.insert("applyset.kubernetes.io/id".to_owned(), applyset_id(stack, namespace));
+    labels.insert(LABEL_APPLYSET_ID.to_owned(), applyset_id(stack, namespace));
     let annotations = BTreeMap::from([
         (
-            "applyset.kubernetes.io/tooling".to_owned(),
+            ANNOTATION_TOOLING.to_owned(),
             format!("provisioner/v{}", env!("CARGO_PKG_VERSION")),
         ),
-        (
-            "applyset.kubernetes.io/contains-group-kinds".to_owned(),
-            kinds.join(","),
-        ),
-        (
-            "applyset.kubernetes.io/additional-namespaces".to_owned(),
-            namespaces.join(","),
-        ),
+        (ANNOTATION_KINDS.to_owned(), kinds.join(",")),
+        (ANNOTATION_NAMESPACES.to_owned(), namespaces.join(",")),
     ]);
     DynamicObject {
         types: Some(kube::core::TypeMeta {

@@ -44,3 +44,5 @@ mod flow_tests;
 mod pod_tests;
 #[cfg(test)]
 mod stack_tests;
+#[cfg(test)]
+mod wire;

@@ -78,7 +78,7 @@ fn changed_configuration_rolls_its_pods_and_no_others() {
     let checksums = |values: &Values| -> BTreeMap<String, Value> {
         let sums = objects(values).into_iter().filter_map(|o| {
             let annotations = o.data.pointer("/spec/template/metadata/annotations")?;
-            Some((ObjectRef::of(&o).name, annotations[mark::ANNOTATION_CHECKSUM].clone()))
+            Some((ObjectRef::of(&o).name, annotations[crate::names::ANNOTATION_CHECKSUM].clone()))
         });
         sums.collect()
     };

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::spelling::nearest;
+
 /// The text with every placeholder replaced, or the placeholders that have no value, each with the nearest that has.
 pub(super) fn render(text: &str, values: &BTreeMap<&str, String>) -> Result<String, Vec<String>> {
     let mut out = String::with_capacity(text.len());
@@ -43,11 +45,6 @@ fn unknown(name: &str, values: &BTreeMap<&str, String>) -> String {
     }
 }
 
-/// The most similar of several names.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known.min_by_key(|candidate| strsim::damerau_levenshtein(name, candidate))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,12 +69,12 @@ mod tests {
 
     #[test]
     fn unknown_names_are_all_reported_with_the_nearest() {
-        let problems = rendered("${stak} ${rate}").expect_err("unknown");
+        let problems = rendered("${stak} ${wholly_other}").expect_err("unknown");
         assert_eq!(
             problems,
             [
                 "placeholder `${stak}` has no value; did you mean `${stack}`?",
-                "placeholder `${rate}` has no value; did you mean `${stack}`?"
+                "placeholder `${wholly_other}` has no value"
             ]
         );
     }

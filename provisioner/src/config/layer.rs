@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::Problem;
-use super::keys::{KEYS, Key, Kind, OTHER_VARIABLES, PREFIX, nearest};
+use super::keys::{KEYS, Key, Kind, OTHER_VARIABLES, PREFIX};
+use crate::spelling::nearest;
 
 /// Settings of one source, by key path.
 #[derive(Debug, Default, Clone)]

@@ -12,7 +12,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use keys::nearest;
 pub use layer::Layer;
 
 use crate::cluster::reaction::Reaction;

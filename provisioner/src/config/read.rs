@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::layer::{Layer, Setting};
-use super::{Config, Eks, Format, Image, Output, Problem, Stack, Target, duration, nearest};
+use super::{Config, Eks, Format, Image, Output, Problem, Stack, Target, duration};
 use crate::cluster::reaction::Reaction;
 use crate::names::StackName;
+use crate::spelling::nearest;
 
 /// Longest single wait where nothing else is said: a cluster takes up to 25 minutes.
 const TIMEOUT: Duration = Duration::from_mins(30);
