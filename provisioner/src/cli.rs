@@ -42,7 +42,13 @@ pub struct Global {
     /// EKS cluster to work on
     #[arg(long, global = true, value_name = "CLUSTER")]
     pub cluster: Option<String>,
-    /// Stack's name, where the cluster's does not fit [default: CLUSTER]
+    /// Context of the kubeconfig to work on, instead of an EKS cluster
+    #[arg(long, global = true, value_name = "CONTEXT")]
+    pub kube_context: Option<String>,
+    /// Registry and path for the images, e.g. ghcr.io/team [default: ECR]
+    #[arg(long, global = true, value_name = "HOST/PREFIX")]
+    pub registry: Option<String>,
+    /// Stack's name, where the cluster's does not fit [default: CLUSTER or CONTEXT]
     #[arg(long, global = true, value_name = "NAME")]
     pub name: Option<String>,
     /// AWS region [default: that of the AWS configuration]
@@ -85,7 +91,7 @@ pub enum Command {
     /// Everything is checked before anything changes. It ends with proof that the metrics arrive.
     /// A second run changes nothing; a run that was stopped goes on where it was.
     Bootstrap(Bootstrap),
-    /// Build the app's image and push it to ECR; prints the reference with its digest
+    /// Build the app's image and push it; prints the reference with its digest
     Push(ImageArgs),
     /// Remove what bootstrap created, and prove that it is gone
     ///
@@ -97,7 +103,7 @@ pub enum Command {
     Status(Status),
     /// Print a token for the cluster, in the form that kubectl's exec plugins prescribe
     Token,
-    /// Print a kubeconfig that gets its tokens from this program
+    /// Add the cluster to the kubeconfig; its tokens come from this program
     Kubeconfig(Kubeconfig),
     /// Print a completion script for a shell
     Completions(Completions),
@@ -121,6 +127,12 @@ pub struct Bootstrap {
     /// Apply the manifests of this folder instead of the shipped ones
     #[arg(long, value_name = "DIR")]
     pub manifests: Option<PathBuf>,
+    /// Replace a metrics API that others installed; teardown gives it back
+    #[arg(long)]
+    pub take_over: bool,
+    /// Mark objects of this stack again that lost their labels, after showing them
+    #[arg(long)]
+    pub adopt: bool,
     /// How quickly the stack reacts to load: fast or seed [default: fast]
     #[arg(long, value_name = "PROFILE")]
     pub reaction: Option<String>,
@@ -185,9 +197,15 @@ pub struct Status {
 /// Flags of `kubeconfig`.
 #[derive(Debug, Args)]
 pub struct Kubeconfig {
-    /// Write to this file, readable by you only, instead of to stdout
+    /// Add to this file [default: that of KUBECONFIG, else ~/.kube/config]
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// Print a kubeconfig of this cluster alone, and write nothing
+    #[arg(long, conflicts_with_all = ["file", "current"])]
+    pub stdout: bool,
+    /// Also make it the current context
+    #[arg(long)]
+    pub current: bool,
 }
 
 /// Arguments of `completions`.
@@ -203,6 +221,8 @@ impl Cli {
         let mut layer = Layer::default();
         let global = &self.global;
         text(&mut layer, "cluster", global.cluster.as_ref());
+        text(&mut layer, "kube-context", global.kube_context.as_ref());
+        text(&mut layer, "registry", global.registry.as_ref());
         text(&mut layer, "name", global.name.as_ref());
         text(&mut layer, "region", global.region.as_ref());
         text(&mut layer, "profile", global.profile.as_ref());
@@ -227,6 +247,8 @@ impl Bootstrap {
         text(layer, "k8s-version", self.k8s_version.as_ref());
         text(layer, "admin-arn", self.admin_arn.as_ref());
         path(layer, "manifests", self.manifests.as_ref());
+        switch(layer, "take-over", self.take_over);
+        switch(layer, "adopt", self.adopt);
         text(layer, "reaction", self.reaction.as_ref());
         if !self.without.is_empty() {
             layer.flag("without", self.without.clone());

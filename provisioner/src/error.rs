@@ -12,6 +12,7 @@ use crate::chain::ChainError;
 use crate::cluster::ClusterError;
 use crate::config::{Format, Problems};
 use crate::image::ImageError;
+use crate::kubeconfig::KubeconfigError;
 
 /// How the process ends. The numbers are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +168,13 @@ impl From<ImageError> for Error {
 impl From<ClusterError> for Error {
     fn from(error: ClusterError) -> Self {
         let hint = error.hint().map(str::to_owned);
+        Self::classified(error.is_configuration(), error).maybe_hint(hint)
+    }
+}
+
+impl From<KubeconfigError> for Error {
+    fn from(error: KubeconfigError) -> Self {
+        let hint = error.hint();
         Self::classified(error.is_configuration(), error).maybe_hint(hint)
     }
 }

@@ -19,6 +19,7 @@ pub mod cluster;
 pub mod config;
 pub mod error;
 pub mod image;
+pub mod kubeconfig;
 pub mod names;
 pub mod ops;
 pub mod plan;

@@ -45,6 +45,11 @@ pub const APP: &str = "web-app";
 /// The load generator's repository suffix.
 pub const LOAD: &str = "load";
 
+/// Name of the context that `kubeconfig` writes for an EKS cluster.
+pub fn kube_context(cluster: &str, region: &str) -> String {
+    format!("{cluster}.{region}.provisioner")
+}
+
 /// A stack's name: `[a-z][a-z0-9-]{0,38}[a-z0-9]`, the cluster's name or `--name`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StackName(String);

@@ -11,7 +11,7 @@ use crate::names::{APP, LOAD, StackName};
 /// The decisions of a bootstrap.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plan {
-    /// The EKS cluster.
+    /// The EKS cluster, or the context of another one.
     pub cluster: String,
     /// The stack that owns what is made.
     #[serde(serialize_with = "as_text")]
@@ -22,8 +22,10 @@ pub struct Plan {
     pub k8s_version: Option<String>,
     /// Another administrator of the cluster.
     pub admin_arn: Option<String>,
-    /// Repositories that are ensured.
+    /// Repositories that images go to: those of ECR are created, others are used.
     pub repositories: Vec<String>,
+    /// The registry where that is not ECR.
+    pub registry: Option<String>,
     /// Components left out.
     pub without: Vec<String>,
     /// How quickly the stack reacts to load.
@@ -39,7 +41,13 @@ impl Plan {
             create_cluster: config.eks.create_cluster,
             k8s_version: config.eks.k8s_version.clone(),
             admin_arn: config.eks.admin_arn.clone(),
-            repositories: [APP, LOAD].map(|image| stack.repository(image)).into(),
+            repositories: [APP, LOAD]
+                .map(|image| match &config.target.registry {
+                    Some(prefix) => prefix.repository(image),
+                    None => stack.repository(image),
+                })
+                .into(),
+            registry: config.target.registry.as_ref().map(ToString::to_string),
             without: config.stack.without.clone(),
             reaction: config.reaction,
         }
@@ -61,7 +69,8 @@ impl fmt::Display for Plan {
                 self.stack.foundation()
             )?;
         }
-        writeln!(f, "ECR repositories `{}`", self.repositories.join("`, `"))?;
+        let kind = self.registry.as_ref().map_or("ECR repositories", |_| "images in");
+        writeln!(f, "{kind} `{}`", self.repositories.join("`, `"))?;
         write!(f, "Kubernetes objects of stack `{}`", self.stack)?;
         if !self.without.is_empty() {
             write!(f, ", without {}", self.without.join(", "))?;

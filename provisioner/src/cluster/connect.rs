@@ -7,7 +7,6 @@ use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request};
 use kube::api::ListParams;
 use kube::client::{Body, ClientBuilder};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{DynamicObject, GroupVersionKind};
 use kube::discovery::{ApiResource, Discovery, Scope};
 use kube::{Api, Client, Config};
@@ -65,25 +64,20 @@ impl Cluster {
             .with_layer(&MapRequestLayer::new(move |request| bearer(request, &token)))
             .build();
         let cluster = Self::from_client(client);
-        cluster.answers(&endpoint.server, timeout).await?;
+        cluster.answers(&endpoint.server, timeout, true).await?;
         Ok(cluster)
     }
 
-    /// Connects to a context of the user's kubeconfig, the current one where none is given.
-    pub async fn from_kubeconfig(context: Option<&str>) -> Result<Self, ClusterError> {
-        let kubeconfig = |e: &dyn std::error::Error| ClusterError::Kubeconfig { message: chain(e) };
-        let file = Kubeconfig::read().map_err(|e| kubeconfig(&e))?;
-        let options = KubeConfigOptions {
-            context: context.map(ToOwned::to_owned),
-            ..KubeConfigOptions::default()
-        };
-        let config = Config::from_custom_kubeconfig(file, &options)
-            .await
-            .map_err(|e| kubeconfig(&e))?;
+    /// Connects as a kubeconfig says: with client certificates, tokens or an exec plugin, which the client runs again
+    /// when its token ends.
+    pub async fn from_config(config: Config, timeout: Duration) -> Result<Self, ClusterError> {
         let server = config.cluster_url.to_string();
-        let client = Client::try_from(tuned(config)).map_err(|e| kubeconfig(&e))?;
+        let client = Client::try_from(tuned(config)).map_err(|e| ClusterError::Endpoint {
+            server: server.clone(),
+            message: chain(&e),
+        })?;
         let cluster = Self::from_client(client);
-        cluster.answers(&server, Duration::from_secs(5)).await?;
+        cluster.answers(&server, timeout, false).await?;
         Ok(cluster)
     }
 
@@ -100,8 +94,9 @@ impl Cluster {
         self.client.clone()
     }
 
-    /// Waits until the server answers a request that needs both authentication and rights.
-    async fn answers(&self, server: &str, timeout: Duration) -> Result<(), ClusterError> {
+    /// Waits until the server answers a request that needs both authentication and rights. Where access `spreads`, 401
+    /// and 403 may come right.
+    async fn answers(&self, server: &str, timeout: Duration, spreads: bool) -> Result<(), ClusterError> {
         let give_up = Instant::now() + timeout;
         let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(self.client());
         let one = ListParams::default().limit(1);
@@ -109,7 +104,7 @@ impl Cluster {
             let Err(failure) = retry::once(namespaces.list(&one)).await else {
                 return Ok(());
             };
-            let lag = matches!(failure.code, Some(401 | 403));
+            let lag = spreads && matches!(failure.code, Some(401 | 403));
             if Instant::now() >= give_up || !(lag || failure.transient) {
                 let object = format!("cluster `{server}`");
                 return Err(ClusterError::request("reach", object, failure));

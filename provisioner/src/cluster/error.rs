@@ -10,11 +10,8 @@ use super::object::ObjectRef;
 #[non_exhaustive]
 pub enum ClusterError {
     /// The kubeconfig cannot be used.
-    #[error("cannot use the kubeconfig: {message}")]
-    Kubeconfig {
-        /// Why.
-        message: String,
-    },
+    #[error("cannot use the kubeconfig")]
+    Kubeconfig(#[source] Box<kube::config::KubeconfigError>),
     /// The endpoint of a cluster cannot be used as given.
     #[error("cannot use cluster endpoint `{server}`: {message}")]
     Endpoint {
@@ -178,9 +175,7 @@ impl ClusterError {
                 None => Some("check that the cluster's endpoint is reachable from this machine"),
                 _ => None,
             },
-            Self::Kubeconfig { .. } => {
-                Some("list the contexts with `kubectl config get-contexts` and pass `--kube-context NAME`")
-            }
+            Self::Kubeconfig(_) => Some("set `KUBECONFIG` to a file that `kubectl config view` reads"),
             Self::UnknownKinds(_) => {
                 Some("leave the component out with `--without`, or install what defines the kinds")
             }
@@ -204,9 +199,7 @@ impl ClusterError {
     /// Whether the input is wrong, not the world: nothing was changed, exit code 2.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Kubeconfig { .. } | Self::Endpoint { .. } | Self::Manifests(_) | Self::UnknownComponent { .. } => {
-                true
-            }
+            Self::Kubeconfig(_) | Self::Endpoint { .. } | Self::Manifests(_) | Self::UnknownComponent { .. } => true,
             Self::Request { failure, .. } => failure.code == Some(401),
             _ => false,
         }

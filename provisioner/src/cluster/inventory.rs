@@ -10,6 +10,7 @@ use super::error::{ClusterError, Failure};
 use super::object::ObjectRef;
 use super::ownership::PARALLEL;
 use super::retry;
+use crate::names::StackName;
 
 /// An object as listed.
 #[derive(Debug, Clone)]
@@ -76,6 +77,12 @@ pub(super) async fn find(
     }
     all.sort_by(|a, b| a.object.cmp(&b.object));
     Ok(all)
+}
+
+/// Every object that bears the stack's labels.
+pub async fn of_stack(cluster: &Cluster, stack: &StackName) -> Result<Vec<ObjectRef>, ClusterError> {
+    let found = find(cluster, &kinds(cluster).await?, &stack.selector(), None).await?;
+    Ok(found.into_iter().map(|live| live.object).collect())
 }
 
 fn live(kind: &ApiResource, object: &DynamicObject) -> Live {

@@ -15,7 +15,7 @@ mod connect;
 pub mod delete;
 mod embedded;
 pub mod error;
-mod inventory;
+pub mod inventory;
 pub mod load_job;
 pub mod manifest;
 mod mark;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::mark;
 use super::object::ObjectRef;
 use super::stack_tests::{load_job, objects, values};
 use super::values::Values;
@@ -78,7 +77,10 @@ fn changed_configuration_rolls_its_pods_and_no_others() {
     let checksums = |values: &Values| -> BTreeMap<String, Value> {
         let sums = objects(values).into_iter().filter_map(|o| {
             let annotations = o.data.pointer("/spec/template/metadata/annotations")?;
-            Some((ObjectRef::of(&o).name, annotations[crate::names::ANNOTATION_CHECKSUM].clone()))
+            Some((
+                ObjectRef::of(&o).name,
+                annotations[crate::names::ANNOTATION_CHECKSUM].clone(),
+            ))
         });
         sums.collect()
     };

@@ -168,7 +168,7 @@ fn components_can_be_left_out_and_misspelled_ones_name_the_nearest() {
     assert!(left.iter().all(|c| c.name != "grafana"));
     let error = manifest::load(None, &["graphana".to_owned()], &values(), &certificates()).expect_err("unknown");
     assert!(
-        matches!(&error, ClusterError::UnknownComponent { nearest, .. } if nearest == "grafana"),
+        matches!(&error, ClusterError::UnknownComponent { nearest, .. } if nearest.as_deref() == Some("grafana")),
         "{error}"
     );
     assert!(error.is_configuration());

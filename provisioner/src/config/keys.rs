@@ -42,8 +42,10 @@ const fn key(path: &'static str, flag: &'static str, kind: Kind) -> Key {
 }
 
 /// Every setting. A new one is a line here, a field in `Config` and a flag in `cli.rs`.
-pub(crate) const KEYS: [Key; 20] = [
+pub(crate) const KEYS: [Key; 24] = [
     key("target.cluster", "cluster", Kind::Text),
+    key("target.kube-context", "kube-context", Kind::Text),
+    key("target.registry", "registry", Kind::Text),
     key("target.name", "name", Kind::Text),
     key("target.region", "region", Kind::Text),
     key("target.profile", "profile", Kind::Text),
@@ -56,6 +58,8 @@ pub(crate) const KEYS: [Key; 20] = [
     key("image.image-refs", "image-refs", Kind::Path),
     key("stack.without", "without", Kind::List),
     key("stack.manifests", "manifests", Kind::Path),
+    key("stack.take-over", "take-over", Kind::Switch),
+    key("stack.adopt", "adopt", Kind::Switch),
     key("reaction", "reaction", Kind::Text),
     key("output.format", "output", Kind::Text),
     key("output.quiet", "quiet", Kind::Switch),

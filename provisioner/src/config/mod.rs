@@ -15,6 +15,7 @@ use std::time::Duration;
 pub use layer::Layer;
 
 use crate::cluster::reaction::Reaction;
+use crate::image::RegistryPrefix;
 use crate::names::StackName;
 use read::Reader;
 
@@ -41,9 +42,13 @@ pub struct Config {
 /// `[target]`: where to work.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Target {
-    /// The EKS cluster; none where no source names one.
+    /// The EKS cluster; none where no source names one, or one of the same or higher rank names a context.
     pub cluster: Option<String>,
-    /// The stack: `--name`, else the cluster's name.
+    /// A context of the kubeconfig, instead of an EKS cluster.
+    pub kube_context: Option<String>,
+    /// Where images go; none is ECR.
+    pub registry: Option<RegistryPrefix>,
+    /// The stack: `--name`, else the name of the cluster or context.
     pub stack: Option<StackName>,
     /// AWS region; none leaves it to the AWS configuration.
     pub region: Option<String>,
@@ -82,6 +87,10 @@ pub struct Stack {
     pub without: Vec<String>,
     /// Folder of manifests instead of the shipped ones.
     pub manifests: Option<PathBuf>,
+    /// Whether a metrics API of others is replaced until teardown.
+    pub take_over: bool,
+    /// Whether objects of this stack that lost their labels are marked again.
+    pub adopt: bool,
 }
 
 /// Text for people or JSON for programs.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::layer::{Layer, Setting};
 use super::{Config, Eks, Format, Image, Output, Problem, Stack, Target, duration};
 use crate::cluster::reaction::Reaction;
+use crate::image::RegistryPrefix;
 use crate::names::StackName;
 use crate::spelling::nearest;
 
@@ -27,7 +28,7 @@ impl<'a> Reader<'a> {
         Config {
             target: self.target(),
             eks: Eks {
-                create_cluster: self.switch("eks.create-cluster"),
+                create_cluster: self.create_cluster(),
                 k8s_version: self.checked("eks.k8s-version", is_version, "like `1.34`"),
                 admin_arn: self.checked("eks.admin-arn", is_principal, "the ARN of an IAM role or user"),
             },
@@ -40,6 +41,8 @@ impl<'a> Reader<'a> {
             stack: Stack {
                 without: self.find("stack.without").map(|s| s.texts.clone()).unwrap_or_default(),
                 manifests: self.existing("stack.manifests", "folder"),
+                take_over: self.switch("stack.take-over"),
+                adopt: self.switch("stack.adopt"),
             },
             reaction: self.choice("reaction", &[("fast", Reaction::Fast), ("seed", Reaction::Seed)]),
             output: self.output(),
@@ -52,19 +55,64 @@ impl<'a> Reader<'a> {
             is_cluster,
             "1 to 100 letters, digits, `-` and `_`, first a letter or digit",
         );
+        let kube_context = self.text("target.kube-context");
+        let (cluster, kube_context) = self.one_place(cluster, kube_context);
         Target {
-            stack: self.stack_name(cluster.as_deref()),
+            stack: self.stack_name(cluster.as_deref(), kube_context.as_deref()),
             cluster,
+            kube_context,
+            registry: self.registry(),
             region: self.checked("target.region", is_region, "like `eu-west-1`"),
             profile: self.text("target.profile"),
         }
     }
 
-    /// `--name`, else the cluster's name where that fits; where neither does, the problem proposes one.
-    fn stack_name(&mut self, cluster: Option<&str>) -> Option<StackName> {
-        let (origin, text) = match self.find("target.name") {
-            Some(setting) => (setting.origin.clone(), setting.texts.concat()),
-            None => ("the cluster's name".to_owned(), cluster?.to_owned()),
+    /// Cluster or context: the higher source decides, one source cannot name both.
+    fn one_place(&mut self, cluster: Option<String>, context: Option<String>) -> (Option<String>, Option<String>) {
+        match (self.rank("target.cluster"), self.rank("target.kube-context")) {
+            (Some(cluster), Some(context)) if cluster == context => {
+                let message = "cluster and kube-context are named at once: a stack is on one of them".to_owned();
+                self.problems.push(Problem::new(message));
+                (None, None)
+            }
+            (Some(higher), Some(lower)) if higher < lower => (cluster, None),
+            (_, Some(_)) => (None, context),
+            _ => (cluster, None),
+        }
+    }
+
+    fn registry(&mut self) -> Option<RegistryPrefix> {
+        let setting = self.find("target.registry")?;
+        match setting.texts.concat().parse() {
+            Ok(registry) => Some(registry),
+            Err(error) => {
+                // The text itself may hold a password.
+                let message = format!("{} is not valid: {error}", setting.origin);
+                self.problems.push(Problem::new(message));
+                None
+            }
+        }
+    }
+
+    /// A cluster is created in EKS only; where a lower source asks for it, a context of a higher one wins.
+    fn create_cluster(&mut self) -> bool {
+        let asked = self.switch("eks.create-cluster");
+        let (Some(create), Some(context)) = (self.rank("eks.create-cluster"), self.rank("target.kube-context")) else {
+            return asked;
+        };
+        if asked && create <= context && self.rank("target.cluster").is_none_or(|cluster| cluster > context) {
+            let message = "`create-cluster` needs `--cluster`: the cluster of a kube-context exists".to_owned();
+            self.problems.push(Problem::new(message));
+        }
+        asked && self.rank("target.cluster").is_some_and(|cluster| cluster < context)
+    }
+
+    /// `--name`, else the name of cluster or context where that fits; where neither does, the problem proposes one.
+    fn stack_name(&mut self, cluster: Option<&str>, context: Option<&str>) -> Option<StackName> {
+        let (origin, text) = match (self.find("target.name"), cluster, context) {
+            (Some(setting), ..) => (setting.origin.clone(), setting.texts.concat()),
+            (None, Some(cluster), _) => ("the cluster's name".to_owned(), cluster.to_owned()),
+            (None, None, context) => ("the context's name".to_owned(), context?.to_owned()),
         };
         match text.parse() {
             Ok(name) => Some(name),
@@ -92,6 +140,11 @@ impl<'a> Reader<'a> {
 
     fn find(&self, path: &str) -> Option<&'a Setting> {
         self.layers.iter().find_map(|layer| layer.get(path))
+    }
+
+    /// The source of a setting: 0 is the highest.
+    fn rank(&self, path: &str) -> Option<usize> {
+        self.layers.iter().position(|layer| layer.get(path).is_some())
     }
 
     fn problem(&mut self, setting: &Setting, what: &str) {

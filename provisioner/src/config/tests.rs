@@ -64,6 +64,7 @@ cluster = "Demo"
 name = "demo"
 region = "eu-west-1"
 profile = "work"
+registry = "ghcr.io/team"
 [eks]
 create-cluster = true
 k8s-version = "1.34"
@@ -76,6 +77,8 @@ image-refs = "refs.txt"
 [stack]
 without = ["grafana"]
 manifests = "."
+take-over = true
+adopt = true
 [output]
 format = "json"
 quiet = true
@@ -98,6 +101,11 @@ poll-interval = "500ms"
     assert_eq!(config.image.refs, Some(folder.path().join("refs.txt")));
     assert_eq!(config.stack.without, ["grafana"]);
     assert!(config.stack.manifests.is_some());
+    assert!(config.stack.take_over && config.stack.adopt);
+    assert_eq!(
+        config.target.registry.map(|r| r.to_string()).as_deref(),
+        Some("ghcr.io/team")
+    );
     assert_eq!(config.reaction, Reaction::Seed);
     let output = config.output;
     assert_eq!(output.format, Format::Json);
@@ -186,6 +194,44 @@ fn a_cluster_name_that_does_not_fit_comes_with_a_proposal() {
     let problems = resolve(&[("cluster", "Demo_1")], &[], "").unwrap_err();
     assert!(problems[0].ends_with("try `--name demo-1`"), "{problems:?}");
     assert!(resolve(&[("cluster", "Demo_1"), ("name", "demo-1")], &[], "").is_ok());
+}
+
+#[test]
+fn cluster_or_context_and_the_higher_source_decides() {
+    let file = "[target]\ncluster = 'demo'\nname = 'demo'\n[eks]\ncreate-cluster = true\n";
+    let config = resolve(&[("kube-context", "kind")], &[], file).unwrap();
+    assert_eq!(
+        (config.target.cluster, config.target.kube_context.as_deref()),
+        (None, Some("kind"))
+    );
+    assert!(
+        !config.eks.create_cluster,
+        "no cluster is created where a context is named"
+    );
+    let config = resolve(&[("cluster", "demo")], &[("PROVISIONER_KUBE_CONTEXT", "kind")], file).unwrap();
+    assert_eq!(
+        (config.target.cluster.as_deref(), config.target.kube_context),
+        (Some("demo"), None)
+    );
+    assert!(config.eks.create_cluster);
+    let problems = resolve(&[("cluster", "demo"), ("kube-context", "kind")], &[], "").unwrap_err();
+    assert!(problems[0].starts_with("cluster and kube-context"), "{problems:?}");
+    let problems = resolve(&[("create-cluster", "true"), ("kube-context", "kind")], &[], "").unwrap_err();
+    assert!(problems[0].contains("needs `--cluster`"), "{problems:?}");
+}
+
+#[test]
+fn a_context_name_that_does_not_fit_comes_with_a_proposal() {
+    let problems = resolve(&[("kube-context", "admin@host.example")], &[], "").unwrap_err();
+    assert!(problems[0].starts_with("the context's name: "), "{problems:?}");
+    assert!(problems[0].ends_with("try `--name admin-host-example`"), "{problems:?}");
+}
+
+#[test]
+fn a_registry_that_cannot_be_used_is_named_without_its_password() {
+    let problems = resolve(&[("registry", "me:hunter2@ghcr.io/team")], &[], "").unwrap_err();
+    assert!(problems[0].starts_with("`--registry` is not valid: "), "{problems:?}");
+    assert!(!problems[0].contains("hunter2"), "{problems:?}");
 }
 
 #[test]

@@ -73,7 +73,8 @@ impl RegistryTarget {
     }
 }
 
-fn parse(endpoint: &str) -> Result<(String, bool), ImageError> {
+/// Host with port, and whether it speaks plain HTTP.
+pub(super) fn parse(endpoint: &str) -> Result<(String, bool), ImageError> {
     let refuse = |reason: &str| ImageError::Endpoint {
         // Never echo a text that may hold a password.
         endpoint: endpoint.rsplit_once('@').map_or(endpoint, |(_, host)| host).to_owned(),

@@ -5,12 +5,12 @@ use std::path::Path;
 use tokio::try_join;
 
 use super::files;
-use crate::aws::{Aws, ecr};
 use crate::config;
 use crate::error::Error;
-use crate::image::{self, Binary, ImageSpec, Published, RegistryTarget, Source};
+use crate::image::{self, Binary, ImageSpec, Published, Source};
 use crate::names::{APP, LOAD, StackName};
 use crate::report::Reporter;
+use crate::target::Registry;
 
 /// The cargo package of the sample service.
 const PACKAGE: &str = "app";
@@ -38,39 +38,30 @@ pub(super) async fn build(config: &config::Image, report: &dyn Reporter) -> Resu
     Ok(image::build(&spec(config, APP), report).await?)
 }
 
-/// Makes sure that the repository of `name` exists, and that it holds the image.
+/// Makes sure that the repository of `name` holds the image.
 pub(super) async fn publish(
-    aws: &Aws,
+    registry: &Registry,
     stack: &StackName,
     config: &config::Image,
     (name, binary): (&str, &Binary),
     report: &dyn Reporter,
 ) -> Result<Published, Error> {
     let assembled = image::assemble(&spec(config, name), binary)?;
-    let (repository, outcome) = ecr::ensure_repository(aws, stack, name, report).await?;
-    report.done("repository", &repository.name, outcome, "");
-    let auth = ecr::authorize(aws).await?;
-    let target = RegistryTarget::from_endpoint(
-        &auth.endpoint,
-        auth.username,
-        auth.password,
-        &repository.name,
-        &repository.uri,
-    )?;
+    let target = registry.target(stack, name, report).await?;
     Ok(image::publish(&assembled, &target, config.tag.as_deref(), report).await?)
 }
 
 /// App and load generator, published.
 pub(super) async fn publish_both(
-    aws: &Aws,
+    registry: &Registry,
     stack: &StackName,
     config: &config::Image,
     binary: &Binary,
     report: &dyn Reporter,
 ) -> Result<(Published, Published), Error> {
     try_join!(
-        publish(aws, stack, config, (APP, binary), report),
-        publish(aws, stack, config, (LOAD, binary), report),
+        publish(registry, stack, config, (APP, binary), report),
+        publish(registry, stack, config, (LOAD, binary), report),
     )
 }
 

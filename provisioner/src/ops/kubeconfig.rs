@@ -1,76 +1,171 @@
 //! `kubeconfig`: access for other tools, without a secret in it: tokens come from this program.
 
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::Context;
 use crate::aws::Aws;
 use crate::cli;
 use crate::config::Config;
 use crate::error::Error;
-use crate::report::{Answer, Outcome};
-use crate::target;
+use crate::kubeconfig::{self, Access, KubeconfigError, Locations, edit, read};
+use crate::names::kube_context;
+use crate::report::{Answer, Outcome, Reporter};
+use crate::target::{self, Place};
 
-/// The kubeconfig of the cluster, on stdout or in a file that only its owner reads.
-pub(super) async fn run(flags: &cli::Kubeconfig, context: &Context) -> Result<Option<Answer>, Error> {
+/// Adds the cluster to the kubeconfig, or prints one of its own.
+pub(super) async fn run(flags: &cli::Kubeconfig, context: &Context) -> Result<Answer, Error> {
     let (cluster, stack) = context.target()?;
-    let aws = context.connect_aws().await?;
-    let found = target::existing(&aws, cluster, stack).await?;
-    let endpoint = target::endpoint(&found)?;
-    let program = std::env::current_exe().map_err(Error::failed)?;
-    let access = Access {
-        name: cluster,
-        server: &endpoint.server,
-        ca_pem: &endpoint.ca_pem,
-        program: &program.display().to_string(),
-        arguments: token_arguments(&context.config, &aws),
+    let place = context.place().await?;
+    let Place::Eks(aws, _) = &place else {
+        return existing(flags, cluster);
     };
-    let text = serde_saphyr::to_string(&access.kubeconfig()).map_err(Error::failed)?;
-    match &flags.file {
-        None => Ok(Some(Answer::verbatim(text))),
-        Some(path) => {
-            let outcome = write_private(path, &text)?;
-            context
-                .report
-                .done("kubeconfig", &path.display().to_string(), outcome, "");
-            Ok(None)
+    let found = target::existing(aws, cluster, stack).await?;
+    let endpoint = target::endpoint(&found)?;
+    let access = Access {
+        name: kube_context(cluster, aws.region()),
+        server: endpoint.server,
+        ca_pem: endpoint.ca_pem,
+        program: std::env::current_exe().map_err(Error::failed)?.display().to_string(),
+        arguments: token_arguments(&context.config, aws),
+    };
+    if flags.stdout {
+        let text = serde_saphyr::to_string(&access.alone()).map_err(Error::failed)?;
+        return Ok(Answer::verbatim(text));
+    }
+    let entry = add(&locations(flags.file.as_deref())?, &access, flags.current)?;
+    Answer::of(&entry).map_err(Error::failed)
+}
+
+/// Takes out what [`run`] wrote for a cluster that is gone. What fails is told, and fails nothing.
+pub(super) fn forget(cluster: &str, region: &str, report: &dyn Reporter) {
+    let removed = locations(None).and_then(|locations| {
+        let mut removed = Vec::new();
+        for path in locations.paths() {
+            take_out(path, &mut removed, cluster, region)?;
         }
+        Ok(removed)
+    });
+    match removed {
+        Ok(removed) => {
+            for (name, path) in removed {
+                report.done("context", &name, Outcome::Deleted, &path.display().to_string());
+            }
+        }
+        Err(error) => report.warning(&format!("its context stays in the kubeconfig: {}", error.message())),
     }
 }
 
-/// What a kubeconfig says about one cluster.
-struct Access<'a> {
-    name: &'a str,
-    server: &'a str,
-    ca_pem: &'a [u8],
-    program: &'a str,
-    arguments: Vec<String>,
+fn take_out(
+    path: &Path,
+    removed: &mut Vec<(String, PathBuf)>,
+    cluster: &str,
+    region: &str,
+) -> Result<(), KubeconfigError> {
+    // A file without an entry of ours is neither locked nor written.
+    if kubeconfig::remove(&mut read(path)?, cluster, region).is_empty() {
+        return Ok(());
+    }
+    edit(path, |file| {
+        let names = kubeconfig::remove(file, cluster, region);
+        let changed = !names.is_empty();
+        removed.extend(names.into_iter().map(|name| (name, path.to_owned())));
+        Ok(changed)
+    })
+    .map(drop)
 }
 
-impl Access<'_> {
-    fn kubeconfig(&self) -> Value {
-        use base64::Engine as _;
-        let ca = base64::engine::general_purpose::STANDARD.encode(self.ca_pem);
-        let name = self.name;
-        json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": name,
-            "clusters": [{"name": name, "cluster": {
-                "server": self.server, "certificate-authority-data": ca,
-            }}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-            "users": [{"name": name, "user": {"exec": {
-                "apiVersion": "client.authentication.k8s.io/v1",
-                "command": self.program,
-                "args": self.arguments,
-                "interactiveMode": "Never",
-                "provideClusterInfo": false,
-            }}}],
+/// A kube-context is in the kubeconfig by nature; it can be made current.
+fn existing(flags: &cli::Kubeconfig, name: &str) -> Result<Answer, Error> {
+    if flags.stdout || flags.file.is_some() {
+        return Err(
+            Error::usage(format!("context `{name}` is in the kubeconfig already")).hint(format!(
+                "copy it with `kubectl config view --minify --flatten --context {name}`"
+            )),
+        );
+    }
+    let locations = locations(None)?;
+    let (file, changed) = if flags.current {
+        make_current(&locations, name)?
+    } else {
+        (locations.place(name)?.to_owned(), false)
+    };
+    let outcome = if changed { Outcome::Updated } else { Outcome::Unchanged };
+    let entry = Entry::new(&locations, name, file, outcome)?;
+    Answer::of(&entry).map_err(Error::failed)
+}
+
+fn locations(file: Option<&Path>) -> Result<Locations, Error> {
+    if let Some(path) = file {
+        return Ok(Locations::one(path.to_owned()));
+    }
+    let (variable, home) = (std::env::var_os("KUBECONFIG"), std::env::var_os("HOME"));
+    Ok(Locations::of(variable.as_deref(), home.as_deref())?)
+}
+
+/// The context in the kubeconfig; current where that is asked, or where none was.
+fn add(locations: &Locations, access: &Access, current: bool) -> Result<Entry, Error> {
+    let path = locations.place(&access.name)?.to_owned();
+    let existed = path.exists();
+    let mut known = false;
+    let current = current || locations.current()?.is_none();
+    let changed = edit(&path, |file| {
+        known = kubeconfig::mentions(file, &access.name);
+        access.merge(file)
+    })?;
+    let made_current = current && make_current(locations, &access.name)?.1;
+    let outcome = match (known && existed, changed || made_current) {
+        (_, false) => Outcome::Unchanged,
+        (true, true) => Outcome::Updated,
+        (false, true) => Outcome::Created,
+    };
+    Ok(Entry::new(locations, &access.name, path, outcome)?)
+}
+
+fn make_current(locations: &Locations, name: &str) -> Result<(PathBuf, bool), KubeconfigError> {
+    let path = match locations.current()? {
+        Some(path) => path,
+        None => locations.place(name)?,
+    };
+    let changed = edit(path, |file| Ok(kubeconfig::make_current(file, name)))?;
+    Ok((path.to_owned(), changed))
+}
+
+/// A context that is in the kubeconfig.
+#[derive(Debug, Serialize)]
+struct Entry {
+    context: String,
+    file: PathBuf,
+    outcome: Outcome,
+    current: bool,
+}
+
+impl Entry {
+    fn new(locations: &Locations, name: &str, file: PathBuf, outcome: Outcome) -> Result<Self, KubeconfigError> {
+        Ok(Self {
+            context: name.to_owned(),
+            current: locations.is_current(name)?,
+            file,
+            outcome,
         })
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            context, file, current, ..
+        } = self;
+        writeln!(f, "context   {context}{}", if *current { ", current" } else { "" })?;
+        writeln!(f, "file      {}", file.display())?;
+        let flag = if *current {
+            String::new()
+        } else {
+            format!(" --context {context}")
+        };
+        write!(f, "next      kubectl{flag} get pods -A")
     }
 }
 
@@ -92,81 +187,37 @@ fn token_arguments(config: &Config, aws: &Aws) -> Vec<String> {
     std::iter::once("token".to_owned()).chain(pairs).collect()
 }
 
-/// Writes a new file with mode 0600; a file that says something else is never overwritten.
-fn write_private(path: &Path, text: &str) -> Result<Outcome, Error> {
-    let mut options = std::fs::OpenOptions::new();
-    match options.write(true).create_new(true).mode(0o600).open(path) {
-        Ok(mut file) => {
-            file.write_all(text.as_bytes())
-                .map_err(|error| cannot_write(path, &error))?;
-            Ok(Outcome::Created)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match std::fs::read_to_string(path) {
-            Ok(there) if there == text => Ok(Outcome::Unchanged),
-            _ => Err(
-                Error::usage(format!("`{}` exists and is left as it is", path.display()))
-                    .hint("name another file, or remove this one first"),
-            ),
-        },
-        Err(error) => Err(cannot_write(path, &error)),
-    }
-}
-
-fn cannot_write(path: &Path, error: &io::Error) -> Error {
-    Error::failed(format!("cannot write `{}`: {error}", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
-    #[test]
-    fn the_kubeconfig_gets_its_tokens_from_this_program() {
-        let access = Access {
-            name: "demo",
-            server: "https://demo.example",
-            ca_pem: b"PEM",
-            program: "/opt/provisioner",
-            arguments: ["token", "--cluster", "demo"].map(str::to_owned).into(),
-        };
-        insta::assert_snapshot!(serde_saphyr::to_string(&access.kubeconfig()).unwrap(), @r#"
-        apiVersion: v1
-        kind: Config
-        current-context: demo
-        clusters:
-        - name: demo
-          cluster:
-            server: https://demo.example
-            certificate-authority-data: UEVN
-        contexts:
-        - name: demo
-          context:
-            cluster: demo
-            user: demo
-        users:
-        - name: demo
-          user:
-            exec:
-              apiVersion: client.authentication.k8s.io/v1
-              command: /opt/provisioner
-              args:
-              - token
-              - --cluster
-              - demo
-              interactiveMode: Never
-              provideClusterInfo: false
-        "#);
+    fn access() -> Access {
+        Access {
+            name: "demo.eu-west-1.provisioner".into(),
+            server: "https://demo.example".into(),
+            ca_pem: b"PEM".to_vec(),
+            program: "/opt/provisioner".into(),
+            arguments: ["token", "--cluster", "demo", "--region", "eu-west-1"]
+                .map(str::to_owned)
+                .into(),
+        }
+    }
+
+    fn outcome(locations: &Locations, current: bool) -> (Outcome, bool) {
+        let entry = add(locations, &access(), current).unwrap();
+        (entry.outcome, entry.current)
     }
 
     #[test]
-    fn the_file_is_private_and_never_overwritten() {
+    fn a_context_is_current_where_it_is_asked_or_where_there_was_none() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config");
-        assert_eq!(write_private(&path, "a").unwrap(), Outcome::Created);
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(write_private(&path, "a").unwrap(), Outcome::Unchanged);
-        assert_eq!(write_private(&path, "b").unwrap_err().exit().code(), 2);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a");
+        let locations = Locations::one(folder.path().join("config"));
+        assert_eq!(outcome(&locations, false), (Outcome::Created, true));
+        assert_eq!(outcome(&locations, false), (Outcome::Unchanged, true));
+        let other = folder.path().join("other");
+        std::fs::write(&other, "current-context: mine\n").unwrap();
+        let locations = Locations::one(other);
+        assert_eq!(outcome(&locations, false), (Outcome::Created, false));
+        assert_eq!(outcome(&locations, true), (Outcome::Updated, true));
     }
 }

@@ -13,7 +13,6 @@ use crate::cluster::Cluster;
 use crate::cluster::load_job::{LoadSpec, run_load};
 use crate::error::Error;
 use crate::report::{Answer, Reporter};
-use crate::target;
 use crate::timeline::{Look, Timeline, replica_changes};
 
 /// What pulling the image and starting the pod may take beside the load itself.
@@ -25,10 +24,9 @@ const BACK: Duration = Duration::from_mins(10);
 
 /// Sends load from inside the cluster.
 pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<Answer, Error> {
-    let (cluster, stack) = context.target()?;
-    let aws = target::connect_aws(&context.config).await?;
-    let found = target::existing(&aws, cluster, stack).await?;
-    let session = target::connect(&aws, &found, context.config.output.timeout).await?;
+    let (_, stack) = context.target()?;
+    let place = context.place().await?;
+    let session = place.session(stack, context.config.output.timeout).await?;
     let image = deploy::load_image(&session.cluster, stack).await?;
     context.report.phase("load");
     let seconds = flags.duration.as_secs().max(1);

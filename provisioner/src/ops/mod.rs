@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::names::StackName;
 use crate::report::{Answer, Reporter};
-use crate::target;
+use crate::target::{self, Place, Registry};
 
 pub use resume::with_remains;
 
@@ -45,17 +45,48 @@ pub struct Context {
 }
 
 impl Context {
-    /// The cluster and stack to work on.
+    /// The cluster, by its name or its context's, and the stack to work on.
     ///
     /// # Errors
     /// No source names a cluster.
     pub fn target(&self) -> Result<(&str, &StackName), Error> {
         let target = &self.config.target;
-        match (&target.cluster, &target.stack) {
+        match (target.cluster.as_ref().or(target.kube_context.as_ref()), &target.stack) {
             (Some(cluster), Some(stack)) => Ok((cluster, stack)),
             _ => Err(Error::usage("no cluster is named").hint(
-                "give `--cluster NAME`, set `PROVISIONER_CLUSTER`, or write `cluster` under `[target]` in provisioner.toml",
+                "give `--cluster NAME`, set `PROVISIONER_CLUSTER`, or write `cluster` under `[target]` in provisioner.toml; \
+                 `--kube-context CONTEXT` for a cluster outside AWS",
             )),
+        }
+    }
+
+    /// The stack to work on, where the cluster does not matter.
+    ///
+    /// # Errors
+    /// No source names one.
+    pub fn stack(&self) -> Result<&StackName, Error> {
+        match &self.config.target.stack {
+            Some(stack) => Ok(stack),
+            None => self.target().map(|(_, stack)| stack),
+        }
+    }
+
+    /// Where the cluster is: in EKS, then AWS is connected to, or behind a context.
+    async fn place(&self) -> Result<Place, Error> {
+        let target = &self.config.target;
+        match (&target.cluster, &target.kube_context) {
+            (Some(cluster), _) => Ok(Place::Eks(Box::new(self.connect_aws().await?), cluster.clone())),
+            (None, Some(name)) => Place::context(name).await,
+            (None, None) => self.target().and_then(|_| Err(Error::usage("no cluster is named"))),
+        }
+    }
+
+    /// Where images go: a registry that is named, else ECR, for which AWS is connected to unless it was already.
+    async fn registry(&self, aws: Option<&Aws>) -> Result<Registry, Error> {
+        match (&self.config.target.registry, aws) {
+            (Some(prefix), _) => Ok(Registry::Other(prefix.clone())),
+            (None, Some(aws)) => Ok(Registry::Ecr(Box::new(aws.clone()))),
+            (None, None) => Ok(Registry::Ecr(Box::new(self.connect_aws().await?))),
         }
     }
 
@@ -86,7 +117,7 @@ pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
         Command::Load(flags) => (Some(load::run(flags, context).await?), Exit::Done),
         Command::Status(flags) => (status::run(flags, context).await.map(|()| None)?, Exit::Done),
         Command::Token => (Some(token::run(context).await?), Exit::Done),
-        Command::Kubeconfig(flags) => (kubeconfig::run(flags, context).await?, Exit::Done),
+        Command::Kubeconfig(flags) => (Some(kubeconfig::run(flags, context).await?), Exit::Done),
         Command::Completions(completions) => {
             return self::completions(completions.shell, io::stdout());
         }

@@ -21,13 +21,14 @@ impl fmt::Display for Pushed {
 
 /// Builds and publishes the app's image.
 pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
-    let (_, stack) = context.target()?;
+    let stack = context.stack()?;
     let (config, report) = (&context.config.image, &*context.report);
     images::check(config, report).await?;
-    let aws = context.connect_aws().await?;
+    let registry = context.registry(None).await?;
+    registry.check().await?;
     report.phase("image");
     let binary = images::build(config, report).await?;
-    let published = images::publish(&aws, stack, config, (APP, &binary), report).await?;
+    let published = images::publish(&registry, stack, config, (APP, &binary), report).await?;
     files::write(config.refs.as_deref(), &images::refs(&[&published]))?;
     Answer::of(&Pushed(published)).map_err(Error::failed)
 }

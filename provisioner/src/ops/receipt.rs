@@ -13,7 +13,9 @@ use crate::report::{Outcome, Reporter};
 pub(super) struct Receipt {
     pub(super) cluster: String,
     pub(super) stack: String,
-    pub(super) region: String,
+    /// Of AWS, where it was asked at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) region: Option<String>,
     /// What there was, before anything was deleted.
     pub(super) found: Vec<Item>,
     pub(super) deleted: Vec<Item>,
@@ -58,11 +60,11 @@ impl Stays {
 }
 
 impl Receipt {
-    pub(super) fn new(cluster: &str, stack: &str, region: &str, found: Vec<Item>) -> Self {
+    pub(super) fn new(cluster: &str, stack: &str, region: Option<&str>, found: Vec<Item>) -> Self {
         Self {
             cluster: cluster.to_owned(),
             stack: stack.to_owned(),
-            region: region.to_owned(),
+            region: region.map(ToOwned::to_owned),
             found,
             deleted: Vec::new(),
             kept: Vec::new(),
@@ -118,12 +120,14 @@ impl Receipt {
 
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stack, region, .. } = self;
+        let Self { stack, cluster, .. } = self;
+        let region = self.region.as_ref().map(|region| format!("in region {region}"));
+        let place = region.unwrap_or_else(|| format!("on cluster {cluster}"));
         if self.found.is_empty() {
-            return write!(f, "nothing of stack `{stack}` in region {region}: nothing to remove");
+            return write!(f, "nothing of stack `{stack}` {place}: nothing to remove");
         }
         if self.deleted.is_empty() && self.left.is_empty() {
-            writeln!(f, "nothing of stack `{stack}` to remove in region {region}")?;
+            writeln!(f, "nothing of stack `{stack}` to remove {place}")?;
         } else {
             writeln!(
                 f,
@@ -151,7 +155,12 @@ mod tests {
     fn the_receipt_tells_what_went_what_was_kept_and_what_is_left() {
         let repository = Item::new("repository", "demo/web-app");
         let cluster = Item::new("cluster", "demo");
-        let mut receipt = Receipt::new("demo", "demo", "eu-west-1", vec![cluster.clone(), repository.clone()]);
+        let mut receipt = Receipt::new(
+            "demo",
+            "demo",
+            Some("eu-west-1"),
+            vec![cluster.clone(), repository.clone()],
+        );
         receipt.enter(repository, Outcome::Deleted, &Silent);
         assert_eq!(receipt.exit(), Exit::Done);
         receipt.keep(
@@ -177,7 +186,7 @@ mod tests {
 
     #[test]
     fn nothing_found_is_said() {
-        let receipt = Receipt::new("demo", "demo", "eu-west-1", vec![]);
+        let receipt = Receipt::new("demo", "demo", Some("eu-west-1"), vec![]);
         insta::assert_snapshot!(receipt, @r#"nothing of stack `demo` in region eu-west-1: nothing to remove"#);
         assert_eq!(receipt.exit(), Exit::Done);
     }

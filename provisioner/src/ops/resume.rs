@@ -4,6 +4,7 @@ use super::Context;
 use crate::cli::Command;
 use crate::config::Config;
 use crate::error::{Error, Exit, Remains};
+use crate::image::RegistryPrefix;
 use crate::report::Entries;
 
 /// The error with what remains, where the command may have changed something. `context` has the region that the
@@ -55,9 +56,12 @@ pub(super) fn teardown(config: &Config) -> String {
 pub(super) fn target_command(config: &Config, verb: &str) -> String {
     let target = &config.target;
     let name = target.stack.as_ref().map(ToString::to_string);
-    let name = name.filter(|name| Some(name) != target.cluster.as_ref());
+    let name = name.filter(|name| Some(name) != target.cluster.as_ref().or(target.kube_context.as_ref()));
+    let registry = target.registry.as_ref().map(RegistryPrefix::argument);
     let flags = [
         ("--cluster", &target.cluster),
+        ("--kube-context", &target.kube_context),
+        ("--registry", &registry),
         ("--name", &name),
         ("--region", &target.region),
         ("--profile", &target.profile),

@@ -10,17 +10,15 @@ use crate::chain::{Sample, sample};
 use crate::cli;
 use crate::error::Error;
 use crate::report::Answer;
-use crate::target;
 
 /// Between two lines of the table.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// One look, or one line a second until interrupted or until nobody reads.
 pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Error> {
-    let (cluster, stack) = context.target()?;
-    let aws = context.connect_aws().await?;
-    let found = target::existing(&aws, cluster, stack).await?;
-    let session = target::connect(&aws, &found, context.config.output.timeout).await?;
+    let (_, stack) = context.target()?;
+    let place = context.place().await?;
+    let session = place.session(stack, context.config.output.timeout).await?;
     let began = Instant::now();
     if !flags.watch {
         let look = Look {

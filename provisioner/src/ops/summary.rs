@@ -21,8 +21,12 @@ use crate::report::Outcome;
 pub(super) struct Summary {
     cluster: String,
     stack: String,
-    account: String,
-    region: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<String>,
     image: String,
     load_image: String,
     changes: Counts,
@@ -43,14 +47,15 @@ struct Counts {
 impl Summary {
     pub(super) fn new(
         context: &Context,
-        aws: &Aws,
+        aws: Option<&Aws>,
         plan: &Plan,
         (app, load): (Published, Published),
         deployed: Deployed,
         elapsed: Duration,
     ) -> Self {
         let mut config = context.config.clone();
-        config.target.region.get_or_insert_with(|| aws.region().to_owned());
+        let region = aws.map(|aws| aws.region().to_owned());
+        config.target.region = config.target.region.or_else(|| region.clone());
         let next = BTreeMap::from([
             ("load", target_command(&config, "load")),
             ("status", format!("{} --watch", target_command(&config, "status"))),
@@ -59,8 +64,9 @@ impl Summary {
         Self {
             cluster: plan.cluster.clone(),
             stack: plan.stack.to_string(),
-            account: aws.identity().account.clone(),
-            region: aws.region().to_owned(),
+            account: aws.map(|aws| aws.identity().account.clone()),
+            region,
+            context: config.target.kube_context,
             image: app.reference,
             load_image: load.reference,
             changes: Counts::of(&deployed.changes),
@@ -92,7 +98,11 @@ impl fmt::Display for Summary {
             skipped,
         } = self.changes;
         writeln!(f, "stack     {} on cluster {}", self.stack, self.cluster)?;
-        writeln!(f, "where     account {}, region {}", self.account, self.region)?;
+        let context = self.context.as_ref().map(|context| format!("context {context}"));
+        let account = self.account.as_ref().map(|account| format!("account {account}"));
+        let region = self.region.as_ref().map(|region| format!("region {region}"));
+        let place: Vec<String> = [context, account, region].into_iter().flatten().collect();
+        writeln!(f, "where     {}", place.join(", "))?;
         writeln!(f, "image     {}", self.image)?;
         write!(
             f,

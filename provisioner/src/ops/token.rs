@@ -7,7 +7,12 @@ use crate::report::Answer;
 
 /// A token for the cluster, as an `ExecCredential` of `client.authentication.k8s.io/v1`.
 pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
-    let (cluster, _) = context.target()?;
+    context.target()?;
+    let Some(cluster) = &context.config.target.cluster else {
+        return Err(Error::usage(
+            "`token` is for EKS clusters: a kube-context has credentials of its own",
+        ));
+    };
     let aws = context.connect_aws().await?;
     let token = presign(&aws, cluster).await?;
     Ok(Answer::verbatim(exec_credential(&token)))

@@ -15,7 +15,7 @@ const ADDON: &str = "metrics-server";
 ///
 /// # Errors
 /// Whatever stops foundation or cluster, with its first cause.
-pub async fn provision(
+pub(super) async fn provision(
     aws: &Aws,
     plan: &Plan,
     found: Option<&EksCluster>,
@@ -48,7 +48,7 @@ pub async fn provision(
 ///
 /// # Errors
 /// It does not exist in this region: exit 2.
-pub async fn existing(aws: &Aws, cluster: &str, stack: &StackName) -> Result<EksCluster, Error> {
+pub(crate) async fn existing(aws: &Aws, cluster: &str, stack: &StackName) -> Result<EksCluster, Error> {
     match eks::find(aws, cluster, stack).await? {
         None => Err(missing(aws, cluster)),
         Some(found) => Ok(found),
@@ -56,7 +56,7 @@ pub async fn existing(aws: &Aws, cluster: &str, stack: &StackName) -> Result<Eks
 }
 
 /// Whether the cluster answers now; one that is being updated does.
-pub fn is_usable(found: &EksCluster) -> bool {
+pub(crate) fn is_usable(found: &EksCluster) -> bool {
     matches!(found.status.as_str(), "ACTIVE" | "UPDATING")
 }
 
@@ -64,7 +64,7 @@ pub fn is_usable(found: &EksCluster) -> bool {
 ///
 /// # Errors
 /// It is not active yet.
-pub fn endpoint(found: &EksCluster) -> Result<Endpoint, Error> {
+pub(crate) fn endpoint(found: &EksCluster) -> Result<Endpoint, Error> {
     match (&found.endpoint, &found.ca_pem) {
         (Some(server), Some(ca_pem)) => Ok(Endpoint {
             server: server.clone(),
@@ -75,13 +75,13 @@ pub fn endpoint(found: &EksCluster) -> Result<Endpoint, Error> {
 }
 
 /// The error for a cluster that is in no state to be worked on.
-pub(crate) fn not_usable(found: &EksCluster) -> Error {
+pub(super) fn not_usable(found: &EksCluster) -> Error {
     Error::failed(format!("cluster `{}` is {}", found.name, found.status))
         .hint("wait until it is active, then run the command again")
 }
 
 /// The error for a cluster that does not exist where one is needed.
-pub(crate) fn missing(aws: &Aws, cluster: &str) -> Error {
+pub(super) fn missing(aws: &Aws, cluster: &str) -> Error {
     Error::usage(format!("there is no cluster `{cluster}` in region {}", aws.region()))
         .hint("check `--cluster` and `--region`, or let `provisioner bootstrap --create-cluster` create it")
 }

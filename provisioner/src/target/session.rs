@@ -19,7 +19,17 @@ const RETRY: Duration = Duration::from_mins(1);
 pub struct Session {
     /// The cluster.
     pub cluster: Cluster,
-    _refresh: Refresh,
+    _refresh: Option<Refresh>,
+}
+
+impl Session {
+    /// A connection whose credentials the client keeps fresh by itself.
+    pub(super) fn lasting(cluster: Cluster) -> Self {
+        Self {
+            cluster,
+            _refresh: None,
+        }
+    }
 }
 
 /// The refreshing task; it ends with this.
@@ -36,16 +46,16 @@ impl Drop for Refresh {
 ///
 /// # Errors
 /// No token can be signed, or the cluster does not answer within `timeout`.
-pub async fn connect(aws: &Aws, found: &EksCluster, timeout: Duration) -> Result<Session, Error> {
+pub(super) async fn connect(aws: &Aws, found: &EksCluster, timeout: Duration) -> Result<Session, Error> {
     let first = token::presign(aws, &found.name).await?;
     let current = Arc::new(RwLock::new(first.token));
-    let endpoint = super::endpoint(found)?;
+    let endpoint = super::eks::endpoint(found)?;
     let refresh = tokio::spawn(keep_fresh(aws.clone(), found.name.clone(), Arc::clone(&current)));
     let refresh = Refresh(refresh.abort_handle());
     let cluster = Cluster::connect(&endpoint, current, timeout).await?;
     Ok(Session {
         cluster,
-        _refresh: refresh,
+        _refresh: Some(refresh),
     })
 }
 

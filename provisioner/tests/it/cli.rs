@@ -14,12 +14,12 @@ fn help_shows_commands_and_examples() {
 
     Commands:
       bootstrap    Build, push, create what is missing, deploy and verify; safe to repeat
-      push         Build the app's image and push it to ECR; prints the reference with its digest
+      push         Build the app's image and push it; prints the reference with its digest
       teardown     Remove what bootstrap created, and prove that it is gone
       load         Send load to the app from inside the cluster and report latencies and pods
       status       Show pods, desired pods and request rate
       token        Print a token for the cluster, in the form that kubectl's exec plugins prescribe
-      kubeconfig   Print a kubeconfig that gets its tokens from this program
+      kubeconfig   Add the cluster to the kubeconfig; its tokens come from this program
       completions  Print a completion script for a shell
 
     Options:
@@ -28,7 +28,9 @@ fn help_shows_commands_and_examples() {
 
     Global options:
           --cluster <CLUSTER>         EKS cluster to work on
-          --name <NAME>               Stack's name, where the cluster's does not fit [default: CLUSTER]
+          --kube-context <CONTEXT>    Context of the kubeconfig to work on, instead of an EKS cluster
+          --registry <HOST/PREFIX>    Registry and path for the images, e.g. ghcr.io/team [default: ECR]
+          --name <NAME>               Stack's name, where the cluster's does not fit [default: CLUSTER or CONTEXT]
           --region <REGION>           AWS region [default: that of the AWS configuration]
           --profile <PROFILE>         AWS profile [default: that of the AWS configuration]
           --config <FILE>             Settings file [default: ./provisioner.toml where it exists]
@@ -80,6 +82,12 @@ fn help_of_bootstrap_shows_its_flags() {
 
           --manifests <DIR>
               Apply the manifests of this folder instead of the shipped ones
+
+          --take-over
+              Replace a metrics API that others installed; teardown gives it back
+
+          --adopt
+              Mark objects of this stack again that lost their labels, after showing them
 
           --reaction <PROFILE>
               How quickly the stack reacts to load: fast or seed [default: fast]
@@ -246,6 +254,46 @@ fn without_a_workspace_the_hint_names_both_ways() {
 /// A run in a folder that looks like a cargo workspace.
 fn in_workspace(arguments: &str) -> Run {
     Run::of(arguments).file("Cargo.toml", "[workspace]\n")
+}
+
+const KUBECONFIG: &str = "{contexts: [{name: kind-dev, context: {cluster: c, user: u}}], users: [{name: u, user: {}}],
+  clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]}";
+
+#[test]
+fn an_unknown_context_is_refused_with_the_known_ones_and_without_aws() {
+    for command in ["bootstrap", "teardown", "load", "status", "kubeconfig"] {
+        let run = in_workspace(&format!("{command} --kube-context kind --registry ghcr.io/team"));
+        let stderr = run.file(".kube/config", KUBECONFIG).end().refused(2);
+        assert!(stderr.contains("there is no context `kind`"), "{command}: {stderr}");
+        assert!(stderr.contains("contexts: `kind-dev`"), "{command}: {stderr}");
+    }
+}
+
+#[test]
+fn a_cluster_that_does_not_answer_is_a_failure_that_names_it() {
+    let run = Run::of("status --kube-context kind-dev --timeout 1s").file(".kube/config", KUBECONFIG);
+    let stderr = run.end().refused(1);
+    assert!(stderr.contains("127.0.0.1:1"), "{stderr}");
+}
+
+#[test]
+fn a_context_is_in_the_kubeconfig_already_and_becomes_current_where_asked() {
+    let run = Run::of("kubeconfig --kube-context kind-dev --current").file(".kube/config", KUBECONFIG);
+    let ended = run.end();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr());
+    assert!(
+        ended.stdout().starts_with("context   kind-dev, current\n"),
+        "{}",
+        ended.stdout()
+    );
+    let run = Run::of("kubeconfig --kube-context kind-dev --stdout").file(".kube/config", KUBECONFIG);
+    assert!(run.end().refused(2).contains("already"));
+}
+
+#[test]
+fn tokens_are_for_eks_clusters() {
+    let stderr = Run::of("token --kube-context kind-dev").end().refused(2);
+    assert!(stderr.contains("EKS"), "{stderr}");
 }
 
 #[test]

@@ -1,0 +1,61 @@
+//! Where images go: ECR, or a registry that `--registry` names.
+//!
+//! Nodes pull with rights of their own: the user's credentials push, and are never copied into the cluster.
+
+use super::credentials;
+use crate::aws::{Aws, ecr};
+use crate::error::Error;
+use crate::image::{RegistryPrefix, RegistryTarget};
+use crate::names::StackName;
+use crate::report::Reporter;
+
+/// The registry of a stack's images.
+#[derive(Debug, Clone)]
+pub enum Registry {
+    /// ECR of the account: repositories are ours to create and delete.
+    Ecr(Box<Aws>),
+    /// Another registry: repositories are used, never created by name nor deleted.
+    Other(RegistryPrefix),
+}
+
+impl Registry {
+    /// AWS, where the images are there.
+    pub fn aws(&self) -> Option<&Aws> {
+        match self {
+            Self::Ecr(aws) => Some(aws),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// Checks what can be checked before anything is built: the credentials of a registry that is not ECR can be read.
+    ///
+    /// # Errors
+    /// They cannot: exit 2.
+    pub async fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Ecr(_) => Ok(()),
+            Self::Other(prefix) => credentials::find(prefix.host()).await.map(drop),
+        }
+    }
+
+    /// The repository of `image` with the credentials for it; in ECR it is created where it is missing.
+    ///
+    /// # Errors
+    /// ECR refuses, or the credentials cannot be read.
+    pub async fn target(&self, stack: &StackName, image: &str, report: &dyn Reporter) -> Result<RegistryTarget, Error> {
+        let aws = match self {
+            Self::Ecr(aws) => aws,
+            Self::Other(prefix) => return Ok(prefix.target(image, credentials::find(prefix.host()).await?)),
+        };
+        let (repository, outcome) = ecr::ensure_repository(aws, stack, image, report).await?;
+        report.done("repository", &repository.name, outcome, "");
+        let auth = ecr::authorize(aws).await?;
+        Ok(RegistryTarget::from_endpoint(
+            &auth.endpoint,
+            auth.username,
+            auth.password,
+            &repository.name,
+            &repository.uri,
+        )?)
+    }
+}
