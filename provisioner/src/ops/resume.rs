@@ -57,7 +57,9 @@ pub(super) fn target_command(config: &Config, verb: &str) -> String {
     let target = &config.target;
     let name = target.stack.as_ref().map(ToString::to_string);
     let name = name.filter(|name| Some(name) != target.cluster.as_ref().or(target.kube_context.as_ref()));
-    let registry = target.registry.as_ref().map(RegistryPrefix::argument);
+    // Looking at a stack and loading it need no registry.
+    let registry = target.registry.as_ref().filter(|_| !matches!(verb, "load" | "status"));
+    let registry = registry.map(RegistryPrefix::argument);
     let flags = [
         ("--cluster", &target.cluster),
         ("--kube-context", &target.kube_context),
@@ -163,6 +165,26 @@ mod tests {
         assert!(
             text.ends_with("remove:  provisioner teardown --cluster demo --region eu-west-1"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn a_stack_outside_aws_is_resumed_and_removed_with_its_context_and_registry() {
+        let line = [
+            "provisioner",
+            "bootstrap",
+            "--kube-context",
+            "kind",
+            "--registry",
+            "ghcr.io/team",
+        ];
+        let text = remains(&line);
+        let end = "remove:  provisioner teardown --kube-context kind --registry ghcr.io/team";
+        assert!(text.ends_with(end), "{text}");
+        let (_, context) = given(&line);
+        assert_eq!(
+            target_command(&context.config, "status"),
+            "provisioner status --kube-context kind"
         );
     }
 
