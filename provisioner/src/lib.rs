@@ -20,6 +20,7 @@ pub mod config;
 pub mod error;
 pub mod image;
 pub mod kubeconfig;
+mod loopback;
 pub mod names;
 pub mod ops;
 pub mod plan;

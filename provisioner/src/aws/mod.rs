@@ -15,6 +15,7 @@
 mod ec2;
 pub mod ecr;
 pub mod eks;
+mod endpoint;
 mod error;
 pub mod foundation;
 pub mod logs;
@@ -28,18 +29,19 @@ mod fake;
 #[cfg(test)]
 mod tests;
 
+use std::error::Error as _;
 use std::time::{Duration, SystemTime};
 
 use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_sts::error::SdkError;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_types::service_config::ServiceConfigKey;
 use sha2::{Digest, Sha256};
 
 pub use error::{ApiError, AwsError};
@@ -122,13 +124,11 @@ impl Aws {
     /// [`AwsError::is_configuration`] for missing or refused region and credentials and for a plain-HTTP endpoint
     /// that is not on this machine; [`AwsError::Unreachable`], with the URL, if nothing answers.
     pub async fn connect(options: &Options) -> Result<Self, AwsError> {
-        let config = loader(options).load().await;
+        let config = load(options).await;
         if config.region().is_none() {
             return Err(AwsError::NoRegion);
         }
-        for url in endpoints(&config) {
-            refuse_insecure(&url)?;
-        }
+        endpoint::check(&config)?;
         let run = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_or(0, |d| d.as_nanos());
@@ -179,12 +179,12 @@ impl Aws {
     }
 }
 
-fn loader(options: &Options) -> ConfigLoader {
+async fn load(options: &Options) -> SdkConfig {
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+        .http_client(http.clone())
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .timeout_config(
             TimeoutConfig::builder()
@@ -198,19 +198,28 @@ fn loader(options: &Options) -> ConfigLoader {
     if let Some(region) = &options.region {
         loader = loader.region(Region::new(region.clone()));
     }
-    if let Some(profile) = &options.profile {
-        // The SDK's chain would prefer keys in the environment to a profile that was asked for.
-        let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
-        loader = loader.profile_name(profile).credentials_provider(provider);
-    }
-    loader
+    let Some(profile) = &options.profile else {
+        return loader.load().await;
+    };
+    let config = loader.profile_name(profile).load().await;
+    // The SDK's chain would prefer keys in the environment to a profile that was asked for.
+    let settings = ProviderConfig::default()
+        .with_http_client(http)
+        .with_region(config.region().cloned());
+    let provider = ProfileFileCredentialsProvider::builder()
+        .configure(&settings)
+        .profile_name(profile)
+        .build();
+    let provider = SharedCredentialsProvider::new(provider);
+    config.into_builder().credentials_provider(provider).build()
 }
 
 async fn credentials(config: &SdkConfig) -> Result<Credentials, AwsError> {
-    let none = || AwsError::NoCredentials { reason: String::new() };
-    let provider = config.credentials_provider().ok_or_else(none)?;
+    let none = |reason: String| AwsError::NoCredentials { reason };
+    let provider = config.credentials_provider().ok_or_else(|| none(String::new()))?;
     provider.provide_credentials().await.map_err(|e| match e {
-        CredentialsError::CredentialsNotLoaded(_) => none(),
+        // Its own words say no more than the variant; what the providers said is below.
+        CredentialsError::CredentialsNotLoaded(_) => none(e.source().map(chain).unwrap_or_default()),
         other => AwsError::InvalidCredentials {
             code: None,
             reason: chain(&other),
@@ -222,7 +231,7 @@ async fn identify(config: &SdkConfig, region: &str) -> Result<Identity, AwsError
     let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send();
     let answer = answer.await.map_err(|error| match &error {
         SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => AwsError::Unreachable {
-            url: sts_url(config, region),
+            url: endpoint::sts(config, region),
             reason: chain(&error),
         },
         _ => refused(api("sts:GetCallerIdentity", "ask who the credentials belong to", "")(
@@ -246,59 +255,5 @@ fn refused(error: AwsError) -> AwsError {
             code: answer.code,
         },
         other => other,
-    }
-}
-
-fn sts_url(config: &SdkConfig, region: &str) -> String {
-    std::env::var("AWS_ENDPOINT_URL_STS")
-        .ok()
-        .or_else(|| config.endpoint_url().map(str::to_owned))
-        .unwrap_or_else(|| format!("https://{}", token::sts_host(region)))
-}
-
-/// The services, by the ids under which environment and profile may set their endpoints.
-const SERVICE_IDS: [&str; 7] = [
-    "STS",
-    "ECR",
-    "EKS",
-    "CloudFormation",
-    ec2::SERVICE_ID,
-    "Elastic Load Balancing v2",
-    "CloudWatch Logs",
-];
-
-/// Every endpoint that the environment or the profile sets instead of AWS's own.
-fn endpoints(config: &SdkConfig) -> Vec<String> {
-    SERVICE_IDS
-        .iter()
-        .filter_map(|service| service_endpoint(config, service))
-        .chain(config.endpoint_url().map(str::to_owned))
-        .collect()
-}
-
-/// The endpoint that `AWS_ENDPOINT_URL_SERVICE` or the profile sets for one service.
-fn service_endpoint(config: &SdkConfig, service_id: &str) -> Option<String> {
-    let key = ServiceConfigKey::builder()
-        .service_id(service_id)
-        .env("AWS_ENDPOINT_URL")
-        .profile("endpoint_url")
-        .build()
-        .ok()?;
-    config.service_config()?.load_config(key)
-}
-
-/// Plain HTTP shows registry tokens to the network: only this machine may be spoken to that way.
-fn refuse_insecure(endpoint: &str) -> Result<(), AwsError> {
-    let loopback = |url: &url::Url| match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    };
-    match url::Url::parse(endpoint) {
-        Ok(url) if url.scheme() == "http" && !loopback(&url) => Err(AwsError::InsecureEndpoint {
-            url: endpoint.to_owned(),
-        }),
-        _ => Ok(()),
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::endpoint::refuse_insecure;
 use super::fake::{Wire, demo, error, query_error};
-use super::{Aws, AwsError, Options, ecr, refuse_insecure};
+use super::{Aws, AwsError, Options, ecr};
 use crate::report::Silent;
 
 const STS_ANSWER: &str = "<GetCallerIdentityResponse><GetCallerIdentityResult>\
@@ -71,6 +72,7 @@ fn plain_http_is_for_this_machine_only() {
         "http://10.0.0.1",
         "http://example.com:80",
         "http://127.0.0.1.example.com",
+        "http://aws.localhost",
     ] {
         let error = refuse_insecure(bad).expect_err(bad);
         assert!(error.is_configuration() && error.to_string().contains(bad));

@@ -1,11 +1,11 @@
 //! Where an image goes: the registry to speak to, and the name it is known by afterwards.
 
 use std::fmt;
-use std::net::Ipv4Addr;
 
-use url::{Host, Url};
+use url::Url;
 
 use super::ImageError;
+use crate::loopback::is_loopback;
 
 /// A repository of a registry and the credentials for it.
 #[derive(Clone, PartialEq, Eq)]
@@ -100,14 +100,6 @@ pub(super) fn parse(endpoint: &str) -> Result<(String, bool), ImageError> {
     Ok((registry, url.scheme() == "http"))
 }
 
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(address) => Ipv4Addr::is_loopback(address),
-        Host::Ipv6(address) => address.is_loopback(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +135,7 @@ mod tests {
             "http://registry.example",
             "http://10.0.0.1:5000",
             "http://localhost.example",
+            "http://registry.localhost",
             "http://[::ffff:127.0.0.1]:5000",
             "http://128.0.0.1",
             "ftp://127.0.0.1",

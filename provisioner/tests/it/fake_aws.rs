@@ -54,6 +54,12 @@ async fn answer(State(asked): State<Asked>, method: Method, uri: Uri, headers: H
              <Arn>arn:aws:iam::123456789012:user/tester</Arn><UserId>AIDA</UserId>\
              <Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>",
         ),
+        "AssumeRole" => xml(
+            StatusCode::OK,
+            "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIAROLE</AccessKeyId>\
+             <SecretAccessKey>secret</SecretAccessKey><SessionToken>session</SessionToken>\
+             <Expiration>2999-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>",
+        ),
         "DescribeStacks" => xml(
             StatusCode::BAD_REQUEST,
             "<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>\

@@ -3,11 +3,11 @@
 use aws_config::SdkConfig;
 
 use super::SERVICE_ID;
-use crate::aws::{service_endpoint, token};
+use crate::aws::{endpoint, token};
 
 /// The URL for this connection, as the rules of the SDK's own clients give it.
 pub(super) fn url(config: &SdkConfig) -> String {
-    let given = service_endpoint(config, SERVICE_ID).or_else(|| config.endpoint_url().map(str::to_owned));
+    let given = endpoint::configured(config, SERVICE_ID).or_else(|| config.endpoint_url().map(str::to_owned));
     let region = config.region().map_or("", |region| region.as_ref());
     let (fips, dual) = (config.use_fips(), config.use_dual_stack());
     given.unwrap_or_else(|| host(region, fips.unwrap_or(false), dual.unwrap_or(false)))
