@@ -1,6 +1,6 @@
 //! Parse, run, render the error, exit: the only place that exits.
 
-use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -22,51 +22,32 @@ fn main() -> ExitCode {
     // Two TLS providers may be linked in; without a choice the first client would panic.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
-    let variables: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    let format = asked_format(&cli, &variables);
-    let exit = match start(&cli, variables) {
-        Ok(exit) => exit,
-        Err(error) => {
-            // Where nobody reads, the exit code still tells.
-            let _ = writeln!(io::stderr(), "{}", error.render(format));
-            error.exit()
-        }
+    // What is not UTF-8 is refused where it is a setting, with its name, and never passed over.
+    let lossy = |text: OsString| text.to_string_lossy().into_owned();
+    let sources = Sources {
+        flags: cli.layer(),
+        variables: std::env::vars_os()
+            .map(|(name, value)| (lossy(name), lossy(value)))
+            .collect(),
+        file: cli.global.config.clone(),
+        folder: ".".into(),
     };
+    let exit = start(&cli, &sources).unwrap_or_else(|error| {
+        // Where nobody reads, the exit code still tells.
+        let _ = writeln!(io::stderr(), "{}", error.render(sources.format()));
+        error.exit()
+    });
     ExitCode::from(exit.code())
 }
 
-/// The format for errors of the settings themselves, before they are valid.
-fn asked_format(cli: &Cli, variables: &BTreeMap<String, String>) -> Format {
-    let asked = cli
-        .global
-        .output
-        .as_ref()
-        .or_else(|| variables.get("PROVISIONER_OUTPUT"));
-    if asked.is_some_and(|format| format == "json") {
-        Format::Json
-    } else {
-        Format::Text
-    }
-}
-
-fn start(cli: &Cli, variables: BTreeMap<String, String>) -> Result<Exit, Error> {
+fn start(cli: &Cli, sources: &Sources) -> Result<Exit, Error> {
     if let Command::Completions(completions) = &cli.command {
         return ops::completions(completions.shell, io::stdout());
     }
-    let yes = cli.global.yes
-        || variables
-            .get("PROVISIONER_YES")
-            .is_some_and(|v| v == "1" || v == "true");
-    let log = variables.get("PROVISIONER_LOG").cloned();
-    let config = Config::resolve(&Sources {
-        flags: cli.layer(),
-        variables,
-        file: cli.global.config.clone(),
-        folder: ".".into(),
-    })?;
-    start_log(&config.output, log.as_deref());
+    let variable = |name| sources.variables.get(name).map(String::as_str);
+    let yes = cli.global.yes || variable("PROVISIONER_YES").is_some_and(|v| v == "1" || v == "true");
+    let config = Config::resolve(sources)?;
+    start_log(&config.output, variable("PROVISIONER_LOG"))?;
     let ledger = Arc::new(Ledger::new(report::choose(&config.output)));
     let context = Context {
         config,
@@ -83,7 +64,8 @@ fn start(cli: &Cli, variables: BTreeMap<String, String>) -> Result<Exit, Error> 
         }
     });
     runtime.shutdown_timeout(GRACE);
-    result.map_err(|error| ops::with_remains(error, &cli.command, &context, ledger.entries(), std::env::args()))
+    let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    result.map_err(|error| ops::with_remains(error, &cli.command, &context, ledger.entries(), arguments))
 }
 
 async fn stop_signal() -> Error {
@@ -97,18 +79,27 @@ async fn stop_signal() -> Error {
 }
 
 /// The log is for looking inside; what people need to know goes through the reporter.
-fn start_log(output: &Output, filter: Option<&str>) {
+///
+/// # Errors
+/// The filter cannot be read: exit 2.
+fn start_log(output: &Output, filter: Option<&str>) -> Result<(), Error> {
     let default = if output.verbose {
         "info,provisioner=debug,kube_client=off"
     } else {
         "error,kube_client=off"
     };
-    let filter = EnvFilter::new(filter.unwrap_or(default));
+    let filter = filter.filter(|filter| !filter.is_empty()).unwrap_or(default);
+    let filter = EnvFilter::builder()
+        .parse(filter)
+        .map_err(|error| Error::usage(format!("`PROVISIONER_LOG`: `{filter}` is no filter: {error}")))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr);
+        .with_writer(io::stderr)
+        // It would tell on stderr that it cannot write to stderr, and panic.
+        .log_internal_errors(false);
     match output.format {
         Format::Json => builder.json().init(),
         Format::Text => builder.with_target(false).init(),
     }
+    Ok(())
 }

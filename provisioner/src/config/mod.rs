@@ -157,6 +157,16 @@ impl Config {
 }
 
 impl Sources {
+    /// The format that these sources ask for, also where something else in them is wrong: an error about settings is
+    /// read by whoever reads the results.
+    pub fn format(&self) -> Format {
+        let mut ignored = Vec::new();
+        let file = self.named_file().map(|path| Layer::from_file(&path, &mut ignored));
+        let env = Layer::from_env(&self.variables, &mut ignored);
+        let file = file.unwrap_or_default();
+        Reader::new([&self.flags, &env, &file], ignored).format()
+    }
+
     fn named_file(&self) -> Option<PathBuf> {
         let variable = self.variables.get("PROVISIONER_CONFIG").filter(|v| !v.is_empty());
         let named = self.file.clone().or_else(|| variable.map(PathBuf::from));

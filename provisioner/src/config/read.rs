@@ -127,9 +127,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    pub(super) fn format(&mut self) -> Format {
+        self.choice("output.format", &[("text", Format::Text), ("json", Format::Json)])
+    }
+
     fn output(&mut self) -> Output {
         Output {
-            format: self.choice("output.format", &[("text", Format::Text), ("json", Format::Json)]),
+            format: self.format(),
             quiet: self.switch("output.quiet"),
             verbose: self.switch("output.verbose"),
             no_color: self.switch("output.no-color"),

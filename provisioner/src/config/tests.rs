@@ -264,3 +264,17 @@ fn no_color_of_the_environment_is_honoured() {
     assert!(resolve(&[], &[("NO_COLOR", "1")], "").unwrap().output.no_color);
     assert!(!resolve(&[], &[("NO_COLOR", "")], "").unwrap().output.no_color);
 }
+
+#[test]
+fn the_format_of_errors_comes_from_every_source_even_where_another_setting_is_wrong() {
+    let format = |flags, env, file| sources(flags, env, file).0.format();
+    let file = "[output]\nformat = 'json'\n";
+    // The folder of the file is gone once its sources are dropped, so they are kept here.
+    let (kept, _folder) = sources(&[("timeout", "10")], &[], file);
+    assert!(Config::resolve(&kept).is_err());
+    assert_eq!(kept.format(), Format::Json);
+    let (kept, _folder) = sources(&[("output", "text")], &[], file);
+    assert_eq!(kept.format(), Format::Text);
+    assert_eq!(format(&[], &[("PROVISIONER_OUTPUT", "json")], ""), Format::Json);
+    assert_eq!(format(&[("output", "yaml")], &[], ""), Format::Text);
+}

@@ -26,18 +26,22 @@ pub(super) async fn confirm(context: &Context, question: &str) -> Result<(), Err
         return Ok(());
     }
     let prompt = format!("{question} [y/N] ");
-    let answer = tokio::task::spawn_blocking(move || {
-        let mut stderr = std::io::stderr().lock();
-        stderr.write_all(prompt.as_bytes())?;
-        stderr.flush()?;
-        let mut line = String::new();
-        std::io::stdin().lock().read_line(&mut line).map(|_| line)
-    })
-    .await
-    .map_err(Error::failed)?
-    .map_err(Error::failed)?;
+    let (tell, answer) = tokio::sync::oneshot::channel();
+    // A thread that nobody waits for: one that reads a terminal cannot be stopped, and would hold up a signal's exit.
+    std::thread::spawn(move || tell.send(read_answer(&prompt)));
+    let answer = answer.await.map_err(Error::failed)?.map_err(Error::failed)?;
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
         _ => Err(Error::usage("not confirmed, nothing was changed")),
     }
+}
+
+/// Stderr is not locked while this waits: a signal that ends the wait is told there.
+fn read_answer(prompt: &str) -> std::io::Result<String> {
+    let mut stderr = std::io::stderr();
+    stderr.write_all(prompt.as_bytes())?;
+    stderr.flush()?;
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    Ok(line)
 }

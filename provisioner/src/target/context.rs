@@ -1,14 +1,15 @@
 //! The target `--kube-context`: a cluster that exists, as the kubeconfig describes it.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use url::Host;
 
 use super::Session;
 use crate::cluster::{Cluster, ClusterError};
 use crate::error::Error;
+use crate::loopback::is_loopback;
 use crate::spelling::nearest;
 
 /// How long a cluster that exists may take to answer: long enough for one that is being restarted.
@@ -86,8 +87,7 @@ fn unknown(name: &str, known: &[&str]) -> Error {
 /// TLS is verified everywhere but on loopback.
 fn check_tls(name: &str, config: &Config) -> Result<(), Error> {
     let host = config.cluster_url.host().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    if host == "localhost" || address.is_ok_and(|address| address.is_loopback()) {
+    if Host::parse(host).is_ok_and(|host| is_loopback(&host)) {
         return Ok(());
     }
     let refuse = |why: &str| Error::usage(format!("cannot use context `{name}`: {why}"));

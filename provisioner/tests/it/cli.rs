@@ -165,14 +165,14 @@ fn an_unknown_component_names_the_nearest_before_aws_is_asked() {
 
 #[test]
 fn without_a_region_bootstrap_says_how_to_give_one() {
-    let stderr = in_workspace("bootstrap --cluster demo --yes").end().refused(2);
+    let stderr = Run::in_workspace("bootstrap --cluster demo --yes").end().refused(2);
     assert!(stderr.contains("region"), "{stderr}");
     assert!(stderr.contains("hint:"), "{stderr}");
 }
 
 #[test]
 fn without_credentials_bootstrap_ends_before_anything_changes() {
-    let run = in_workspace("bootstrap --cluster demo --region eu-west-1 --yes --create-cluster");
+    let run = Run::in_workspace("bootstrap --cluster demo --region eu-west-1 --yes --create-cluster");
     let stderr = run.end().refused(2);
     assert!(stderr.contains("credentials"), "{stderr}");
     assert!(stderr.contains("hint:"), "{stderr}");
@@ -181,7 +181,7 @@ fn without_credentials_bootstrap_ends_before_anything_changes() {
 
 #[test]
 fn an_endpoint_where_nobody_listens_is_a_failure_with_its_cause() {
-    let run = in_workspace("push --cluster demo --region eu-west-1");
+    let run = Run::in_workspace("push --cluster demo --region eu-west-1");
     let stderr = run.unreachable_aws().end().refused(1);
     assert!(
         stderr.to_lowercase().contains("refused") || stderr.contains("connect"),
@@ -196,7 +196,7 @@ fn an_endpoint_where_nobody_listens_is_a_failure_with_its_cause() {
 #[test]
 fn a_billable_creation_is_not_asked_for_where_nobody_can_answer() {
     let aws = FakeAws::start();
-    let run = in_workspace("bootstrap --cluster demo --region eu-west-1 --create-cluster");
+    let run = Run::in_workspace("bootstrap --cluster demo --region eu-west-1 --create-cluster");
     let stderr = run.aws(&aws.url).end().refused(2);
     assert!(stderr.contains("cannot ask without a terminal"), "{stderr}");
     assert!(stderr.contains("hint: give `--yes`"), "{stderr}");
@@ -206,7 +206,7 @@ fn a_billable_creation_is_not_asked_for_where_nobody_can_answer() {
 #[test]
 fn a_missing_cluster_ends_bootstrap_before_anything_changes() {
     let aws = FakeAws::start();
-    let run = in_workspace("bootstrap --cluster demo --region eu-west-1 --yes");
+    let run = Run::in_workspace("bootstrap --cluster demo --region eu-west-1 --yes");
     let stderr = run.aws(&aws.url).end().refused(2);
     assert!(stderr.contains("`demo`"), "{stderr}");
     assert!(stderr.contains("--create-cluster"), "{stderr}");
@@ -251,18 +251,13 @@ fn without_a_workspace_the_hint_names_both_ways() {
     );
 }
 
-/// A run in a folder that looks like a cargo workspace.
-fn in_workspace(arguments: &str) -> Run {
-    Run::of(arguments).file("Cargo.toml", "[workspace]\n")
-}
-
 const KUBECONFIG: &str = "{contexts: [{name: kind-dev, context: {cluster: c, user: u}}], users: [{name: u, user: {}}],
   clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]}";
 
 #[test]
 fn an_unknown_context_is_refused_with_the_known_ones_and_without_aws() {
     for command in ["bootstrap", "teardown", "load", "status", "kubeconfig"] {
-        let run = in_workspace(&format!("{command} --kube-context kind --registry ghcr.io/team"));
+        let run = Run::in_workspace(&format!("{command} --kube-context kind --registry ghcr.io/team"));
         let stderr = run.file(".kube/config", KUBECONFIG).end().refused(2);
         assert!(stderr.contains("there is no context `kind`"), "{command}: {stderr}");
         assert!(stderr.contains("contexts: `kind-dev`"), "{command}: {stderr}");
@@ -314,4 +309,53 @@ fn a_reader_that_goes_away_is_no_failure() {
         .unwrap();
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn the_settings_file_may_ask_for_json_errors_too() {
+    let file = "[output]\nformat = 'json'\n[target]\ncluster = 'demo'\nregion = 'eu-west-1'\n";
+    for arguments in ["status", "status --timeout 10"] {
+        let run = Run::of(arguments).file("provisioner.toml", file);
+        let stderr = run.end().refused(2);
+        let last = stderr.trim_end().lines().last().unwrap();
+        let error: serde_json::Value = serde_json::from_str(last).unwrap();
+        assert_eq!(error["event"], "error", "{stderr}");
+    }
+}
+
+#[test]
+fn words_that_are_not_utf8_end_in_an_error_and_no_panic() {
+    let run = Run::in_workspace("push --cluster demo --region eu-west-1 --image-refs");
+    let stderr = run.argument(b"refs-\xff").unreachable_aws().end().refused(1);
+    assert!(stderr.contains("to resume:  provisioner push"), "{stderr}");
+    let run = Run::of("status --cluster demo").env_bytes("PROVISIONER_REGION", b"eu-\xff");
+    let stderr = run.end().refused(2);
+    assert!(stderr.contains("`PROVISIONER_REGION`"), "{stderr}");
+}
+
+#[test]
+fn a_log_that_nobody_reads_is_no_panic() {
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_provisioner"))
+        .args(["status", "--cluster", "demo", "--region", "eu-west-1"])
+        .env_clear()
+        .envs([
+            ("PROVISIONER_LOG", "trace"),
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn a_log_filter_that_cannot_be_read_is_refused() {
+    let run = Run::of("status --cluster demo").env("PROVISIONER_LOG", "a=b=c");
+    let stderr = run.end().refused(2);
+    assert!(stderr.contains("`PROVISIONER_LOG`: `a=b=c` is no filter"), "{stderr}");
 }

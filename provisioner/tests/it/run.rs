@@ -1,5 +1,8 @@
 //! Runs the program in a clean environment, away from the user's files and from AWS.
 
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -25,6 +28,26 @@ impl Run {
         Self { command, home }
     }
 
+    /// A run in a folder that a (pretended) toolchain takes for a cargo workspace with the package `app`.
+    pub(crate) fn in_workspace(arguments: &str) -> Self {
+        let toolchain = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/toolchain");
+        Self::of(arguments)
+            .file("Cargo.toml", "[workspace]\n")
+            .env("CARGO", &format!("{toolchain}/cargo"))
+            .env("RUSTC", &format!("{toolchain}/rustc-with-musl"))
+    }
+
+    /// One more argument, which need not be UTF-8.
+    pub(crate) fn argument(mut self, word: &[u8]) -> Self {
+        self.command.arg(OsStr::from_bytes(word));
+        self
+    }
+
+    pub(crate) fn env_bytes(mut self, name: &str, value: &[u8]) -> Self {
+        self.command.env(name, OsStr::from_bytes(value));
+        self
+    }
+
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
@@ -47,6 +70,24 @@ impl Run {
     /// AWS where nobody listens.
     pub(crate) fn unreachable_aws(self) -> Self {
         self.aws("http://127.0.0.1:1")
+    }
+
+    /// The same on a terminal of its own: what is written to its standard input is typed there.
+    pub(crate) fn on_a_terminal(mut self) -> Self {
+        let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
+        let line: Vec<_> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        let mut terminal = Command::new("timeout");
+        terminal
+            .args(["60", "script", "--quiet", "--return", "--command"])
+            .arg(format!("exec {}", line.join(" ")))
+            .arg("/dev/null")
+            .env_clear()
+            .envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .env("SHELL", "/bin/sh")
+            .current_dir(self.home.path())
+            .stdin(Stdio::piped());
+        self.command = terminal;
+        self
     }
 
     pub(crate) fn start(mut self) -> Started {
@@ -75,7 +116,27 @@ impl Started {
         assert!(sent.unwrap().success());
     }
 
-    pub(crate) fn end(self) -> Ended {
+    /// Waits until standard output has shown `text`, then types `keys` on its terminal.
+    #[track_caller]
+    pub(crate) fn answer(&mut self, text: &str, keys: &str) {
+        let mut shown = Vec::new();
+        let output = self.child.stdout.as_mut().unwrap();
+        while !String::from_utf8_lossy(&shown).contains(text) {
+            let mut byte = [0];
+            assert_eq!(
+                output.read(&mut byte).unwrap(),
+                1,
+                "{}",
+                String::from_utf8_lossy(&shown)
+            );
+            shown.push(byte[0]);
+        }
+        self.child.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn end(mut self) -> Ended {
+        // It stays open until the end: a terminal does not hang up because nobody types.
+        let _keyboard = self.child.stdin.take();
         Ended {
             output: self.child.wait_with_output().unwrap(),
             home: self.home,
