@@ -6,6 +6,7 @@ mod config;
 mod duration;
 mod load;
 mod metrics;
+mod process;
 mod routes;
 mod serve;
 mod shutdown;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::config::Identity;
 use crate::metrics::{self, Metrics};
+use crate::process;
 use crate::shutdown::Drain;
 use crate::telemetry::{EXPOSITION_TYPE, Telemetry};
 
@@ -29,7 +30,9 @@ pub(crate) struct App {
 /// Everything added before the metrics layer counts, 404s and wrong methods too; scrapes and the kubelet's probes come
 /// after it and do not.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let metrics = Arc::new(Metrics::new(&app.telemetry.meter(), &app.identity));
+    let meter = app.telemetry.meter();
+    let metrics = Arc::new(Metrics::new(&meter, &app.identity));
+    process::observe(&meter);
     Router::new()
         .route("/", get(index))
         .route("/health", get(health))

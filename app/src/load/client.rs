@@ -60,7 +60,8 @@ pub(super) struct Answer {
 /// A request's end: how it went, and the connection if it can carry another.
 pub(super) struct Exchange {
     pub(super) result: Result<Answer, RequestError>,
-    /// The idle connection first chosen had been closed by the server, so the request went out again on a new one.
+    /// The server had closed the idle connection first chosen before a byte of the request was written to it, so it went
+    /// out on a new one.
     pub(super) resent: bool,
     pub(super) connection: Option<Connection>,
 }
@@ -107,7 +108,7 @@ impl Client {
         let mut resent = false;
         if let Some(mut connection) = idle {
             match connection.send(&self.request).await {
-                Err(error) if is_stale(&error) => resent = true,
+                Err(Unanswered::Unsent(_)) => resent = true,
                 sent => return self.finish(connection, sent, resent).await,
             }
         }
@@ -125,7 +126,7 @@ impl Client {
     }
 
     /// Reads the answer to its end and keeps the connection if it has not had its time.
-    async fn finish(&self, connection: Connection, sent: hyper::Result<Response<Incoming>>, resent: bool) -> Exchange {
+    async fn finish(&self, connection: Connection, sent: Sent, resent: bool) -> Exchange {
         match read(sent).await {
             Ok((answer, open)) => {
                 let connection = (open && connection.is_fresh(&self.limits)).then_some(connection);
@@ -184,11 +185,42 @@ pub(super) struct Connection {
     requests: u32,
 }
 
+type Sent = Result<Response<Incoming>, Unanswered>;
+
+/// Where a request was when its connection was lost.
+#[derive(Debug)]
+enum Unanswered {
+    /// No byte of it was written: no server can have acted on it, so any client may send it elsewhere.
+    Unsent(hyper::Error),
+    /// It was on its way. Nobody can tell a server that never read it from one that died over it, so it is a failure: a
+    /// pod that drains badly must not pass for one that drains well.
+    Lost(hyper::Error),
+}
+
+impl From<Unanswered> for RequestError {
+    fn from(unanswered: Unanswered) -> Self {
+        let (Unanswered::Unsent(error) | Unanswered::Lost(error)) = unanswered;
+        Self::Broken(error)
+    }
+}
+
 impl Connection {
-    async fn send(&mut self, request: &Request<Empty<Bytes>>) -> hyper::Result<Response<Incoming>> {
-        self.sender.ready().await?;
+    async fn send(&mut self, request: &Request<Empty<Bytes>>) -> Sent {
+        self.sender.ready().await.map_err(Unanswered::Unsent)?;
         self.requests += 1;
-        self.sender.send_request(request.clone()).await
+        self.sender
+            .try_send_request(request.clone())
+            .await
+            .map_err(|mut error| {
+                // hyper gives the request back where it has not begun to write it.
+                let unsent = error.take_message().is_some();
+                let error = error.into_error();
+                if unsent {
+                    Unanswered::Unsent(error)
+                } else {
+                    Unanswered::Lost(error)
+                }
+            })
     }
 
     fn is_fresh(&self, limits: &Limits) -> bool {
@@ -197,10 +229,10 @@ impl Connection {
 }
 
 /// The answer, and whether the server leaves the connection open.
-async fn read(sent: hyper::Result<Response<Incoming>>) -> hyper::Result<(Answer, bool)> {
+async fn read(sent: Sent) -> Result<(Answer, bool), Unanswered> {
     let mut response = sent?;
     while let Some(frame) = response.body_mut().frame().await {
-        frame?;
+        frame.map_err(Unanswered::Lost)?;
     }
     let headers = response.headers();
     let open = headers.get(CONNECTION).is_none_or(|value| value != "close");
@@ -217,15 +249,68 @@ async fn read(sent: hyper::Result<Response<Incoming>>) -> hyper::Result<(Answer,
     ))
 }
 
-/// On a connection that was idle, before any answer: the server closed it as we sent. HTTP clients send such a GET again
-/// (RFC 9110, 9.2.2), so to count it as failed would report what no user sees. It is counted as resent.
-fn is_stale(error: &hyper::Error) -> bool {
-    error.is_canceled() || error.is_closed() || error.is_incomplete_message() || is_reset(error)
-}
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::thread;
 
-fn is_reset(error: &hyper::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionReset};
-    std::error::Error::source(error)
-        .and_then(|source| source.downcast_ref::<io::Error>())
-        .is_some_and(|source| matches!(source.kind(), BrokenPipe | ConnectionReset))
+    use super::*;
+
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+
+    /// Reads one head; false at the end of the connection.
+    fn asked(stream: &TcpStream) -> bool {
+        let lines = BufReader::new(stream).lines().map_while(Result::ok);
+        lines.take_while(|line| !line.is_empty()).count() > 0
+    }
+
+    /// A server that answers one request of each connection and, when `first` says so, ends the first connection.
+    fn server(first: fn(&TcpStream)) -> Arc<Client> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            for (nth, stream) in listener.incoming().map_while(Result::ok).enumerate() {
+                assert!(asked(&stream));
+                (&stream).write_all(OK).unwrap();
+                if nth == 0 {
+                    first(&stream);
+                }
+            }
+        });
+        let limits = Limits {
+            requests: 100,
+            age: Duration::from_hours(1),
+            timeout: Duration::from_secs(20),
+        };
+        Client::new(&url.parse().unwrap(), limits)
+    }
+
+    async fn idle(client: &Client) -> Connection {
+        let first = client.exchange(None).await;
+        assert_eq!(first.result.unwrap().status, 200);
+        first.connection.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_request_for_a_connection_that_was_closed_meanwhile_goes_out_on_another() {
+        let client = server(|stream| stream.shutdown(Shutdown::Both).unwrap());
+        let idle = idle(&client).await;
+        while !idle.sender.is_closed() {
+            tokio::task::yield_now().await;
+        }
+        let second = client.exchange(Some(idle)).await;
+        assert_eq!((second.result.unwrap().status, second.resent), (200, true));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_a_server_took_and_lost_is_not_sent_again() {
+        let client = server(|stream| {
+            assert!(asked(stream));
+            stream.shutdown(Shutdown::Both).unwrap();
+        });
+        let idle = idle(&client).await;
+        let second = client.exchange(Some(idle)).await;
+        assert_eq!((second.result.unwrap_err().kind(), second.resent), ("broken", false));
+    }
 }

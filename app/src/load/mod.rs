@@ -23,7 +23,7 @@ use record::Record;
 use report::Report;
 use schedule::{Rate, Schedule};
 use target::Target;
-use threshold::{MaxFailed, Thresholds};
+use threshold::{Bound, Thresholds};
 
 /// Flags of `app load`.
 #[derive(Debug, Args)]
@@ -71,7 +71,11 @@ pub(crate) struct LoadArgs {
     timeout: Duration,
     /// Most requests that may fail or be dropped, as a number or a share like 1%; more make the exit code 1
     #[arg(long, env = "LOAD_MAX_FAILED", value_name = "N|P%")]
-    max_failed: Option<MaxFailed>,
+    max_failed: Option<Bound>,
+    /// Most requests that may go out on another connection because the server closed the one they were for, as a number
+    /// or a share; more make the exit code 1
+    #[arg(long, env = "LOAD_MAX_RESENT", value_name = "N|P%")]
+    max_resent: Option<Bound>,
     /// Longest 99th percentile of latency; a longer one makes the exit code 1
     #[arg(long, env = "LOAD_MAX_P99", value_name = "DURATION", value_parser = duration::parse)]
     max_p99: Option<Duration>,
@@ -127,6 +131,7 @@ pub(crate) async fn run(args: &LoadArgs) -> Result<(), LoadError> {
     }
     let thresholds = Thresholds {
         failed: args.max_failed,
+        resent: args.max_resent,
         p99: args.max_p99,
     };
     match thresholds.missed(&report).as_slice() {

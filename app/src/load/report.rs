@@ -26,8 +26,9 @@ pub(super) struct Report<'a> {
     pub(super) failed: u64,
     /// Not sent, because all connections were busy when they were due.
     pub(super) dropped: u64,
-    /// Of those sent: once more on a new connection, because the server had closed the idle one.
-    resent: u64,
+    /// Of those sent: on a new connection, because the server had closed the idle one before a byte was written to it. No
+    /// request is lost so, but a server that lets its clients finish causes none.
+    pub(super) resent: u64,
     p50_s: Option<f64>,
     p90_s: Option<f64>,
     pub(super) p99_s: Option<f64>,
@@ -80,6 +81,7 @@ impl<'a> Report<'a> {
             ),
             format!("failed    {}", self.failed),
             format!("dropped   {}", self.dropped),
+            format!("resent    {}", self.resent),
             format!("latency   {}", self.latencies()),
             format!("status    {}", list(self.status.iter())),
             format!("errors    {}", list(self.errors.iter())),
@@ -110,12 +112,13 @@ impl<'a> Report<'a> {
 /// A line about a run in progress.
 pub(super) fn progress(record: &Record, elapsed: Duration) -> String {
     format!(
-        "{:.0} s: {} requests, {:.1} per second, {} failed, {} dropped",
+        "{:.0} s: {} requests, {:.1} per second, {} failed, {} dropped, {} resent",
         elapsed.as_secs_f64(),
         record.requests,
         per_second(record.requests, elapsed),
         record.failed,
         record.dropped,
+        record.resent,
     )
 }
 
@@ -215,6 +218,7 @@ mod tests {
         requests  4 in 2.0 s, 2.0 of 2.5 per second
         failed    1
         dropped   1
+        resent    0
         latency   p50 8.0 ms, p90 2000.0 ms, p99 2000.0 ms, max 2000.0 ms
         status    200: 3
         errors    timeout: 1
@@ -231,6 +235,6 @@ mod tests {
 
     #[test]
     fn progress_names_rate_and_failures() {
-        insta::assert_snapshot!(progress(&record(), Duration::from_secs(5)), @"5 s: 4 requests, 0.8 per second, 1 failed, 1 dropped");
+        insta::assert_snapshot!(progress(&record(), Duration::from_secs(5)), @"5 s: 4 requests, 0.8 per second, 1 failed, 1 dropped, 0 resent");
     }
 }

@@ -6,36 +6,46 @@ use std::time::Duration;
 
 use super::report::Report;
 
-/// A bound on requests that failed or were dropped.
+/// A bound on a number of requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum MaxFailed {
+pub(super) enum Bound {
     Count(u64),
     /// Of all that were due.
     Percent(f64),
 }
 
-/// Why a text is not a bound.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a bound, give a number like `0` or a share like `1%`")]
-pub(super) struct MaxFailedError;
-
-impl FromStr for MaxFailed {
-    type Err = MaxFailedError;
-
-    fn from_str(text: &str) -> Result<Self, MaxFailedError> {
-        let Some(percent) = text.strip_suffix('%') else {
-            return text.parse().map(Self::Count).map_err(|_| MaxFailedError);
-        };
-        let percent = percent.parse().map_err(|_| MaxFailedError)?;
-        if (0.0..=100.0).contains(&percent) {
-            Ok(Self::Percent(percent))
-        } else {
-            Err(MaxFailedError)
+impl Bound {
+    #[allow(clippy::cast_precision_loss)]
+    fn allows(self, count: u64, due: u64) -> bool {
+        match self {
+            Self::Count(max) => count <= max,
+            Self::Percent(max) => count as f64 * 100.0 <= max * due as f64,
         }
     }
 }
 
-impl fmt::Display for MaxFailed {
+/// Why a text is not a bound.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a bound, give a number like `0` or a share like `1%`")]
+pub(super) struct BoundError;
+
+impl FromStr for Bound {
+    type Err = BoundError;
+
+    fn from_str(text: &str) -> Result<Self, BoundError> {
+        let Some(percent) = text.strip_suffix('%') else {
+            return text.parse().map(Self::Count).map_err(|_| BoundError);
+        };
+        let percent = percent.parse().map_err(|_| BoundError)?;
+        if (0.0..=100.0).contains(&percent) {
+            Ok(Self::Percent(percent))
+        } else {
+            Err(BoundError)
+        }
+    }
+}
+
+impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Count(count) => count.fmt(f),
@@ -47,7 +57,9 @@ impl fmt::Display for MaxFailed {
 /// The bounds that were asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Thresholds {
-    pub(super) failed: Option<MaxFailed>,
+    /// On requests that failed or were dropped.
+    pub(super) failed: Option<Bound>,
+    pub(super) resent: Option<Bound>,
     pub(super) p99: Option<Duration>,
 }
 
@@ -55,26 +67,26 @@ impl Thresholds {
     /// A sentence for each bound that was missed.
     pub(super) fn missed(&self, report: &Report<'_>) -> Vec<String> {
         let failed = self.failed.and_then(|max| missed_failed(max, report));
+        let resent = self.resent.and_then(|max| missed_resent(max, report));
         let p99 = self.p99.and_then(|max| missed_p99(max, report));
-        failed.into_iter().chain(p99).collect()
+        failed.into_iter().chain(resent).chain(p99).collect()
     }
 }
 
 /// A dropped request is one that a user did not get through: load that was never sent must not pass for success.
-#[allow(clippy::cast_precision_loss)]
-fn missed_failed(max: MaxFailed, report: &Report<'_>) -> Option<String> {
-    let lost = report.failed + report.dropped;
+fn missed_failed(max: Bound, report: &Report<'_>) -> Option<String> {
     let due = report.requests + report.dropped;
-    let met = match max {
-        MaxFailed::Count(count) => lost <= count,
-        MaxFailed::Percent(percent) => lost as f64 * 100.0 <= percent * due as f64,
-    };
-    (!met).then(|| {
+    (!max.allows(report.failed + report.dropped, due)).then(|| {
         format!(
             "{} failed and {} dropped of {due} requests, at most {max} allowed",
             report.failed, report.dropped
         )
     })
+}
+
+fn missed_resent(max: Bound, report: &Report<'_>) -> Option<String> {
+    let (resent, due) = (report.resent, report.requests + report.dropped);
+    (!max.allows(resent, due)).then(|| format!("{resent} resent of {due} requests, at most {max} allowed"))
 }
 
 fn missed_p99(max: Duration, report: &Report<'_>) -> Option<String> {
@@ -94,23 +106,24 @@ mod tests {
     use super::super::record::{Outcome, Record};
     use super::*;
 
-    fn missed(failed: Option<&str>, p99_millis: Option<u64>) -> Vec<String> {
+    fn missed(failed: Option<&str>, resent: Option<&str>, p99_millis: Option<u64>) -> Vec<String> {
         let mut record = Record::new().unwrap();
-        for status in [vec![200; 96], vec![500; 2]].concat() {
+        for (nth, status) in [vec![200; 96], vec![500; 2]].concat().into_iter().enumerate() {
             record.sent(SystemTime::now());
             let result = Ok(Answer { status, pod: None });
             record.ended(Outcome {
                 latency: Duration::from_millis(50),
                 result,
-                resent: false,
+                resent: nth < 3,
             });
         }
         record.dropped();
         record.dropped();
         let report = Report::new("1".parse().unwrap(), &record);
-        let failed = failed.map(|max| max.parse().unwrap());
+        let bound = |max: Option<&str>| max.map(|max| max.parse().unwrap());
         Thresholds {
-            failed,
+            failed: bound(failed),
+            resent: bound(resent),
             p99: p99_millis.map(Duration::from_millis),
         }
         .missed(&report)
@@ -118,22 +131,23 @@ mod tests {
 
     #[test]
     fn a_bound_is_met_up_to_and_including_its_value() {
-        assert_eq!(missed(None, None), [""; 0]);
-        assert_eq!(missed(Some("4"), Some(50)), [""; 0]);
-        assert_eq!(missed(Some("4%"), None), [""; 0]);
+        assert_eq!(missed(None, None, None), [""; 0]);
+        assert_eq!(missed(Some("4"), Some("3"), Some(50)), [""; 0]);
+        assert_eq!(missed(Some("4%"), Some("3%"), None), [""; 0]);
     }
 
     #[test]
     fn every_missed_bound_is_named() {
         assert_eq!(
-            missed(Some("3"), Some(49)),
+            missed(Some("3"), Some("2"), Some(49)),
             [
                 "2 failed and 2 dropped of 100 requests, at most 3 allowed",
+                "3 resent of 100 requests, at most 2 allowed",
                 "p99 is 50.0 ms, at most 49.0 ms allowed"
             ]
         );
         assert_eq!(
-            missed(Some("3.9%"), None),
+            missed(Some("3.9%"), None, None),
             ["2 failed and 2 dropped of 100 requests, at most 3.9% allowed"]
         );
     }
@@ -141,7 +155,7 @@ mod tests {
     #[test]
     fn refuses_bounds_that_cannot_be() {
         for text in ["", "-1", "1.5", "%", "101%", "-1%", "NaN%", "few"] {
-            assert_eq!(text.parse::<MaxFailed>(), Err(MaxFailedError), "{text}");
+            assert_eq!(text.parse::<Bound>(), Err(BoundError), "{text}");
         }
     }
 }

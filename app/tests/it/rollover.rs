@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use nix::sys::signal::Signal::SIGTERM;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Service, app, wait_exit, wait_for};
 
@@ -46,15 +46,15 @@ fn pipe(mut from: TcpStream, mut to: TcpStream) {
 
 #[test]
 fn a_pod_that_drains_fails_no_request_of_clients_that_never_let_go() {
-    let mut leaving = Service::start("--drain-delay 500ms");
+    let mut leaving = Service::start("--drain-delay 2s");
     let staying = Service::start("--pod web-2");
     let service = forward_to_ready(vec![leaving.address, staying.address]);
     // Connections as long as the run: only the pods can end them.
     let load = app(&format!(
-        "load --output json --url http://{service}/api/data --rate 100 --duration 3s"
+        "load --output json --url http://{service}/api/data --rate 100 --duration 5s"
     ))
     .args(["--max-requests-per-connection", "1000000", "--max-connection-age", "1h"])
-    .args(["--timeout", "20s", "--max-failed", "0"])
+    .args(["--timeout", "20s", "--max-failed", "0", "--max-resent", "0"])
     .stdout(Stdio::piped())
     .stderr(Stdio::null())
     .spawn()
@@ -65,12 +65,22 @@ fn a_pod_that_drains_fails_no_request_of_clients_that_never_let_go() {
         (count >= 20).then_some(())
     });
     leaving.signal(SIGTERM);
+    // Who has not heard of it yet is answered, and told not to come again.
+    wait_for("readiness to go off", || {
+        (leaving.get("/readyz").status == 503).then_some(())
+    });
+    let late = leaving.get("/api/data");
+    assert_eq!((late.status, late.header("connection")), (200, Some("close")));
     assert_eq!(wait_exit(&mut leaving.child).code(), Some(0));
     let output = load.wait_with_output().unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{report}");
-    assert_eq!(report["requests"], 300, "{report}");
+    assert_eq!(
+        (&report["requests"], &report["failed"], &report["resent"]),
+        (&json!(500), &json!(0), &json!(0)),
+        "{report}"
+    );
     let answered = |pod| report["per_pod"][pod].as_u64().unwrap();
     assert!(answered("web-1") >= 20 && answered("web-2") > 0, "{report}");
-    assert_eq!(answered("web-1") + answered("web-2"), 300, "{report}");
+    assert_eq!(answered("web-1") + answered("web-2"), 500, "{report}");
 }

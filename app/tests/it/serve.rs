@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use crate::support::{Client, Service, wait_for};
 
 fn count(value: u32) -> [String; 1] {
@@ -74,12 +76,49 @@ fn the_exposition_has_exactly_the_promised_series() {
     http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="404",http_route="unmatched"} 1
     http_server_request_duration_seconds_bucket{http_request_method="_OTHER",http_response_status_code="405",http_route="/",le="+Inf"} 1
     http_server_request_duration_seconds_count{http_request_method="_OTHER",http_response_status_code="405",http_route="/"} 1
+    # HELP process_cpu_seconds_total User and system CPU time of the process
+    # TYPE process_cpu_seconds_total counter
+    # HELP process_resident_memory_bytes Resident memory of the process
+    # TYPE process_resident_memory_bytes gauge
     "#);
+    assert_eq!(
+        names(&answer.body),
+        listed("app"),
+        "grafana/series.txt is not what the app exports"
+    );
 }
 
-/// Sums and buckets are the machine's affair; only the last bucket is exact.
+/// Sums and buckets are the machine's affair, only the last bucket is exact; so are CPU time and memory.
 fn is_timing(line: &str) -> bool {
-    line.contains("_sum{") || line.contains("le=") && !line.contains(r#"le="+Inf""#)
+    line.contains("_sum{") || line.contains("le=") && !line.contains(r#"le="+Inf""#) || line.starts_with("process_")
+}
+
+/// The names of the series in an exposition.
+fn names(exposition: &str) -> BTreeSet<&str> {
+    let series = exposition.lines().filter(|line| !line.starts_with('#'));
+    series.filter_map(|line| line.split(['{', ' ']).next()).collect()
+}
+
+/// The series that the dashboards expect of an exporter.
+fn listed(exporter: &str) -> BTreeSet<&'static str> {
+    let lines = include_str!("../../../grafana/series.txt").lines();
+    let pairs = lines.filter_map(|line| line.split_once(' '));
+    pairs.filter(|(by, _)| *by == exporter).map(|(_, name)| name).collect()
+}
+
+#[test]
+fn cpu_time_and_memory_of_the_process_are_exported() {
+    let service = Service::start("");
+    let value = |name: &str| -> f64 {
+        let text = service.get("/metrics").body;
+        let line = text.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
+        line.rsplit_once(' ').unwrap().1.parse().unwrap()
+    };
+    assert!(value("process_resident_memory_bytes") > 1e6);
+    let before = value("process_cpu_seconds_total");
+    wait_for("CPU time to pass", || {
+        (value("process_cpu_seconds_total") > before).then_some(())
+    });
 }
 
 #[test]

@@ -148,6 +148,7 @@ impl fmt::Display for LoadReport {
         )?;
         writeln!(f, "failed    {}", self.number("failed"))?;
         writeln!(f, "dropped   {}", self.number("dropped"))?;
+        writeln!(f, "resent    {}", self.number("resent"))?;
         writeln!(
             f,
             "latency   p50 {}, p99 {}",
@@ -178,13 +179,14 @@ mod tests {
     #[test]
     fn the_report_reads_as_lines_and_stays_whole_as_json() {
         let report = LoadReport(serde_json::json!({
-            "schema": 1, "rate": 100.0, "duration_s": 60.0, "requests": 6000, "failed": 2, "dropped": 0,
+            "schema": 1, "rate": 100.0, "duration_s": 60.0, "requests": 6000, "failed": 2, "dropped": 0, "resent": 1,
             "p50_s": 0.0012, "p99_s": null, "achieved_rate": 99.97, "per_pod": {"web-app-a": 3000, "web-app-b": 2998},
         }));
         insta::assert_snapshot!(report, @r#"
         requests  6000 in 60.0 s, 100.0 of 100 per second
         failed    2
         dropped   0
+        resent    1
         latency   p50 1.2 ms, p99 -
         pod       web-app-a: 3000
         pod       web-app-b: 2998

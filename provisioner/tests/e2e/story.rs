@@ -128,7 +128,21 @@ fn load_scales_to_ten_pods(sandbox: &Sandbox) {
     let times = &report["timeline"];
     assert!(times["ready_s"].is_number(), "10 pods became ready: {report}");
     assert!(times["back_s"].is_number(), "one pod was left: {report}");
+    // Pods were added and removed: no client may notice, not even by a connection that was closed under it.
     assert_eq!(report["failed"], 0, "{report}");
+    assert_eq!(report["dropped"], 0, "{report}");
+    assert_eq!(report["resent"], 0, "{report}");
+    every_series_of_the_dashboards_is_there(sandbox);
+}
+
+fn every_series_of_the_dashboards_is_there(sandbox: &Sandbox) {
+    let lines = include_str!("../../../grafana/series.txt").lines();
+    for (exporter, series) in lines.filter_map(|line| line.split_once(' ')).filter(|(by, _)| *by != "#") {
+        let path = format!("/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query?query={series}");
+        let answer: Value = serde_json::from_str(&sandbox.kubectl(&["get", "--raw", &path])).expect("JSON");
+        let found = answer["data"]["result"].as_array().expect("a result");
+        assert!(!found.is_empty(), "{exporter} does not export {series}");
+    }
 }
 
 fn what_others_own_survives_teardown(sandbox: &Sandbox) {
