@@ -273,7 +273,10 @@ fn dashboards_and_rules_ask_only_for_series_that_are_exported() {
     let mut check = |place: &str, expr: &str| {
         for series in series_of(expr) {
             asked += 1;
-            assert!(listed.contains(series.as_str()), "{place}: nothing exports `{series}`: {expr}");
+            assert!(
+                listed.contains(series.as_str()),
+                "{place}: nothing exports `{series}`: {expr}"
+            );
         }
     };
     for (name, text) in DASHBOARDS {
@@ -289,9 +292,12 @@ fn dashboards_and_rules_ask_only_for_series_that_are_exported() {
     let rules = config["data"]["rules.yml"].as_str().expect("text");
     let rules: Value = serde_saphyr::from_str(rules).expect("YAML");
     for rule in rules["groups"][0]["rules"].as_array().expect("rules") {
-        check(&rule["alert"].to_string(), rule["expr"].as_str().expect("an expression"));
+        check(
+            &rule["alert"].to_string(),
+            rule["expr"].as_str().expect("an expression"),
+        );
     }
-    assert!(asked > 20, "expressions are read: {asked}");
+    assert!(asked >= 15, "expressions are read: {asked}");
 }
 
 /// The series of a `PromQL` expression: words that are no function, label, duration, text or keyword.
@@ -319,7 +325,7 @@ fn series_of(expr: &str) -> Vec<String> {
                 next.split_once(')').expect("a closed list").1
             }
             "or" | "and" | "unless" | "bool" | "offset" => tail,
-            _ if next.starts_with('(') => tail,
+            _ if ["(", "by ", "without "].iter().any(|call| next.starts_with(call)) => tail,
             _ => {
                 series.push(word.to_owned());
                 tail
@@ -330,7 +336,7 @@ fn series_of(expr: &str) -> Vec<String> {
 }
 
 #[test]
-fn series_are_told_from_functions_labels_and_numbers() {
+fn series_are_told_from_functions_and_labels() {
     let expr = r#"sum by (pod) (rate(a_total{b=~"$c",d!="x}"}[$__rate_interval])) / on (e) f:g or vector(0) > 1"#;
     assert_eq!(series_of(expr), ["a_total", "f:g"]);
 }

@@ -137,7 +137,10 @@ fn load_scales_to_ten_pods(sandbox: &Sandbox) {
 
 fn every_series_of_the_dashboards_is_there(sandbox: &Sandbox) {
     let lines = include_str!("../../../grafana/series.txt").lines();
-    for (exporter, series) in lines.filter_map(|line| line.split_once(' ')).filter(|(by, _)| *by != "#") {
+    for (exporter, series) in lines
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(by, _)| *by != "#")
+    {
         let path = format!("/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query?query={series}");
         let answer: Value = serde_json::from_str(&sandbox.kubectl(&["get", "--raw", &path])).expect("JSON");
         let found = answer["data"]["result"].as_array().expect("a result");
