@@ -2,7 +2,7 @@
 
 use opentelemetry::metrics::Meter;
 
-/// Clock ticks per second in `/proc/PID/stat`: the kernel's USER_HZ, 100 on every architecture that we build for
+/// Clock ticks per second in `/proc/PID/stat`: the kernel's `USER_HZ`, 100 on every architecture that we build for
 /// (proc(5), sysconf(3)).
 const TICKS_PER_SECOND: f64 = 100.0;
 
