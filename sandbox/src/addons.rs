@@ -4,10 +4,10 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::command::{run_with, without_proxy};
 use crate::error::Error;
-use crate::process::run_with;
 use crate::say;
-use crate::state::{Dirs, write};
+use crate::state::{Dirs, KUBECTL_CACHE, write};
 
 const MANIFEST: &str = include_str!("../kubernetes/addons.yaml");
 /// Namespaces that belong to the cluster itself; a wipe keeps them.
@@ -55,9 +55,11 @@ pub(crate) fn ensure(dirs: &Dirs) -> Result<(), Error> {
 /// Runs kubectl as the administrator.
 pub(crate) fn kubectl(dirs: &Dirs, args: &[&str]) -> Result<String, Error> {
     run_with(
-        Command::new(dirs.program("kubectl"))
+        without_proxy(&mut Command::new(dirs.program("kubectl")))
             .arg("--kubeconfig")
             .arg(dirs.kubeconfig())
+            .arg("--cache-dir")
+            .arg(dirs.at(KUBECTL_CACHE))
             .args(args),
     )
 }

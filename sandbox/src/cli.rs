@@ -1,13 +1,16 @@
 //! The command line: one match, no logic.
 
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use clap::{Parser, Subcommand};
 
+use crate::command;
 use crate::error::Error;
 use crate::process;
-use crate::state::{ACCESS_KEY_ID, AWS_PORT, Dirs, REGION, REGISTRY_PORT, SECRET_ACCESS_KEY};
-use crate::{addons, cleanup, say, up};
+use crate::state::{ACCESS_KEY_ID, AWS_PORT, Dirs, KUBECTL_CACHE, REGION, REGISTRY_PORT, SECRET_ACCESS_KEY};
+use crate::{addons, cleanup, install, owner, say, up};
 
 /// A real Kubernetes behind a local AWS endpoint.
 #[derive(Parser)]
@@ -24,6 +27,8 @@ pub(crate) struct Arguments {
 enum Verb {
     /// Install what is missing and start everything; a second `up` changes nothing
     Up,
+    /// Only install and build what is missing: packages, Python venv, Go programs
+    Install,
     /// Stop everything and leave nothing but the logs
     Down,
     /// Say what runs; exit 1 when something does not
@@ -54,6 +59,7 @@ enum Verb {
 fn dispatch(dirs: &Dirs, verb: &Verb) -> Result<(), Error> {
     match verb {
         Verb::Up => up::up(dirs),
+        Verb::Install => install(dirs),
         Verb::Down => cleanup::down(dirs),
         Verb::Status => status(dirs),
         Verb::Env => env(dirs),
@@ -69,8 +75,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     dispatch(&Dirs::resolve(&arguments.cluster)?, &arguments.command)
 }
 
+fn install(dirs: &Dirs) -> Result<(), Error> {
+    let _lock = owner::lock(dirs)?;
+    install::require_tools(dirs)?;
+    owner::mark(dirs)?;
+    install::ensure(dirs)
+}
+
 fn status(dirs: &Dirs) -> Result<(), Error> {
-    up::require_ours(dirs)?;
+    owner::require_ours(dirs)?;
     let mut dead = Vec::new();
     for name in up::NAMES {
         if let Some(pid) = process::pid(dirs, name) {
@@ -91,7 +104,7 @@ fn status(dirs: &Dirs) -> Result<(), Error> {
 }
 
 fn env(dirs: &Dirs) -> Result<(), Error> {
-    up::require_ours(dirs)?;
+    owner::require_ours(dirs)?;
     if !up::all_running(dirs) {
         return Err(Error::failed("the sandbox is not up").with_hint("start it: sandbox up"));
     }
@@ -102,6 +115,7 @@ fn env(dirs: &Dirs) -> Result<(), Error> {
         ("AWS_REGION", REGION.to_owned()),
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ("KUBECONFIG", dirs.kubeconfig().display().to_string()),
+        ("KUBECACHEDIR", dirs.text(KUBECTL_CACHE)),
         ("SANDBOX_REGISTRY", format!("http://127.0.0.1:{REGISTRY_PORT}")),
     ];
     // Only these keys may count: a profile or a session token of the user's would belong to a real account.
@@ -125,22 +139,30 @@ fn logs(dirs: &Dirs, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn fault(file: &std::path::Path) -> Result<(), Error> {
+/// Sends the list on; what the endpoint does not accept is bad usage, explained in its words.
+fn fault(file: &Path) -> Result<(), Error> {
+    let read = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(file)
+    };
+    let body = read.map_err(|e| Error::usage(format!("cannot read `{}`: {e}", file.display())))?;
     let url = format!("http://127.0.0.1:{AWS_PORT}/_sandbox/faults");
-    let body = format!("@{}", file.display());
-    let answer = process::run(
-        "curl",
-        &[
-            "--silent",
-            "--show-error",
-            "--fail-with-body",
-            "--max-time",
-            "10",
-            "--data-binary",
-            &body,
-            &url,
-        ],
-    )?;
-    say::result(answer.trim());
-    Ok(())
+    let fixed = ["--silent", "--show-error", "--noproxy", "*", "--max-time", "10"];
+    let mut command = Command::new("curl");
+    command
+        .args(fixed)
+        .args(["--write-out", "\n%{http_code}", "--data-binary", "@-", &url]);
+    let answer = command::run_fed(&mut command, body).map_err(|e| e.with_hint("start it: sandbox up"))?;
+    let (text, status) = answer.rsplit_once('\n').unwrap_or_default();
+    if status == "200" {
+        say::result(text.trim());
+        return Ok(());
+    }
+    let document: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let reason = document["error"].as_str().unwrap_or(text);
+    Err(Error::usage(format!(
+        "the AWS endpoint does not accept the faults ({status}): {reason}"
+    )))
 }

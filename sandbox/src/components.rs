@@ -6,8 +6,9 @@ use crate::network;
 use crate::node::{self, inside};
 use crate::process::{Ready, Service};
 use crate::state::{
-    API_PORT, AUTHENTICATOR_PORT, AWS_PORT, Dirs, ETCD_PEER_PORT, ETCD_PORT, NODE_IP, REGION, REGISTRY_PASSWORD,
-    REGISTRY_PORT, REGISTRY_USER, create_dir, write,
+    API_PORT, AUTHENTICATOR_PORT, AWS_PORT, CONTROLLER_MANAGER_PORT, Dirs, ETCD_PEER_PORT, ETCD_PORT, KUBECTL_CACHE,
+    KUBELET_HEALTH_PORT, NODE_IP, PROXY_HEALTH_PORT, REGION, REGISTRY_PASSWORD, REGISTRY_PORT, REGISTRY_USER,
+    SCHEDULER_PORT, create_dir, write,
 };
 
 fn service(dirs: &Dirs, name: &'static str, program: &str, args: &[String], ready: Ready) -> Service {
@@ -157,6 +158,9 @@ pub(crate) fn api_server(dirs: &Dirs) -> Service {
     let probe = [
         "--kubeconfig",
         &dirs.kubeconfig().display().to_string(),
+        "--cache-dir",
+        &dirs.text(KUBECTL_CACHE),
+        "--request-timeout=5s",
         "get",
         "--raw",
         "/readyz",
@@ -185,7 +189,7 @@ pub(crate) fn controller_manager(dirs: &Dirs) -> Service {
          --leader-elect=false
          --bind-address=127.0.0.1",
     ));
-    let ready = Ready::Port("127.0.0.1", 10257);
+    let ready = Ready::Port("127.0.0.1", CONTROLLER_MANAGER_PORT);
     service(dirs, "kube-controller-manager", "kube-controller-manager", &args, ready)
 }
 
@@ -207,7 +211,7 @@ pub(crate) fn scheduler(dirs: &Dirs) -> Service {
         "kube-scheduler",
         "kube-scheduler",
         &args,
-        Ready::Port("127.0.0.1", 10259),
+        Ready::Port("127.0.0.1", SCHEDULER_PORT),
     )
 }
 
@@ -215,7 +219,8 @@ pub(crate) fn scheduler(dirs: &Dirs) -> Service {
 pub(crate) fn containerd(dirs: &Dirs) -> Result<Service, Error> {
     let args = vec!["--config".to_owned(), dirs.text("containerd/config.toml")];
     let (program, args) = inside(dirs, "/usr/bin/containerd".as_ref(), args)?;
-    let probe = ["--address", &dirs.text("containerd/containerd.sock"), "version"]
+    let socket = dirs.text("containerd/containerd.sock");
+    let probe = ["--timeout", "5s", "--address", &socket, "version"]
         .map(str::to_owned)
         .to_vec();
     Ok(Service {
@@ -245,14 +250,20 @@ pub(crate) fn kubelet(dirs: &Dirs) -> Result<Service, Error> {
         program,
         args,
         env: None,
-        ready: Ready::Port("127.0.0.1", 10248),
+        ready: Ready::Port("127.0.0.1", KUBELET_HEALTH_PORT),
     })
 }
 
 /// kube-proxy in nftables mode.
 pub(crate) fn kube_proxy(dirs: &Dirs) -> Service {
     let args = vec![format!("--config={}", dirs.text("kube-proxy.yaml"))];
-    service(dirs, "kube-proxy", "kube-proxy", &args, Ready::Port("127.0.0.1", 10256))
+    service(
+        dirs,
+        "kube-proxy",
+        "kube-proxy",
+        &args,
+        Ready::Port("127.0.0.1", PROXY_HEALTH_PORT),
+    )
 }
 
 /// Everything that has to be written before the first program starts.
@@ -261,10 +272,11 @@ pub(crate) fn configure(dirs: &Dirs) -> Result<(), Error> {
     crate::kubeconfig::ensure(dirs)?;
     node::configure(dirs)?;
     network::ensure(dirs)?;
+    crate::sysctl::ensure(dirs)?;
     write(&dirs.at("htpasswd"), password_line()?, true)
 }
 
 /// The registry reads bcrypt only.
 fn password_line() -> Result<String, Error> {
-    crate::process::run("htpasswd", &["-nbB", REGISTRY_USER, REGISTRY_PASSWORD])
+    crate::command::run("htpasswd", &["-nbB", REGISTRY_USER, REGISTRY_PASSWORD])
 }

@@ -8,7 +8,7 @@ const USAGE: u8 = 2;
 const FAILED: u8 = 1;
 
 /// A failure with the sentence and the hint for the user.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Error {
     message: String,
     hint: Option<String>,

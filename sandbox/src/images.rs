@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -15,11 +15,11 @@ use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
 use serde_json::json;
 
+use crate::command::run;
 use crate::error::Error;
 use crate::install::hash;
-use crate::process::run;
 use crate::say;
-use crate::state::{Dirs, REGISTRY_PASSWORD, REGISTRY_PORT, REGISTRY_USER, create_dir, write};
+use crate::state::{Dirs, REGISTRY_PASSWORD, REGISTRY_PORT, REGISTRY_USER, create_dir, partial, write};
 
 /// An image as its project publishes it.
 struct Image {
@@ -104,7 +104,7 @@ pub(crate) fn seed(dirs: &Dirs) -> Result<(), Error> {
     if storage.exists() || !seed.exists() {
         return Ok(());
     }
-    copy(&seed, &storage)
+    copy_whole(&seed, &storage)
 }
 
 /// Pushes the images unless the registry came filled; then keeps it for the next sandbox.
@@ -125,21 +125,27 @@ pub(crate) fn ensure(dirs: &Dirs) -> Result<(), Error> {
         }
         write(&mark, "", false)?;
         let seed = seed_dir(dirs)?;
-        if !seed.exists() {
-            let partial = seed.with_extension("partial");
-            let _ = fs::remove_dir_all(&partial);
-            copy(&dirs.at("registry"), &partial)?;
-            fs::rename(&partial, &seed).map_err(|e| Error::cannot("keep", seed.display(), e))?;
+        if seed.exists() {
+            return Ok(());
         }
-        Ok(())
+        copy_whole(&dirs.at("registry"), &seed)
     })
 }
 
-fn copy(from: &std::path::Path, to: &std::path::Path) -> Result<(), Error> {
+/// Copies a folder to a name that it has only when it is complete, whatever an interrupted copy left.
+fn copy_whole(from: &Path, to: &Path) -> Result<(), Error> {
     if let Some(parent) = to.parent() {
         create_dir(parent)?;
     }
-    run("cp", &["-a", &from.display().to_string(), &to.display().to_string()]).map(drop)
+    let partial = partial(to);
+    if partial.exists() {
+        fs::remove_dir_all(&partial).map_err(|e| Error::cannot("clear", partial.display(), e))?;
+    }
+    run(
+        "cp",
+        &["-a", &from.display().to_string(), &partial.display().to_string()],
+    )?;
+    fs::rename(&partial, to).map_err(|e| Error::cannot("keep", to.display(), e))
 }
 
 /// Named by the binaries, whose paths carry the hashes of their inputs.
@@ -181,6 +187,9 @@ async fn push(dirs: &Dirs, image: &Image) -> Result<(), Error> {
     let manifest = OciImageManifest::build(&layers, &config, None);
     let client = Client::new(ClientConfig {
         protocol: ClientProtocol::Http,
+        // Naming a proxy that nothing uses keeps the user's away: the registry is on this machine.
+        http_proxy: Some("http://127.0.0.1:9".to_owned()),
+        no_proxy: Some("127.0.0.1".to_owned()),
         ..ClientConfig::default()
     });
     let auth = RegistryAuth::Basic(REGISTRY_USER.to_owned(), REGISTRY_PASSWORD.to_owned());
@@ -228,4 +237,29 @@ fn add_dir(tar: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, owner: u64) -
     header.set_gid(owner);
     header.set_mtime(0);
     tar.append_data(&mut header, path, std::io::empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_copy_is_made_anew() {
+        let folder = tempfile::tempdir().expect("folder");
+        let at = |name: &str| folder.path().join(name);
+        for (file, text) in [
+            ("seed/blob", "whole"),
+            ("registry.partial/blob", "wh"),
+            ("registry.partial/complete", ""),
+        ] {
+            write(&at(file), text, false).expect("writes");
+        }
+        copy_whole(&at("seed"), &at("registry")).expect("copies");
+        assert_eq!(fs::read_to_string(at("registry/blob")).expect("the blob"), "whole");
+        assert!(
+            !at("registry/complete").exists(),
+            "nothing of the interrupted copy is used"
+        );
+        assert!(!at("registry.partial").exists());
+    }
 }

@@ -1,4 +1,4 @@
-//! What the sandbox needs on the machine: Debian packages, a Python venv, Go programs.
+//! What the sandbox needs on the machine: Debian packages ([`packages`]), a Python venv, Go programs.
 //!
 //! The last two live in the cache by the hash of their inputs, so that a fresh checkout reuses them. Each is made in a folder
 //! of its own and renamed when complete: an interrupted install leaves nothing that looks finished.
@@ -7,26 +7,18 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::command::{run, run_long};
 use crate::error::Error;
-use crate::process::{run, run_with};
-use crate::say;
 use crate::state::{Dirs, create_dir};
+use crate::{packages, say};
 
-/// A program that must be on the machine and the Debian package that has it.
-const PACKAGES: [(&str, &str); 9] = [
-    ("/usr/bin/containerd", "containerd"),
-    ("/usr/sbin/runc", "runc"),
-    ("/usr/lib/cni/bridge", "containernetworking-plugins"),
-    ("/usr/sbin/nft", "nftables"),
-    ("/usr/sbin/conntrack", "conntrack"),
-    ("/usr/sbin/ip", "iproute2"),
-    ("/usr/bin/htpasswd", "apache2-utils"),
-    ("/usr/bin/openssl", "openssl"),
-    ("/usr/bin/curl", "curl"),
-];
+/// How long downloads and builds may take on a slow machine.
+const VENV_LIMIT: Duration = Duration::from_mins(15);
+const BUILD_LIMIT: Duration = Duration::from_mins(90);
 
 /// A Go program: its file name, the module folder below `sandbox/kubernetes`, the package, extra flags.
 struct GoProgram {
@@ -106,10 +98,9 @@ const PROGRAMS: [GoProgram; 9] = [
     },
 ];
 
-/// Installs what is missing and links every program into the state's `bin/`.
+/// Installs what is missing and links every program into the state's `bin/`; the tools must be there.
 pub(crate) fn ensure(dirs: &Dirs) -> Result<(), Error> {
-    require_tools()?;
-    packages()?;
+    packages::ensure()?;
     let venv = venv(dirs)?;
     link(dirs, "venv", &venv)?;
     for program in &PROGRAMS {
@@ -124,51 +115,43 @@ pub(crate) fn ensure(dirs: &Dirs) -> Result<(), Error> {
     Ok(())
 }
 
-fn require_tools() -> Result<(), Error> {
-    let tools = [
-        (
-            "go",
-            vec!["version"],
-            "install Go 1.26 or later: https://go.dev/doc/install",
-        ),
-        (
-            "python3",
-            vec!["-c", "import sys, venv; sys.exit(sys.version_info < (3, 11))"],
-            "install Python 3.11 with venv",
-        ),
-    ];
-    for (tool, args, hint) in tools {
-        run(tool, &args).map_err(|e| Error::usage(format!("`{tool}` is missing or too old: {e}")).with_hint(hint))?;
+/// Go and Python, which no package of Debian 12 brings in the version that is needed; changes nothing.
+pub(crate) fn require_tools(dirs: &Dirs) -> Result<(), Error> {
+    let needed = go_needed(dirs)?;
+    let hint = format!("install Go {} or later: https://go.dev/doc/install", needed.0);
+    let too_old = |what: String| Error::usage(what).with_hint(hint.clone());
+    let version = run("go", &["env", "GOVERSION"]).map_err(|e| too_old(format!("`go` is missing: {e}")))?;
+    if go_version(&version) < needed.1 {
+        return Err(too_old(format!("{} is too old", version.trim())));
     }
-    Ok(())
+    let old = "import sys; sys.exit(sys.version_info < (3, 11))";
+    run("python3", &["-c", old])
+        .map(drop)
+        .map_err(|e| Error::usage(format!("`python3` is missing or too old: {e}")).with_hint("install Python 3.11"))
 }
 
-fn packages() -> Result<(), Error> {
-    let missing: Vec<&str> = PACKAGES
-        .iter()
-        .filter(|(file, _)| !Path::new(file).exists())
-        .map(|(_, package)| *package)
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
+/// The highest version that a `go` line of our modules asks for.
+fn go_needed(dirs: &Dirs) -> Result<(String, Vec<u32>), Error> {
+    let mut highest = (String::new(), Vec::new());
+    for program in &PROGRAMS {
+        let file = dirs.source.join("kubernetes").join(program.module).join("go.mod");
+        let text = read(&file)?;
+        let text = String::from_utf8_lossy(&text);
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("go "))
+            .unwrap_or_default();
+        if go_version(line) > highest.1 {
+            highest = (line.to_owned(), go_version(line));
+        }
     }
-    say::timed(&format!("install Debian packages {}", missing.join(", ")), || {
-        let apt = |args: &[&str]| {
-            run_with(
-                Command::new("apt-get")
-                    .args(args)
-                    .env("DEBIAN_FRONTEND", "noninteractive"),
-            )
-            .map_err(|e| {
-                Error::usage(format!("cannot install {}: {e}", missing.join(", ")))
-                    .with_hint("the sandbox runs on Debian 12; elsewhere install these packages yourself")
-            })
-        };
-        apt(&["update", "-qq"])?;
-        let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
-        install.extend(&missing);
-        apt(&install).map(drop)
-    })
+    Ok(highest)
+}
+
+/// The numbers of `1.26.8` or `go1.26.8`; what is no number ends them.
+fn go_version(text: &str) -> Vec<u32> {
+    let numbers = text.trim().trim_start_matches("go").split('.');
+    numbers.map_while(|number| number.parse().ok()).collect()
 }
 
 fn venv(dirs: &Dirs) -> Result<PathBuf, Error> {
@@ -188,11 +171,10 @@ fn venv(dirs: &Dirs) -> Result<PathBuf, Error> {
         create_dir(&target)?;
         // A venv cannot be moved, so it is made in place and marked when complete.
         run("python3", &["-m", "venv", &target.display().to_string()])?;
-        let file = requirements.display().to_string();
-        run(
-            target.join("bin/pip"),
-            &["install", "--quiet", "--require-hashes", "--requirement", &file],
-        )?;
+        let mut pip = Command::new(target.join("bin/pip"));
+        pip.args(["install", "--quiet", "--require-hashes", "--requirement"])
+            .arg(&requirements);
+        run_long(&mut pip, "Python packages", VENV_LIMIT)?;
         crate::state::write(&target.join("complete"), "", false)?;
         Ok(target.clone())
     })
@@ -221,7 +203,7 @@ fn build(dirs: &Dirs, program: &GoProgram) -> Result<PathBuf, Error> {
             .arg(program.package)
             .env("CGO_ENABLED", "0")
             .current_dir(&module);
-        run_with(&mut command)?;
+        run_long(&mut command, &format!("build {}", program.file), BUILD_LIMIT)?;
         fs::rename(&partial, &target).map_err(|e| Error::cannot("install", target.display(), e))?;
         Ok(target.clone())
     })
@@ -266,4 +248,33 @@ fn link(dirs: &Dirs, name: &str, target: &Path) -> Result<(), Error> {
     create_dir(&dirs.at("bin"))?;
     let _ = fs::remove_file(&link);
     symlink(target, &link).map_err(|e| Error::cannot("link", link.display(), e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_go_compare_by_number() {
+        assert!(go_version("go1.26.8\n") >= go_version("1.26.8"));
+        assert!(go_version("go1.26.4") < go_version("1.26.8"));
+        assert!(go_version("go1.26.10") > go_version("1.26.8"));
+        assert!(
+            go_version("go1.27rc1") < go_version("1.26.8"),
+            "a pre-release is not taken"
+        );
+        assert!(go_version("") < go_version("1.26.8"));
+    }
+
+    #[test]
+    fn the_readme_names_the_go_version_that_the_modules_need() {
+        let mut dirs = Dirs::below(Path::new("/"));
+        dirs.source = env!("CARGO_MANIFEST_DIR").into();
+        let needed = go_needed(&dirs).expect("go.mod files").0;
+        let readme = fs::read_to_string(dirs.source.join("../README.md")).expect("README.md");
+        assert!(
+            readme.contains(&format!("Go {needed} or later")),
+            "the README must ask for Go {needed}"
+        );
+    }
 }

@@ -1,10 +1,9 @@
-//! The node's bridge, the packet filter rule that shuts the authenticator's health port, and the two sysctls.
+//! The node's bridge and the packet filter rule that shuts the authenticator's health port.
 
-use std::fs;
 use std::path::Path;
 
+use crate::command::run;
 use crate::error::Error;
-use crate::process::{run, run_with};
 use crate::state::{AUTHENTICATOR_HEALTH_PORT, Dirs, NODE_IP, write};
 
 /// The bridge that carries the node's address; pods hang on CNI's own.
@@ -14,19 +13,15 @@ pub(crate) const POD_BRIDGE: &str = "sbxpods0";
 const TABLE: &str = "provisioner-sandbox";
 /// Tables of kube-proxy in nftables mode.
 const PROXY_TABLES: [(&str, &str); 2] = [("ip", "kube-proxy"), ("ip6", "kube-proxy")];
-/// Pods reach services through the host, replies between pods on one bridge too.
-const SYSCTLS: [&str; 2] = ["net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables"];
 
-/// Makes what is missing; the values of sysctls that it changes are kept for [`remove`].
+/// Makes what is missing, also what an interrupted run left half made.
 pub(crate) fn ensure(dirs: &Dirs) -> Result<(), Error> {
     if !exists(NODE_BRIDGE) {
         run("ip", &["link", "add", NODE_BRIDGE, "type", "bridge"])?;
-        run("ip", &["address", "add", &format!("{NODE_IP}/32"), "dev", NODE_BRIDGE])?;
     }
+    let address = format!("{NODE_IP}/32");
+    run("ip", &["address", "replace", &address, "dev", NODE_BRIDGE])?;
     run("ip", &["link", "set", NODE_BRIDGE, "up"])?;
-    for sysctl in SYSCTLS {
-        set_sysctl(dirs, sysctl)?;
-    }
     let rules = format!(
         "add table inet {TABLE}\ndelete table inet {TABLE}\n\
          table inet {TABLE} {{ chain input {{ type filter hook input priority 0; policy accept; \
@@ -37,8 +32,13 @@ pub(crate) fn ensure(dirs: &Dirs) -> Result<(), Error> {
     run("nft", &["-f", &file.display().to_string()]).map(drop)
 }
 
-/// Removes bridges and rules and puts sysctls back; what is gone already is fine.
-pub(crate) fn remove(dirs: &Dirs) -> Result<(), Error> {
+/// Whether the bridge that only a sandbox makes is there.
+pub(crate) fn has_bridge() -> bool {
+    exists(NODE_BRIDGE)
+}
+
+/// Removes bridges and rules; what is gone already is fine.
+pub(crate) fn remove() -> Result<(), Error> {
     for bridge in [POD_BRIDGE, NODE_BRIDGE] {
         if exists(bridge) {
             run("ip", &["link", "delete", bridge])?;
@@ -50,18 +50,10 @@ pub(crate) fn remove(dirs: &Dirs) -> Result<(), Error> {
             run("nft", &["delete", "table", family, table])?;
         }
     }
-    for sysctl in SYSCTLS {
-        let saved = saved_sysctl(dirs, sysctl);
-        if let Ok(value) = fs::read_to_string(&saved) {
-            let path = format!("/proc/sys/{sysctl}");
-            fs::write(&path, value).map_err(|e| Error::cannot("restore", path, e))?;
-            let _ = fs::remove_file(saved);
-        }
-    }
     Ok(())
 }
 
-/// Network interfaces, tables and sysctls that are still there: empty after [`remove`].
+/// Network interfaces and tables that are still there: empty after [`remove`].
 pub(crate) fn left() -> Vec<String> {
     let mut left: Vec<String> = [NODE_BRIDGE, POD_BRIDGE]
         .iter()
@@ -80,28 +72,4 @@ pub(crate) fn left() -> Vec<String> {
 
 fn exists(interface: &str) -> bool {
     Path::new("/sys/class/net").join(interface).exists()
-}
-
-fn set_sysctl(dirs: &Dirs, sysctl: &str) -> Result<(), Error> {
-    let path = format!("/proc/sys/{sysctl}");
-    if !Path::new(&path).exists() {
-        let _ = run_with(std::process::Command::new("modprobe").arg("br_netfilter"));
-    }
-    let value = fs::read_to_string(&path).map_err(|e| {
-        Error::cannot("read", &path, e).with_hint("the kernel module `br_netfilter` is needed: `modprobe br_netfilter`")
-    })?;
-    if value.trim() == "1" {
-        return Ok(());
-    }
-    // Saved first: after a crash between the two lines nothing is lost.
-    let saved = saved_sysctl(dirs, sysctl);
-    if !saved.exists() {
-        write(&saved, &value, false)?;
-    }
-    fs::write(&path, "1").map_err(|e| Error::cannot("set", path, e))
-}
-
-/// Below the cache, not the state: another checkout must be able to put the value back.
-fn saved_sysctl(dirs: &Dirs, sysctl: &str) -> std::path::PathBuf {
-    dirs.cache.join("sysctl").join(sysctl.replace('/', "."))
 }

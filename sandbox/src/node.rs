@@ -12,7 +12,10 @@ use std::time::{Duration, Instant};
 use crate::error::Error;
 use crate::network::POD_BRIDGE;
 use crate::process::{self, Ready, Service};
-use crate::state::{Dirs, NODE_IP, REGISTRY_PASSWORD, REGISTRY_PORT, REGISTRY_USER, create_dir, write};
+use crate::state::{
+    Dirs, KUBELET_HEALTH_PORT, NODE_IP, PROXY_HEALTH_PORT, PROXY_METRICS_PORT, REGISTRY_PASSWORD, REGISTRY_PORT,
+    REGISTRY_USER, create_dir, write,
+};
 
 /// Holds the namespace's first process; both end together.
 pub(crate) const HOLDER: &str = "node";
@@ -33,10 +36,10 @@ const POD_LOGS: &str = "pod-logs";
 
 /// Starts the namespace and waits until programs can be started in it.
 pub(crate) fn start_holder(dirs: &Dirs) -> Result<(), Error> {
-    if process::is_running(dirs, HOLDER) {
+    if is_up(dirs) {
         return Ok(());
     }
-    process::stop(dirs, FIRST)?;
+    stop(dirs)?;
     // As after a reboot: what containerd and the kubelet keep about running containers is void.
     for stale in ["containerd/state", "kubelet"] {
         let path = dirs.at(stale);
@@ -81,8 +84,19 @@ pub(crate) fn start_holder(dirs: &Dirs) -> Result<(), Error> {
     process::record(dirs, FIRST, first_process(dirs)?)
 }
 
+/// Whether programs can be started in the namespace: its start may have been interrupted.
+pub(crate) fn is_up(dirs: &Dirs) -> bool {
+    process::is_running(dirs, HOLDER) && process::is_running(dirs, FIRST)
+}
+
 /// Ends the namespace and waits until everything in it is gone.
 pub(crate) fn stop(dirs: &Dirs) -> Result<(), Error> {
+    if process::is_running(dirs, HOLDER) && !process::is_running(dirs, FIRST) {
+        // An `up` was interrupted between the two records; where there is no first process yet there is nothing to wait for.
+        if let Ok(first) = first_process(dirs) {
+            let _ = process::record(dirs, FIRST, first);
+        }
+    }
     process::stop(dirs, HOLDER)?;
     process::stop(dirs, FIRST)
 }
@@ -127,6 +141,8 @@ root = "{at}/root"
 state = "{at}/state"
 [grpc]
   address = "{at}/containerd.sock"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{at}/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "registry.k8s.io/pause:3.10"
   # runc may not lower oom_score_adj without CAP_SYS_RESOURCE: without this every pod fails.
@@ -174,6 +190,7 @@ fn kubelet_config(dirs: &Dirs) -> String {
         "kind": "KubeletConfiguration",
         "address": NODE_IP,
         "healthzBindAddress": "127.0.0.1",
+        "healthzPort": KUBELET_HEALTH_PORT,
         "authentication": {
             "anonymous": {"enabled": false},
             "webhook": {"enabled": true},
@@ -198,6 +215,7 @@ fn kubelet_config(dirs: &Dirs) -> String {
         "serializeImagePulls": false,
         "tlsCertFile": format!("{pki}/node.crt"),
         "tlsPrivateKeyFile": format!("{pki}/node.key"),
+        "volumePluginDir": dirs.text("kubelet-plugins"),
     })
     .to_string()
 }
@@ -208,12 +226,13 @@ fn proxy_config(dirs: &Dirs) -> String {
         "kind": "KubeProxyConfiguration",
         "mode": "nftables",
         "bindAddress": NODE_IP,
-        "healthzBindAddress": "127.0.0.1:10256",
-        "metricsBindAddress": "127.0.0.1:10249",
+        "healthzBindAddress": format!("127.0.0.1:{PROXY_HEALTH_PORT}"),
+        "metricsBindAddress": format!("127.0.0.1:{PROXY_METRICS_PORT}"),
         "clusterCIDR": "10.244.0.0/16",
         "clientConnection": {"kubeconfig": dirs.text("kube-proxy.kubeconfig")},
         "hostnameOverride": "sandbox",
-        "conntrack": {"maxPerCore": 0},
+        // Zero leaves the machine's own settings alone.
+        "conntrack": {"maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
     })
     .to_string()
 }

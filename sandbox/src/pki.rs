@@ -8,8 +8,8 @@ use rcgen::{
     SanType,
 };
 
+use crate::command::run;
 use crate::error::Error;
-use crate::process::run;
 use crate::state::{Dirs, NODE_IP, write};
 
 /// A certificate to sign: file name, organisation, common name, names and addresses.

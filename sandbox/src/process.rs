@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::command::without_proxy;
 use crate::error::Error;
 use crate::state::{Dirs, create_dir, write};
 
@@ -67,6 +68,7 @@ pub(crate) fn start(dirs: &Dirs, service: &Service) -> Result<bool, Error> {
         .stdout(file)
         .stderr(errors)
         .process_group(0);
+    without_proxy(&mut command);
     if let Some(env) = &service.env {
         command.env_clear().envs(env.iter().cloned());
     }
@@ -111,7 +113,7 @@ fn answers(ready: &Ready) -> bool {
     match ready {
         Ready::Running => true,
         Ready::Port(host, port) => TcpStream::connect((*host, *port)).is_ok(),
-        Ready::Succeeds(program, args) => Command::new(program)
+        Ready::Succeeds(program, args) => without_proxy(&mut Command::new(program))
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -134,7 +136,7 @@ pub(crate) fn pid(dirs: &Dirs, name: &str) -> Option<i32> {
 
 /// Every recorded name, whether it runs or not.
 pub(crate) fn recorded(dirs: &Dirs) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(dirs.cache.join("pids")) else {
+    let Ok(entries) = fs::read_dir(dirs.records.join("pids")) else {
         return Vec::new();
     };
     let mut names: Vec<String> = entries
@@ -185,9 +187,9 @@ fn read_record(path: &Path) -> Option<Record> {
     })
 }
 
-/// Beside the owner file, not in the state: a machine has one sandbox, and its state may be removed while it runs.
+/// With the machine's records, not in the state: that may be removed while the sandbox runs.
 fn pid_file(dirs: &Dirs, name: &str) -> PathBuf {
-    dirs.cache.join("pids").join(name)
+    dirs.records.join("pids").join(name)
 }
 
 fn died(dirs: &Dirs, name: &str) -> Error {
@@ -205,42 +207,9 @@ pub(crate) fn log_tail(path: &Path, lines: usize) -> String {
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
-/// Runs a command to its end; an error carries its command line and output.
-pub(crate) fn run(program: impl AsRef<Path>, args: &[&str]) -> Result<String, Error> {
-    run_with(Command::new(program.as_ref()).args(args))
-}
-
-/// The same for a prepared command.
-pub(crate) fn run_with(command: &mut Command) -> Result<String, Error> {
-    let shown = format!("{command:?}").replace('"', "");
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| Error::cannot("run", &shown, e))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let errors = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<&str> = errors.trim().lines().collect();
-    let tail = lines[lines.len().saturating_sub(20)..].join("\n");
-    Err(Error::failed(format!(
-        "`{shown}` failed with {}:\n{tail}",
-        output.status
-    )))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn dirs(at: &Path) -> Dirs {
-        Dirs {
-            source: at.into(),
-            state: at.into(),
-            cache: at.into(),
-            cluster: "demo".into(),
-        }
-    }
 
     fn sleeper() -> Service {
         Service {
@@ -255,7 +224,7 @@ mod tests {
     #[test]
     fn a_started_service_runs_once_and_stops() {
         let folder = tempfile::tempdir().expect("folder");
-        let dirs = dirs(folder.path());
+        let dirs = Dirs::below(folder.path());
         assert!(start(&dirs, &sleeper()).expect("starts"));
         assert!(!start(&dirs, &sleeper()).expect("runs already"));
         assert!(is_running(&dirs, "sleeper"));
@@ -267,7 +236,7 @@ mod tests {
     #[test]
     fn a_reused_pid_is_not_ours() {
         let folder = tempfile::tempdir().expect("folder");
-        let dirs = dirs(folder.path());
+        let dirs = Dirs::below(folder.path());
         let own = std::process::id();
         write(&pid_file(&dirs, "other"), format!("{own} 1\n"), false).expect("writes");
         assert!(!is_running(&dirs, "other"));
@@ -277,7 +246,7 @@ mod tests {
     #[test]
     fn a_service_that_dies_is_reported_with_its_log() {
         let folder = tempfile::tempdir().expect("folder");
-        let dirs = dirs(folder.path());
+        let dirs = Dirs::below(folder.path());
         let service = Service {
             name: "broken",
             program: "sh".into(),

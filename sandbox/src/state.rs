@@ -4,8 +4,6 @@ use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg};
-
 use crate::error::Error;
 
 /// API server, etcd (client, peer), registry, AWS endpoint, authenticator.
@@ -17,8 +15,14 @@ pub(crate) const AWS_PORT: u16 = 5555;
 pub(crate) const AUTHENTICATOR_PORT: u16 = 21362;
 /// The authenticator's health port: no flag moves it off all interfaces, a packet filter rule shuts it.
 pub(crate) const AUTHENTICATOR_HEALTH_PORT: u16 = 21363;
+/// Health and metrics ports on loopback.
+pub(crate) const KUBELET_HEALTH_PORT: u16 = 10248;
+pub(crate) const PROXY_METRICS_PORT: u16 = 10249;
+pub(crate) const PROXY_HEALTH_PORT: u16 = 10256;
+pub(crate) const CONTROLLER_MANAGER_PORT: u16 = 10257;
+pub(crate) const SCHEDULER_PORT: u16 = 10259;
 /// Every fixed port, with the program that needs it.
-pub(crate) const PORTS: [(u16, &str); 7] = [
+pub(crate) const PORTS: [(u16, &str); 12] = [
     (API_PORT, "kube-apiserver"),
     (ETCD_PORT, "etcd"),
     (ETCD_PEER_PORT, "etcd"),
@@ -26,7 +30,19 @@ pub(crate) const PORTS: [(u16, &str); 7] = [
     (AWS_PORT, "aws"),
     (AUTHENTICATOR_PORT, "authenticator"),
     (AUTHENTICATOR_HEALTH_PORT, "authenticator"),
+    (KUBELET_HEALTH_PORT, "kubelet"),
+    (PROXY_METRICS_PORT, "kube-proxy"),
+    (PROXY_HEALTH_PORT, "kube-proxy"),
+    (CONTROLLER_MANAGER_PORT, "kube-controller-manager"),
+    (SCHEDULER_PORT, "kube-scheduler"),
 ];
+
+/// Below the state: what kubectl keeps of the API, else in the user's home.
+pub(crate) const KUBECTL_CACHE: &str = "kubectl-cache";
+
+/// What is recorded about the machine's one sandbox: owner, processes, changed sysctls. Not below a home folder, so that every
+/// user and checkout sees the same; on tmpfs, since a reboot ends all that it names.
+const RECORDS: &str = "/run/provisioner-sandbox";
 
 /// The node's address, on a bridge of the sandbox's own.
 pub(crate) const NODE_IP: &str = "10.200.0.1";
@@ -47,6 +63,8 @@ pub(crate) struct Dirs {
     pub(crate) state: PathBuf,
     /// What is built or downloaded, by the hash of its inputs.
     pub(crate) cache: PathBuf,
+    /// What is recorded about the machine's one sandbox, whoever started it.
+    pub(crate) records: PathBuf,
     /// The EKS cluster id that the authenticator accepts tokens for.
     pub(crate) cluster: String,
 }
@@ -71,6 +89,7 @@ impl Dirs {
             source,
             state,
             cache: cache_dir()?,
+            records: RECORDS.into(),
             cluster: cluster.to_owned(),
         })
     }
@@ -100,25 +119,16 @@ impl Dirs {
         self.at("admin.kubeconfig")
     }
 
-    /// Which state folder the machine's one sandbox belongs to.
-    pub(crate) fn owner_file(&self) -> PathBuf {
-        self.cache.join("owner")
-    }
-
-    /// Takes the machine-wide lock: one command at a time changes the sandbox.
-    pub(crate) fn lock(&self) -> Result<Flock<File>, Error> {
-        create_dir(&self.cache)?;
-        let path = self.cache.join("lock");
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|e| Error::cannot("open", path.display(), e))?;
-        Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| {
-            Error::failed(format!("another `sandbox` command holds `{}`: {e}", path.display()))
-                .with_hint("wait until it ends and try again")
-        })
+    /// Every folder below one, as tests want it.
+    #[cfg(test)]
+    pub(crate) fn below(root: &Path) -> Self {
+        Self {
+            source: root.join("source"),
+            state: root.join("state"),
+            cache: root.join("cache"),
+            records: root.join("records"),
+            cluster: "demo".into(),
+        }
     }
 }
 
@@ -136,7 +146,7 @@ pub(crate) fn create_dir(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(|e| Error::cannot("create", path.display(), e))
 }
 
-/// Writes a file, creating its folder; mode 0600 where `private`.
+/// Writes a file, creating its folder; mode 0600 where `private`. Whoever is killed while writing leaves the old file or none.
 pub(crate) fn write(path: &Path, contents: impl AsRef<[u8]>, private: bool) -> Result<(), Error> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
@@ -144,12 +154,22 @@ pub(crate) fn write(path: &Path, contents: impl AsRef<[u8]>, private: bool) -> R
         create_dir(parent)?;
     }
     let mode = if private { 0o600 } else { 0o644 };
+    let partial = partial(path);
+    let _ = fs::remove_file(&partial);
     File::options()
         .create(true)
         .truncate(true)
         .write(true)
         .mode(mode)
-        .open(path)
+        .open(&partial)
         .and_then(|mut file| file.write_all(contents.as_ref()))
+        .and_then(|()| fs::rename(&partial, path))
         .map_err(|e| Error::cannot("write", path.display(), e))
+}
+
+/// Where something is made before it is renamed to `path`.
+pub(crate) fn partial(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    PathBuf::from(name)
 }

@@ -1,29 +1,33 @@
 //! `up`: the story of bringing the sandbox to life, and of finding it alive.
 
-use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
+use crate::inputs::Inputs;
 use crate::process::{self, Service};
-use crate::state::{Dirs, PORTS, create_dir, write};
-use crate::{addons, cleanup, components, images, install, node, say};
+use crate::state::{Dirs, PORTS, write};
+use crate::{addons, cleanup, components, images, install, node, owner, say};
 
 const READY: Duration = Duration::from_secs(90);
 
 /// Brings everything up that is not; a second run changes nothing.
 pub(crate) fn up(dirs: &Dirs) -> Result<(), Error> {
-    require_root()?;
-    let _lock = dirs.lock()?;
+    let _lock = owner::lock(dirs)?;
     let start = Instant::now();
-    take_ownership(dirs)?;
+    owner::require_ours(dirs)?;
+    owner::require_mark(dirs)?;
+    let inputs = Inputs::read(dirs)?;
+    clear_outdated(dirs, &inputs)?;
     if all_running(dirs) {
         say::line("up already");
         return Ok(());
     }
+    end_broken_node(dirs)?;
     require_free_ports(dirs)?;
-    create_dir(&dirs.state)?;
+    install::require_tools(dirs)?;
+    take_ownership(dirs)?;
+    inputs.record(dirs)?;
     install::ensure(dirs)?;
     components::configure(dirs)?;
     control_plane(dirs)?;
@@ -55,7 +59,7 @@ pub(crate) const NAMES: [&str; 11] = [
 
 /// Whether the sandbox came up completely and everything still runs.
 pub(crate) fn all_running(dirs: &Dirs) -> bool {
-    owner(dirs).as_ref() == Some(&dirs.state)
+    owner::owner(dirs).as_ref() == Some(&dirs.state)
         && dirs.at("complete").exists()
         && NAMES.iter().all(|name| process::is_running(dirs, name))
 }
@@ -87,13 +91,17 @@ fn control_plane(dirs: &Dirs) -> Result<(), Error> {
     })
 }
 
-fn node(dirs: &Dirs) -> Result<(), Error> {
-    if !process::is_running(dirs, node::HOLDER) {
-        // What ran in the namespace ended with it; the records may still name the outer helpers.
-        for name in ["containerd", "kubelet"] {
-            process::stop(dirs, name)?;
-        }
+/// Ends a node of which something is missing: what runs in its namespace may live on without its recorded outer process.
+fn end_broken_node(dirs: &Dirs) -> Result<(), Error> {
+    let inside = ["containerd", "kubelet"];
+    if node::is_up(dirs) && inside.iter().all(|name| process::is_running(dirs, name)) {
+        return Ok(());
     }
+    node::stop(dirs)?;
+    inside.iter().try_for_each(|name| process::stop(dirs, name))
+}
+
+fn node(dirs: &Dirs) -> Result<(), Error> {
     node::start_holder(dirs)?;
     let containerd = components::containerd(dirs)?;
     start_all(dirs, std::slice::from_ref(&containerd))?;
@@ -109,51 +117,27 @@ fn start_all(dirs: &Dirs, services: &[Service]) -> Result<(), Error> {
         .try_for_each(|service| process::wait_ready(dirs, service, READY))
 }
 
-fn require_root() -> Result<(), Error> {
-    if nix::unistd::geteuid().is_root() {
-        return Ok(());
-    }
-    Err(
-        Error::usage("the sandbox needs root: it makes namespaces, bridges and packet filter rules")
-            .with_hint("run it as root, in a machine or container that you can throw away"),
-    )
-}
-
-/// The state folder of the machine's one sandbox, where there is one.
-pub(crate) fn owner(dirs: &Dirs) -> Option<PathBuf> {
-    fs::read_to_string(dirs.owner_file())
-        .ok()
-        .map(|text| PathBuf::from(text.trim()))
-}
-
-/// Refuses while another checkout's sandbox runs on this machine.
-pub(crate) fn require_ours(dirs: &Dirs) -> Result<(), Error> {
-    let Some(other) = owner(dirs).filter(|o| *o != dirs.state) else {
-        return Ok(());
-    };
-    if !process::recorded(dirs)
-        .into_iter()
-        .any(|name| process::is_running(dirs, &name))
-    {
-        return Ok(());
-    }
-    Err(
-        Error::usage(format!("the sandbox of `{}` runs on this machine", other.display()))
-            .with_hint(format!("stop it: SANDBOX_DIR={} sandbox down", other.display())),
-    )
-}
-
-/// One sandbox a machine: another checkout's running one is named, a dead one is cleared.
+/// One sandbox a machine: what a dead one of another checkout left is cleared first.
 fn take_ownership(dirs: &Dirs) -> Result<(), Error> {
-    require_ours(dirs)?;
-    if let Some(other) = owner(dirs).filter(|o| *o != dirs.state) {
+    if let Some(other) = owner::owner(dirs).filter(|o| *o != dirs.state) {
         say::line(&format!("clear what the sandbox of `{}` left", other.display()));
         cleanup::clear(&Dirs {
             state: other,
             ..dirs.clone()
         })?;
     }
-    write(&dirs.owner_file(), dirs.state.display().to_string(), false)
+    owner::mark(dirs)?;
+    owner::claim(dirs)
+}
+
+/// What was made from other sources, by another program or for another cluster is not what is asked for now.
+fn clear_outdated(dirs: &Dirs, now: &Inputs) -> Result<(), Error> {
+    let changed = now.changed_since(dirs);
+    if changed.is_empty() {
+        return Ok(());
+    }
+    say::line(&format!("changed since `up`: {}; starting anew", changed.join(", ")));
+    cleanup::clear(dirs)
 }
 
 fn require_free_ports(dirs: &Dirs) -> Result<(), Error> {

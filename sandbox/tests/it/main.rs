@@ -4,21 +4,28 @@
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on says why")]
 
-mod recipes;
-
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+mod machine;
+mod recipes;
+
+/// Where the programs of the machine's sandbox are recorded.
+const PIDS: &str = "/run/provisioner-sandbox/pids";
+
+fn command(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox"));
+    command.args(args).env("SANDBOX_DIR", dir);
+    command
+}
+
 fn sandbox(dir: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sandbox"))
-        .args(args)
-        .env("SANDBOX_DIR", dir)
-        .output()
-        .expect("the sandbox's program starts")
+    command(dir, args).output().expect("the sandbox's program starts")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -61,6 +68,12 @@ fn what_cannot_work_is_refused_by_name() {
         0,
         "nothing was made"
     );
+    fs::write(folder.path().join("thesis.tex"), "years").expect("writes");
+    for verb in ["up", "install", "down", "reset"] {
+        refused(folder.path(), &[verb], 2, "is not a sandbox's folder");
+    }
+    let file = folder.path().join("thesis.tex");
+    assert_eq!(fs::read_to_string(file).expect("it is still there"), "years");
 }
 
 #[test]
@@ -71,22 +84,37 @@ fn one_sandbox_lives_recovers_and_leaves_nothing() {
         .tempdir_in("/tmp")
         .expect("folder");
     let dir = folder.path().join("state");
-    let before = machine();
+    let _down = DownAtLast(vec![dir.clone(), folder.path().join("other")]);
+    let before = machine::facts(folder.path());
 
-    let taken = TcpListener::bind("127.0.0.1:5555").expect("port 5555 is free before the test");
-    refused(&dir, &["up"], 2, "port 5555");
-    drop(taken);
-    assert_eq!(machine(), before, "a refused `up` changes nothing");
+    for port in [5555, 10256] {
+        let taken = TcpListener::bind(("127.0.0.1", port)).expect("the port is free before the test");
+        refused(&dir, &["up"], 2, &format!("port {port}"));
+        drop(taken);
+    }
+    assert_eq!(machine::facts(folder.path()), before, "a refused `up` changes nothing");
 
     ok(&dir, &["up"]);
     assert!(ok(&dir, &["up"]).contains("up already"));
     assert!(ok(&dir, &["env"]).contains("export AWS_ENDPOINT_URL='http://127.0.0.1:5555'"));
     only_own_addresses_listen();
     refused(&folder.path().join("other"), &["up"], 2, "runs on this machine");
+    faults_from_standard_input(&dir);
+
+    // As if `up` had been killed while it started the node and while it copied the registry's images.
+    kill(&Path::new(PIDS).join("kubelet"));
+    fs::remove_file(Path::new(PIDS).join("node-first")).expect("a record");
+    ok(&dir, &["up"]);
+    assert!(ok(&dir, &["status"]).contains("node `sandbox`"));
+
+    // What is up is of another cluster than the one asked for.
+    let anew = ok(&dir, &["--cluster", "second", "up"]);
+    assert!(anew.contains("changed since `up`: the cluster's name"), "{anew}");
+    assert!(ok(&dir, &["--cluster", "second", "up"]).contains("up already"));
 
     kill_all();
     refused(&dir, &["status"], 1, "the sandbox is down");
-    ok(&dir, &["up"]);
+    ok(&dir, &["--cluster", "second", "up"]);
     assert!(ok(&dir, &["status"]).contains("node `sandbox`"));
 
     // The state may be gone, too: what runs is recorded elsewhere.
@@ -96,27 +124,44 @@ fn one_sandbox_lives_recovers_and_leaves_nothing() {
     let cleared = ok(&other, &["up"]);
     assert!(cleared.contains("clear what the sandbox of"), "{cleared}");
     ok(&other, &["down"]);
-    assert_eq!(machine(), before, "`down` leaves the machine as it was");
+    assert_eq!(
+        machine::facts(folder.path()),
+        before,
+        "`down` leaves the machine as it was"
+    );
+}
+
+/// Ends what a failed test left running, before its folder goes.
+struct DownAtLast(Vec<PathBuf>);
+
+impl Drop for DownAtLast {
+    fn drop(&mut self) {
+        for dir in &self.0 {
+            let _ = sandbox(dir, &["down"]);
+        }
+    }
 }
 
 /// Kills everything that is recorded as running and waits until it is gone.
 fn kill_all() {
-    let home = PathBuf::from(std::env::var_os("HOME").expect("HOME"));
-    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(|| home.join(".cache"), PathBuf::from);
-    let records = fs::read_dir(cache.join("provisioner-sandbox/pids")).expect("pid records");
+    for entry in fs::read_dir(PIDS).expect("pid records").flatten() {
+        kill(&entry.path());
+    }
+}
+
+/// Kills what a record names.
+fn kill(record: &Path) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    for entry in records.flatten() {
-        let record = fs::read_to_string(entry.path()).expect("a record");
-        let pid = record.split(' ').next().unwrap_or_default();
-        Command::new("kill")
-            .args(["-9", pid])
-            .stderr(Stdio::null())
-            .status()
-            .expect("kill runs");
-        while is_alive(pid) {
-            assert!(Instant::now() < deadline, "{pid} does not end");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+    let record = fs::read_to_string(record).expect("a record");
+    let pid = record.split(' ').next().unwrap_or_default();
+    Command::new("kill")
+        .args(["-9", pid])
+        .stderr(Stdio::null())
+        .status()
+        .expect("kill runs");
+    while is_alive(pid) {
+        assert!(Instant::now() < deadline, "{pid} does not end");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -131,43 +176,32 @@ fn is_alive(pid: &str) -> bool {
     })
 }
 
-/// Interfaces, mounts, packet filter tables, sysctls, control groups and run-time folders of this machine.
-fn machine() -> Vec<String> {
-    let output = |program: &str, args: &[&str]| {
-        text(
-            &Command::new(program)
-                .args(args)
-                .output()
-                .map(|o| o.stdout)
-                .unwrap_or_default(),
-        )
+/// `fault -` takes the list from standard input, and says what the endpoint thinks of it.
+#[track_caller]
+fn faults_from_standard_input(dir: &Path) {
+    let fed = |list: &str| {
+        let piped = command(dir, &["fault", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = piped.expect("the sandbox's program starts");
+        let mut pipe = child.stdin.take().expect("a pipe");
+        pipe.write_all(list.as_bytes()).expect("it reads");
+        drop(pipe);
+        child.wait_with_output().expect("it ends")
     };
-    let interfaces = fs::read_dir("/sys/class/net").expect("interfaces").flatten();
-    let mut facts: Vec<String> = interfaces
-        .map(|e| format!("interface {}", e.file_name().display()))
-        .collect();
-    facts.sort();
-    facts.push(output("nft", &["list", "tables"]));
-    facts.push(output("ip", &["netns", "list"]));
-    facts.push(fs::read_to_string("/proc/self/mounts").expect("mounts"));
-    facts.push(fs::read_to_string("/proc/sys/net/ipv4/ip_forward").expect("sysctl"));
-    for path in [
-        "/run/containerd",
-        "/var/lib/cni",
-        "/var/lib/kubelet",
-        "/var/log/pods",
-        "/var/log/containers",
-    ] {
-        facts.push(format!("{path} {}", Path::new(path).exists()));
-    }
-    let groups = fs::read_dir("/sys/fs/cgroup").expect("cgroups").flatten();
-    facts.extend(
-        groups
-            .map(|g| g.path().join("kubepods"))
-            .filter(|p| p.exists())
-            .map(|p| p.display().to_string()),
+    let taken = fed(r#"[{"service": "ecr", "operation": "CreateRepository", "status": 500}]"#);
+    assert!(
+        text(&taken.stdout).contains("CreateRepository"),
+        "{}",
+        text(&taken.stderr)
     );
-    facts
+    let wrong = fed(r#"{"service": "ecr"}"#);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text(&wrong.stderr).contains("array"), "{}", text(&wrong.stderr));
+    assert!(fed("[]").status.success());
+    refused(dir, &["fault", "/nonexistent"], 2, "cannot read `/nonexistent`");
 }
 
 /// Every listening socket of the sandbox's programs is on loopback or the node's bridge, but for the one port that a
