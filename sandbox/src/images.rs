@@ -80,7 +80,7 @@ const IMAGES: [Image; 6] = [
     },
     Image {
         repository: "prometheus/prometheus",
-        tag: "v3.11.0",
+        tag: "v3.13.0",
         program: "prometheus",
         entrypoint: &["/bin/prometheus"],
         cmd: &[
@@ -242,6 +242,71 @@ fn add_dir(tar: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, owner: u64) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The module that an image's program is built from, with the folder of the go.mod that pins it.
+    fn module(program: &str) -> (&'static str, &'static str) {
+        match program {
+            "coredns" => (".", "github.com/coredns/coredns"),
+            "metrics-server" => ("metrics-server", "sigs.k8s.io/metrics-server"),
+            "kube-state-metrics" => (".", "k8s.io/kube-state-metrics/v2"),
+            "prometheus-adapter" => ("prometheus-adapter", "sigs.k8s.io/prometheus-adapter"),
+            "prometheus" => (".", "github.com/prometheus/prometheus"),
+            other => panic!("no module for {other}"),
+        }
+    }
+
+    /// Prometheus 3.Y.Z is published to Go as v0.3YY.Z, since its major versions are no Go module versions.
+    fn tag_of(module: &str, version: &str) -> String {
+        let minor = version
+            .strip_prefix("v0.3")
+            .filter(|_| module.ends_with("prometheus/prometheus"));
+        let Some((minor, patch)) = minor.and_then(|rest| rest.split_once('.')) else {
+            return version.to_owned();
+        };
+        format!("v3.{}.{patch}", minor.trim_start_matches('0'))
+    }
+
+    #[test]
+    fn an_images_tag_is_the_version_that_it_is_built_from() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("kubernetes");
+        // `pause` has no module: it is our own.
+        for image in IMAGES.iter().filter(|image| image.program != "pause") {
+            let (folder, module) = module(image.program);
+            let text = fs::read_to_string(root.join(folder).join("go.mod")).expect("go.mod");
+            let words = text.lines().map(|line| line.trim().trim_start_matches("require "));
+            let version = words
+                .filter_map(|line| line.split_once(' '))
+                .find(|(name, _)| *name == module);
+            let version = version
+                .expect("the module is pinned")
+                .1
+                .split(' ')
+                .next()
+                .expect("a version");
+            assert_eq!(image.tag, tag_of(module, version), "{}", image.repository);
+        }
+    }
+
+    #[test]
+    fn every_manifest_names_an_image_that_is_made_here() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let addons = fs::read_to_string(root.join("sandbox/kubernetes/addons.yaml")).expect("add-ons");
+        let mut texts = vec![addons];
+        for folder in fs::read_dir(root.join("manifests")).expect("manifests").flatten() {
+            let file = folder.path().join("deployment.yaml");
+            texts.extend(fs::read_to_string(file));
+        }
+        let references = texts.iter().flat_map(|text| text.lines());
+        let references = references.filter_map(|line| line.trim().strip_prefix("image: "));
+        let mut found = 0;
+        // Grafana's image has no program in Go alone; `${...}` are the user's own.
+        for reference in references.filter(|r| !r.contains("grafana/grafana") && !r.starts_with("${")) {
+            let made = |image: &Image| reference.ends_with(&format!("/{}:{}", image.repository, image.tag));
+            assert!(IMAGES.iter().any(made), "{reference}");
+            found += 1;
+        }
+        assert_eq!(found, 5);
+    }
 
     #[test]
     fn an_interrupted_copy_is_made_anew() {

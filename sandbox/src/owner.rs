@@ -13,8 +13,22 @@ use crate::state::{Dirs, create_dir, write};
 /// In every state folder from the start: only a folder that has it is ever cleared or removed.
 pub(crate) const MARK: &str = ".provisioner-sandbox";
 
+/// The machine-wide lock, on the folder of the records; where nothing is recorded the folder goes with it.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    folder: PathBuf,
+    _held: Flock<File>,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Fails while there are records, as it should.
+        let _ = fs::remove_dir(&self.folder);
+    }
+}
+
 /// Takes the machine-wide lock: one command at a time changes the sandbox. Needs root.
-pub(crate) fn lock(dirs: &Dirs) -> Result<Flock<File>, Error> {
+pub(crate) fn lock(dirs: &Dirs) -> Result<Lock, Error> {
     require_root()?;
     let path = &dirs.records;
     let fail = |e: std::io::Error| Error::cannot("open", path.display(), e);
@@ -28,7 +42,10 @@ pub(crate) fn lock(dirs: &Dirs) -> Result<Flock<File>, Error> {
         })?;
         // The one who had it before may have removed the folder: a lock on what is gone locks nobody out.
         if fs::metadata(path).is_ok_and(|now| now.ino() == inode) {
-            return Ok(lock);
+            return Ok(Lock {
+                folder: path.clone(),
+                _held: lock,
+            });
         }
     }
 }
@@ -59,13 +76,18 @@ pub(crate) fn claim(dirs: &Dirs) -> Result<(), Error> {
     write(&owner_file(dirs), dirs.state.display().to_string(), false)
 }
 
-/// Forgets whose the sandbox was, and every other record.
+/// Forgets whose the sandbox was, and every other record; the lock stays until it is dropped.
 pub(crate) fn forget(dirs: &Dirs) -> Result<(), Error> {
-    let records = &dirs.records;
-    if !records.exists() {
-        return Ok(());
+    for record in fs::read_dir(&dirs.records).into_iter().flatten().flatten() {
+        let path = record.path();
+        let removed = if path.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        removed.map_err(|e| Error::cannot("remove", path.display(), e))?;
     }
-    fs::remove_dir_all(records).map_err(|e| Error::cannot("remove", records.display(), e))
+    Ok(())
 }
 
 /// Refuses while another checkout's sandbox runs on this machine.
@@ -141,10 +163,14 @@ mod tests {
         let held = lock(&dirs).expect("free");
         let refused = lock(&dirs).expect_err("held");
         assert!(refused.to_string().contains("another `sandbox` command"));
-        forget(&dirs).expect("removes the folder that is locked");
+        fs::remove_dir(&dirs.records).expect("removes the folder that is locked");
         let next = lock(&dirs).expect("what was removed locks nobody");
-        drop(held);
         lock(&dirs).expect_err("held by the next one");
-        drop(next);
+        drop((held, next));
+        assert!(!dirs.records.exists(), "nothing was recorded");
+        let held = lock(&dirs).expect("free");
+        claim(&dirs).expect("records");
+        drop(held);
+        assert_eq!(owner(&dirs), Some(dirs.state), "records stay");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Where containerd, the kubelet, CNI and the sandbox could leave files outside of its folders.
@@ -31,9 +31,34 @@ const RESTLESS: [&str; 10] = [
     "net/netfilter/nf_conntrack_count",
 ];
 
-/// Interfaces, mounts, packet filter tables, kernel settings, control groups, processes and paths; `folder` is where the
-/// sandboxes of the test live.
-pub(crate) fn facts(folder: &Path) -> BTreeMap<String, String> {
+/// The machine at one moment, by the names of what may change.
+pub(crate) struct Machine {
+    folder: PathBuf,
+    facts: BTreeMap<String, String>,
+}
+
+impl Machine {
+    /// Looks at interfaces, mounts, packet filter tables, kernel settings, control groups, processes and paths; `folder` is
+    /// where the sandboxes of the test live.
+    pub(crate) fn look(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            facts: facts(folder),
+        }
+    }
+
+    /// What is not as it was. A setting that a newly loaded module brought along did not change.
+    pub(crate) fn left(&self) -> Vec<String> {
+        let now = facts(&self.folder);
+        let differs = |(name, then): (&String, &String)| {
+            let now = now.get(name).map_or("gone", String::as_str);
+            (now != then).then(|| format!("{name}: {now:?} instead of {then:?}"))
+        };
+        self.facts.iter().filter_map(differs).collect()
+    }
+}
+
+fn facts(folder: &Path) -> BTreeMap<String, String> {
     let mut facts = settings();
     let mut add = |name: &str, value: String| facts.insert(name.to_owned(), value);
     add("interfaces", names("/sys/class/net").join(" "));
@@ -44,6 +69,12 @@ pub(crate) fn facts(folder: &Path) -> BTreeMap<String, String> {
     for path in PATHS {
         add(path, format!("{} {}", Path::new(path).exists(), names(path).join(" ")));
     }
+    let home = std::env::var("HOME").expect("HOME");
+    add("~/.kube", names(&format!("{home}/.kube")).join(" "));
+    add(
+        "~/.kube/cache/discovery",
+        names(&format!("{home}/.kube/cache/discovery")).join(" "),
+    );
     let groups = names("/sys/fs/cgroup");
     let pods = groups
         .iter()

@@ -85,14 +85,14 @@ fn one_sandbox_lives_recovers_and_leaves_nothing() {
         .expect("folder");
     let dir = folder.path().join("state");
     let _down = DownAtLast(vec![dir.clone(), folder.path().join("other")]);
-    let before = machine::facts(folder.path());
+    let before = machine::Machine::look(folder.path());
 
     for port in [5555, 10256] {
         let taken = TcpListener::bind(("127.0.0.1", port)).expect("the port is free before the test");
         refused(&dir, &["up"], 2, &format!("port {port}"));
         drop(taken);
     }
-    assert_eq!(machine::facts(folder.path()), before, "a refused `up` changes nothing");
+    assert_eq!(before.left(), Vec::<String>::new(), "a refused `up` changes nothing");
 
     ok(&dir, &["up"]);
     assert!(ok(&dir, &["up"]).contains("up already"));
@@ -125,8 +125,8 @@ fn one_sandbox_lives_recovers_and_leaves_nothing() {
     assert!(cleared.contains("clear what the sandbox of"), "{cleared}");
     ok(&other, &["down"]);
     assert_eq!(
-        machine::facts(folder.path()),
-        before,
+        before.left(),
+        Vec::<String>::new(),
         "`down` leaves the machine as it was"
     );
 }
