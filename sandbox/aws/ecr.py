@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import datetime
 import re
-import sys
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -145,16 +144,12 @@ def reachable(work: Any) -> Any:
 
 
 def delete_repository(account: str, region: str, name: str, force: bool) -> Repository:
-    """Delete a repository; its images too with `force`, as far as the registry lets us."""
-    backend = ecr_backends[account][region]
-    try:
-        if force:
-            registry.delete_all(name)
-        elif registry.tags(name):
-            raise RepositoryNotEmptyException(name, account)
-    except RegistryError as error:
-        print(f"cannot look after the images of {name}: {error}", file=sys.stderr, flush=True)
-    return backend.delete_repository(name, None, force)
+    """Delete a repository, its images first with `force`; ServerException where the registry fails."""
+    if force:
+        reachable(lambda: registry.delete_all(name))
+    elif reachable(lambda: registry.tags(name)):
+        raise RepositoryNotEmptyException(name, account)
+    return ecr_backends[account][region].delete_repository(name, None, force)
 
 
 def immutable(repository: Repository, tag: str) -> bool:

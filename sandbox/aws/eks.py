@@ -17,6 +17,7 @@ from moto.core.responses import ActionResult
 from moto.eks import urls
 
 import eks_network
+import eks_nodes
 import eks_rules as rules
 import wipe
 from eks_access import AccessCalls, add_creator
@@ -60,12 +61,15 @@ class ClusterCalls(EksCalls):
             raise in_use(f"Cluster already exists with name: {name}", clusterName=name)
         rules.check_version(request.get("version") or DEFAULT_VERSION)
         rules.check_auto_mode(request, self.current_account)
-        rules.check_cluster_role(request.get("roleArn"), self.current_account)
+        auto = rules.auto_mode(request)
+        rules.check_cluster_role(request.get("roleArn"), self.current_account, auto)
         cluster = self._made(request)
         if (request.get("accessConfig") or {}).get("bootstrapClusterCreatorAdminPermissions", True):
             add_creator(cluster, self.caller().principal_arn)
         CLUSTERS[self.current_account, self.region, name] = cluster
         write_access_map()
+        eks_nodes.settle()
+        eks_nodes.settle(cluster.life.create_s)
         return ActionResult({"cluster": cluster.view()})
 
     def _made(self, request: dict[str, Any]) -> Cluster:
@@ -122,6 +126,7 @@ def finish_delete(cluster: Cluster, alive: Alive) -> None:
         if alive:
             eks_network.delete(cluster)
             CLUSTERS.pop((cluster.account, cluster.region, cluster.name), None)
+            eks_nodes.settle()
 
 
 def vpc_config(wanted: dict[str, Any], network: rules.Network) -> Document:
@@ -195,3 +200,4 @@ def reset() -> None:
     """Forget all clusters, and with them everybody's access."""
     CLUSTERS.clear()
     write_access_map()
+    eks_nodes.settle()

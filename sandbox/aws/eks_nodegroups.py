@@ -1,7 +1,8 @@
 """EKS managed node groups: CREATING, ACTIVE or CREATE_FAILED, DELETING, gone.
 
-No nodes are made: the real cluster has its own. Assumption: a node group's subnets only need to
-exist.
+No nodes are made: the real cluster has its own, which takes pods while a node group is ACTIVE.
+Instances whose role lacks a policy do not join: CREATE_FAILED. Assumption: a node group's subnets
+only need to exist.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.ec2.models import ec2_backends
 
+import eks_nodes
 import eks_rules as rules
 from eks_store import (
     Cluster,
@@ -28,7 +30,10 @@ from eks_store import (
 from state import STATE, Alive
 
 DEFAULT_SCALING = {"minSize": 1, "maxSize": 2, "desiredSize": 2}
-ISSUE = {"code": "NodeCreationFailure", "message": "Instances failed to join the cluster"}
+ISSUE = {
+    "code": "NodeCreationFailure",
+    "message": "Instances failed to join the kubernetes cluster",
+}
 
 
 class NodegroupCalls(EksCalls):
@@ -44,16 +49,18 @@ class NodegroupCalls(EksCalls):
             text = f"NodeGroup already exists with name {name} and cluster name {cluster.name}"
             raise in_use(text, clusterName=cluster.name, nodegroupName=name)
         cluster = self.cluster(active=True)
-        rules.check_role(self.arg("nodeRole"), self.current_account, "ec2")
+        role = rules.check_role(self.arg("nodeRole"), self.current_account, "ec2")
         known = {s.id for s in ec2_backends[cluster.account][cluster.region].describe_subnets()}
         for subnet in self.arg("subnets", []):
             if subnet not in known:
                 raise bad_parameter(f"The subnet ID '{subnet}' does not exist")
         fail = STATE.config.nodegroup_create_fail
-        failed = "CREATE_FAILED" if fail and re.search(fail, name) else None
+        broken = (fail and re.search(fail, name)) or not eks_nodes.joins(role, cluster)
+        failed = "CREATE_FAILED" if broken else None
         life = Lifecycle(STATE.config.nodegroup_create_s, failed)
         part = Part(nodegroup_document(cluster, dict(self.params)), life, [ISSUE])
         cluster.nodegroups[name] = part
+        eks_nodes.settle(life.create_s)
         return ActionResult({"nodegroup": part.view()})
 
     def describe_nodegroup(self) -> ActionResult:
@@ -95,6 +102,7 @@ def forget(cluster: Cluster, name: str, alive: Alive) -> None:
     if alive.sleep(STATE.config.nodegroup_delete_s):
         with STATE.lock:
             cluster.nodegroups.pop(name, None)
+            eks_nodes.settle()
 
 
 def nodegroup_document(cluster: Cluster, request: dict[str, Any]) -> Document:

@@ -6,6 +6,7 @@ Assumptions: the order, and the exact words where neither quotes them.
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 from dataclasses import dataclass
@@ -22,7 +23,12 @@ from state import PARTITION, STATE
 
 NAME = re.compile(r"[0-9A-Za-z][A-Za-z0-9\-_]{0,99}")
 ROLE_ARN = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/(?:.*/)?([\w+=,.@-]+)")
-CLUSTER_POLICY = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"
+POLICY = "arn:aws:iam::aws:policy/"
+CLUSTER_POLICY = f"{POLICY}AmazonEKSClusterPolicy"
+AUTO_MODE_POLICIES = tuple(
+    f"{POLICY}AmazonEKS{name}Policy"
+    for name in ("Compute", "BlockStorage", "LoadBalancing", "Networking")
+)
 NOT_ASSUMABLE = (
     "Role with arn: {arn}, could not be assumed because it does not exist or the trusted entity is "
     "not correct"
@@ -65,33 +71,44 @@ def visible_role(arn: str, account: str) -> Role | None:
     return role
 
 
-def check_role(arn: str, account: str, service: str) -> Role:
-    """The role exists and trusts `service` ("eks" or "ec2")."""
+def check_role(arn: str, account: str, service: str, action: str = "sts:AssumeRole") -> Role:
+    """The role exists and trusts `service` ("eks" or "ec2") with `action`."""
     role = visible_role(arn, account)
-    principal = f"{service}.amazonaws.com"
-    if role is None or principal not in trusted_services(role):
+    if role is None or not trusts(role, f"{service}.amazonaws.com", action):
         raise bad_parameter(NOT_ASSUMABLE.format(arn=arn))
     return role
 
 
-def trusted_services(role: Role) -> set[str]:
-    """Services that the role's trust policy lets assume it."""
+def trusts(role: Role, service: str, action: str) -> bool:
+    """Whether a statement of the role's trust policy allows `action` to the service."""
     statements = json.loads(role.assume_role_policy_document or "{}").get("Statement", [])
-    found: set[str] = set()
-    for statement in [statements] if isinstance(statements, dict) else statements:
+    for statement in listed(statements):
         principal = statement.get("Principal")
         services = principal.get("Service", []) if isinstance(principal, dict) else []
-        if statement.get("Effect") == "Allow":
-            found.update([services] if isinstance(services, str) else services)
-    return found
+        actions = [a.lower() for a in listed(statement.get("Action", []))]
+        allowed = any(fnmatch.fnmatchcase(action.lower(), a) for a in actions)
+        if statement.get("Effect") == "Allow" and service in listed(services) and allowed:
+            return True
+    return False
 
 
-def check_cluster_role(arn: str, account: str) -> None:
+def listed(value: Any) -> list[Any]:
+    """IAM writes a list of one as its only member."""
+    return value if isinstance(value, list) else [value]
+
+
+def check_cluster_role(arn: str, account: str, auto: bool) -> None:
+    """Auto Mode acts by the cluster's role: it needs four more policies, and to tag its session.
+
+    Assumption: a trust without sts:TagSession is refused like one without sts:AssumeRole."""
     role = check_role(arn, account, "eks")
-    if CLUSTER_POLICY not in role.managed_policies:
+    if auto:
+        check_role(arn, account, "eks", "sts:TagSession")
+    needed = (CLUSTER_POLICY, *(AUTO_MODE_POLICIES if auto else ()))
+    if missing := [policy for policy in needed if policy not in role.managed_policies]:
         raise bad_parameter(
             "The provided role doesn't have the Amazon EKS Managed Policies associated with it. "
-            f"Please ensure the following policies [{CLUSTER_POLICY}] are attached"
+            f"Please ensure the following policies [{', '.join(missing)}] are attached"
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 
+import eks_nodes
 import eks_rules as rules
 from eks_store import (
     Cluster,
@@ -61,6 +62,9 @@ class UpdateCalls(EksCalls):
         if kinds == {"AutoModeUpdate"}:
             access = cluster.document["accessConfig"]
             rules.check_auto_mode({**changes, "accessConfig": access}, self.current_account)
+            if rules.auto_mode(changes):
+                role = cluster.document["roleArn"]
+                rules.check_cluster_role(role, self.current_account, auto=True)
         for key, value in changes.items():
             apply(cluster, key, value)
         params = [{"type": KINDS[k][1], "value": as_text(v)} for k, v in changes.items()]
@@ -112,6 +116,7 @@ def recorded(cluster: Cluster, kind: str, params: list[Document]) -> Document:
     cluster.life.busy_until = time.monotonic() + seconds
     document = {"id": new_id(), "type": kind, "params": params, "createdAt": now(), "errors": []}
     update = (document, Lifecycle(seconds))
+    eks_nodes.settle(seconds)
     cluster.updates[document["id"]] = update
     return shown(*update)
 

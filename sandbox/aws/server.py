@@ -133,6 +133,7 @@ def arguments(argv: list[str] | None = None) -> Options:
     parser.add_argument("--registry", required=True, help="URL of the distribution registry")
     parser.add_argument("--registry-password", required=True, help="of its user AWS")
     parser.add_argument("--wipe-command", help="run by a shell when an EKS cluster goes")
+    parser.add_argument("--nodes-command", help="the same with cordon or uncordon added")
     given = parser.parse_args(argv)
     if not given.kube_ca.is_file():
         parser.error(f"--kube-ca: no file {given.kube_ca}")
@@ -144,6 +145,7 @@ def arguments(argv: list[str] | None = None) -> Options:
         registry=given.registry.rstrip("/"),
         registry_password=given.registry_password,
         wipe_command=given.wipe_command,
+        nodes_command=given.nodes_command,
     )
 
 

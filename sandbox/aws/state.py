@@ -79,6 +79,7 @@ class Options:
     registry: str
     registry_password: str
     wipe_command: str | None = None
+    nodes_command: str | None = None
 
 
 class State:

@@ -54,6 +54,13 @@ enum Verb {
     /// Make the real cluster as good as new; the AWS endpoint calls it when an EKS cluster is deleted
     #[command(hide = true)]
     Wipe,
+    /// Let the node take pods or not; the AWS endpoint calls it when EKS clusters gain or lose their nodes
+    #[command(hide = true)]
+    Node {
+        /// `cordon` or `uncordon`
+        #[arg(value_parser = ["cordon", "uncordon"])]
+        verb: String,
+    },
 }
 
 fn dispatch(dirs: &Dirs, verb: &Verb) -> Result<(), Error> {
@@ -67,6 +74,7 @@ fn dispatch(dirs: &Dirs, verb: &Verb) -> Result<(), Error> {
         Verb::Reset { cache } => cleanup::reset(dirs, *cache),
         Verb::Fault { file } => fault(file),
         Verb::Wipe => addons::wipe(dirs),
+        Verb::Node { verb } => addons::kubectl(dirs, &[verb, "sandbox"]).map(drop),
     }
 }
 

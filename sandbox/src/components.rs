@@ -56,10 +56,10 @@ pub(crate) fn registry(dirs: &Dirs) -> Result<Service, Error> {
 /// The AWS endpoint; when an EKS cluster is deleted there, it calls this program to wipe the real one.
 pub(crate) fn aws(dirs: &Dirs) -> Result<Service, Error> {
     let own = std::env::current_exe().map_err(|e| Error::cannot("find", "this program", e))?;
-    let wipe = format!("SANDBOX_DIR='{}' '{}' wipe", dirs.state.display(), own.display());
+    let call = format!("SANDBOX_DIR='{}' '{}'", dirs.state.display(), own.display());
     let args = flags(&format!(
         "{server}\n--port\n{AWS_PORT}\n--state\n{state}\n--kube-endpoint\n{kube}\n--kube-ca\n{ca}\n\
-         --registry\nhttp://127.0.0.1:{REGISTRY_PORT}\n--registry-password\n{REGISTRY_PASSWORD}\n--wipe-command\n{wipe}",
+         --registry\nhttp://127.0.0.1:{REGISTRY_PORT}\n--registry-password\n{REGISTRY_PASSWORD}\n--wipe-command\n{call} wipe\n--nodes-command\n{call} node",
         server = dirs.source.join("aws/server.py").display(),
         state = dirs.text("aws"),
         kube = server(),
@@ -187,7 +187,9 @@ pub(crate) fn controller_manager(dirs: &Dirs) -> Service {
          --cluster-cidr=10.244.0.0/16
          --allocate-node-cidrs=true
          --leader-elect=false
+         --flex-volume-plugin-dir={plugins}
          --bind-address=127.0.0.1",
+        plugins = dirs.text("kubelet-plugins"),
     ));
     let ready = Ready::Port("127.0.0.1", CONTROLLER_MANAGER_PORT);
     service(dirs, "kube-controller-manager", "kube-controller-manager", &args, ready)

@@ -21,6 +21,15 @@ from fake_registry import FakeRegistry
 
 HERE = Path(__file__).parent
 ADMIN, NOBODY, SECRET = "AKIASANDBOX000000DEV", "AKIASANDBOX000NOBODY", "sandbox-secret"
+CLUSTER_POLICIES = [
+    f"AmazonEKS{name}Policy"
+    for name in ("Cluster", "Compute", "BlockStorage", "LoadBalancing", "Networking")
+]
+NODE_POLICIES = [
+    "AmazonEKSWorkerNodePolicy",
+    "AmazonEC2ContainerRegistryPullOnly",
+    "AmazonEKS_CNI_Policy",
+]
 CA = "-----BEGIN CERTIFICATE-----\nbm90IGEgcmVhbCBvbmU=\n-----END CERTIFICATE-----\n"
 QUICK = {
     "eks_create_s": 0.3,
@@ -102,6 +111,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     command += ["--kube-ca", str(directory / "kube-ca.pem"), "--registry", registry.url]
     command += ["--registry-password", "registry-secret"]
     command += ["--wipe-command", f"sleep 0.3; echo wiped >> {directory}/wipes"]
+    command += ["--nodes-command", f"sh -c 'echo $0 >> {directory}/nodes'"]
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MOTO_"))}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean)
     assert process.stdout is not None
@@ -142,18 +152,24 @@ def ground(endpoint: Endpoint) -> Ground:
         for n, zone in enumerate(("us-east-1a", "us-east-1b"))
     ]
     ids = [subnet["Subnet"]["SubnetId"] for subnet in subnets]
-    role = make_role(iam, "cluster", "eks", ["AmazonEKSClusterPolicy"])
-    return Ground(ids, role, make_role(iam, "node", "ec2", []), vpc)
+    role = make_role(iam, "cluster", "eks", CLUSTER_POLICIES)
+    return Ground(ids, role, make_role(iam, "node", "ec2", NODE_POLICIES), vpc)
 
 
-def make_role(iam: Any, name: str, service: str, policies: list[str]) -> str:
+def make_role(
+    iam: Any,
+    name: str,
+    service: str,
+    policies: list[str],
+    actions: tuple[str, ...] = ("sts:AssumeRole", "sts:TagSession"),
+) -> str:
     trust = {
         "Version": "2012-10-17",
         "Statement": [
             {
                 "Effect": "Allow",
                 "Principal": {"Service": f"{service}.amazonaws.com"},
-                "Action": ["sts:AssumeRole", "sts:TagSession"],
+                "Action": list(actions),
             }
         ],
     }
