@@ -2,16 +2,17 @@
 CARGO  ?= cargo
 BIN     = $(or $(CARGO_TARGET_DIR),target)/debug
 SANDBOX = $(BIN)/sandbox
-PYTHON  = .sandbox/bin/venv/bin/python
 TARGET  = x86_64-unknown-linux-musl
 
 .DEFAULT_GOAL := help
-.PHONY: help demo down setup build check lint unit python e2e test test-full
+.PHONY: help demo down setup install build check lint unit python e2e test test-full
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-demo: build ## everything, from nothing to 10 pods and back, on the sandbox
+demo: ## everything, from nothing to 10 pods and back, on the sandbox
+	$(CARGO) build -p sandbox
+	@$(MAKE) --no-print-directory -j2 install build
 	$(SANDBOX) up
 	@set -e; env=$$($(SANDBOX) env); eval "$$env"; set -x; \
 	$(BIN)/provisioner bootstrap --cluster demo --create-cluster --without grafana --poll-interval 1s --yes; \
@@ -26,12 +27,16 @@ setup: ## the compile target of the static image; falls back to static glibc whe
 	@rustup target list --installed 2>/dev/null | grep -qx $(TARGET) || rustup target add $(TARGET) \
 	  || echo "warning: $(TARGET) cannot be had here; the image is built with static glibc instead"
 
+install:
+	$(SANDBOX) install
+
 build: setup ## the programs
 	$(CARGO) build --workspace --bins
 
 lint: ## formatting and lints, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@! command -v gofmt >/dev/null || test -z "$$(gofmt -l sandbox/kubernetes)" || { gofmt -d sandbox/kubernetes; exit 1; }
 
 unit: ## tests that need neither root nor a sandbox
 	$(CARGO) test -p app -p provisioner --lib --bins --test it
@@ -48,7 +53,7 @@ e2e: build ## the flows on the sandbox; it is started and left running
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test -p provisioner --test e2e -- --test-threads=1
 
-test: build ## what CI runs: unit, integration, sandbox, end to end
+test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 	$(SANDBOX) down
 	$(MAKE) unit
 	$(CARGO) test -p sandbox
@@ -56,4 +61,4 @@ test: build ## what CI runs: unit, integration, sandbox, end to end
 	$(MAKE) e2e
 	$(SANDBOX) down
 
-test-full: lint test ## everything
+test-full: test ## everything

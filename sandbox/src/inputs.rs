@@ -15,16 +15,15 @@ const FILE: &str = "inputs";
 pub(crate) struct Inputs(BTreeMap<String, String>);
 
 impl Inputs {
-    /// Hashes the sources and this program.
+    /// Hashes the sources; this program brings the hash of those that it was built from.
     pub(crate) fn read(dirs: &Dirs) -> Result<Self, Error> {
-        let own = std::env::current_exe().map_err(|e| Error::cannot("find", "this program", e))?;
         let parts = [
             ("the cluster's name", hash(&[&dirs.cluster])),
-            ("the program `sandbox`", hash(&[bytes(&own)?])),
+            ("the program `sandbox`", env!("SANDBOX_SOURCES").to_owned()),
             ("sandbox/aws", tree(&dirs.source.join("aws"), &["py", "txt"])?),
             (
                 "sandbox/kubernetes",
-                tree(&dirs.source.join("kubernetes"), &["go", "mod", "sum"])?,
+                tree(&dirs.source.join("kubernetes"), &["go", "mod", "sum", "yaml"])?,
             ),
         ];
         Ok(Self(parts.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()))

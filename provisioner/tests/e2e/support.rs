@@ -146,25 +146,35 @@ impl Sandbox {
         serde_json::from_str(&self.python(&program)).expect("JSON")
     }
 
-    /// A cluster with roles and subnets of its own, as a colleague would have made it.
-    pub(crate) fn make_cluster_by_hand(&self, name: &str) {
-        let trust = |service: &str| {
-            format!(
-                "'{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Principal\":{{\"Service\":\"{service}\"}},\
-                 \"Action\":[\"sts:AssumeRole\",\"sts:TagSession\"]}}]}}'"
-            )
-        };
-        let document = trust("eks.amazonaws.com");
+    /// A role that an AWS service takes; its ARN.
+    fn make_role(&self, name: &str, service: &str, policies: &[&str]) -> String {
+        let trust = format!(
+            "'{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Principal\":{{\"Service\":\"{service}.amazonaws.com\"}},\
+             \"Action\":\"sts:AssumeRole\"}}]}}'"
+        );
         let role = self.aws(
             "iam",
-            &format!("create_role(RoleName='hand-made', AssumeRolePolicyDocument={document})"),
+            &format!("create_role(RoleName='{name}', AssumeRolePolicyDocument={trust})"),
         );
-        let arn = role["Role"]["Arn"].as_str().expect("an ARN");
-        let policy = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy";
-        self.aws(
-            "iam",
-            &format!("attach_role_policy(RoleName='hand-made', PolicyArn='{policy}')"),
-        );
+        for policy in policies {
+            let arn = format!("arn:aws:iam::aws:policy/{policy}");
+            self.aws(
+                "iam",
+                &format!("attach_role_policy(RoleName='{name}', PolicyArn='{arn}')"),
+            );
+        }
+        role["Role"]["Arn"].as_str().expect("an ARN").to_owned()
+    }
+
+    /// A cluster with roles, subnets and a node group of its own, as a colleague would have made it.
+    pub(crate) fn make_cluster_by_hand(&self, name: &str) {
+        let arn = self.make_role("hand-made", "eks", &["AmazonEKSClusterPolicy"]);
+        let policies = [
+            "AmazonEKSWorkerNodePolicy",
+            "AmazonEKS_CNI_Policy",
+            "AmazonEC2ContainerRegistryPullOnly",
+        ];
+        let node = self.make_role("hand-made-node", "ec2", &policies);
         let subnets = self.aws("ec2", "describe_subnets()");
         let ids: Vec<&str> = subnets["Subnets"]
             .as_array()
@@ -177,6 +187,14 @@ impl Sandbox {
         self.aws(
             "eks",
             &format!("get_waiter('cluster_active').wait(name='{name}', WaiterConfig={{'Delay': 1}})"),
+        );
+        self.aws(
+            "eks",
+            &format!("create_nodegroup(clusterName='{name}', nodegroupName='ng', nodeRole='{node}', subnets={ids:?})"),
+        );
+        self.aws(
+            "eks",
+            &format!("get_waiter('nodegroup_active').wait(clusterName='{name}', nodegroupName='ng', WaiterConfig={{'Delay': 1}})"),
         );
     }
 
