@@ -37,6 +37,17 @@ def install() -> None:
         return guarded(self, lambda: original(self))
 
     BaseResponse.call_action = call_action  # type: ignore[method-assign]
+    serialized = BaseResponse.serialized
+
+    def serialized_with_status(self: BaseResponse, result: ActionResult) -> MotoAnswer:
+        # an operation's Refusal comes here too, and the model knows no status for some errors
+        status, headers, body = serialized(self, result)
+        refused = result.result
+        if isinstance(refused, Refusal) and refused.status:
+            status, headers = refused.status, {**headers, "status": str(refused.status)}
+        return status, headers, body
+
+    BaseResponse.serialized = serialized_with_status  # type: ignore[method-assign]
     authorize = BaseResponse._authenticate_and_authorize_normal_action
 
     def authorize_in_protocol(self: BaseResponse, resource: str = "*") -> None:
@@ -96,6 +107,4 @@ def rendered(response: BaseResponse, refusal: Refusal) -> MotoAnswer:
     """The refusal as moto's serializer writes errors of this service."""
     status, headers, body = response.serialized(ActionResult(refusal))
     headers, body = response._enrich_response(headers, body)  # the request id
-    if refusal.status:
-        status = refusal.status
     return status, {**headers, "status": str(status)}, body

@@ -19,6 +19,7 @@ class FakeRegistry:
     def __init__(self, password: str) -> None:
         self.manifests: dict[str, Stored] = {}
         self.tags: dict[str, dict[str, str]] = {}
+        self.broken = False
         self.authorization = "Basic " + base64.b64encode(f"AWS:{password}".encode()).decode()
         handler = type("Handler", (Handler,), {"registry": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -54,6 +55,7 @@ class FakeRegistry:
     def clear(self) -> None:
         self.manifests.clear()
         self.tags.clear()
+        self.broken = False
 
     def close(self) -> None:
         self._server.shutdown()
@@ -92,6 +94,8 @@ class Handler(BaseHTTPRequestHandler):
     ) -> None:
         if self.headers["Authorization"] != self.registry.authorization:
             status, text = 401, ""
+        elif self.registry.broken:
+            status, text = 500, "no space left"
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(text)))

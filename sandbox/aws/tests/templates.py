@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 Template = dict[str, Any]
+CLUSTER_POLICIES = ("Cluster", "Compute", "BlockStorage", "LoadBalancing", "Networking")
 
 
 def trust(service: str) -> Template:
@@ -65,12 +66,15 @@ def roles() -> Template:
     allow = {"Effect": "Allow", "Action": "logs:*", "Resource": "*"}
     cluster = {
         "AssumeRolePolicyDocument": trust("eks"),
-        "ManagedPolicyArns": [managed("AmazonEKSClusterPolicy"), managed("AmazonEKSComputePolicy")],
+        "ManagedPolicyArns": [managed(f"AmazonEKS{name}Policy") for name in CLUSTER_POLICIES],
         "Policies": [{"PolicyName": "logs", "PolicyDocument": {"Statement": [allow]}}],
     }
     node = {
         "AssumeRolePolicyDocument": trust("ec2"),
-        "ManagedPolicyArns": [managed("AmazonEKSWorkerNodeMinimalPolicy")],
+        "ManagedPolicyArns": [
+            managed("AmazonEKSWorkerNodeMinimalPolicy"),
+            managed("AmazonEC2ContainerRegistryPullOnly"),
+        ],
     }
     return {
         "ClusterRole": {"Type": "AWS::IAM::Role", "Properties": cluster},

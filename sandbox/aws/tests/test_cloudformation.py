@@ -15,7 +15,7 @@ from conftest import (
     until,
 )
 from conftest import Ground as ClusterGround
-from templates import Template, foundation, managed, one_vpc
+from templates import CLUSTER_POLICIES, Template, foundation, managed, one_vpc
 
 ALLOWED = ["CAPABILITY_IAM"]
 
@@ -112,10 +112,8 @@ def test_functions_roles_and_tags_are_right(endpoint: Endpoint) -> None:
     iam = endpoint.client("iam")
     name = stack.outputs()["ClusterRoleArn"].rsplit("/", 1)[-1]
     attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-    assert {p["PolicyName"] for p in attached} == {
-        "AmazonEKSClusterPolicy",
-        "AmazonEKSComputePolicy",
-    }
+    wanted = {f"AmazonEKS{name}Policy" for name in CLUSTER_POLICIES}
+    assert {p["PolicyName"] for p in attached} == wanted
     inline = iam.get_role_policy(RoleName=name, PolicyName="logs")["PolicyDocument"]
     assert inline["Statement"][0]["Action"] == "logs:*"
     assert tags[0] in iam.list_role_tags(RoleName=name)["Tags"]

@@ -114,3 +114,18 @@ def test_excluded_tag_of_an_immutable_repository_moves(endpoint: Endpoint) -> No
         imageManifest=manifest,
         imageManifestMediaType=MANIFEST_TYPE,
     )
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_repository_stays_when_the_registry_fails(endpoint: Endpoint, force: bool) -> None:
+    ecr = endpoint.client("ecr")
+    ecr.create_repository(repositoryName="demo/web-app")
+    endpoint.registry.put("demo/web-app", "v1")
+    endpoint.registry.broken = True
+    with pytest.raises(ClientError) as refused:
+        ecr.delete_repository(repositoryName="demo/web-app", force=force)
+    assert code_of(refused) == ("ServerException", 500)
+    endpoint.registry.broken = False
+    assert ecr.describe_images(repositoryName="demo/web-app")["imageDetails"][0]["imageTags"] == [
+        "v1"
+    ]
