@@ -92,6 +92,35 @@ pub async fn delete_stack(
     Ok(run.receipt)
 }
 
+/// Deletes the named objects and waits until they are gone; what does not go in `timeout` is in `left`.
+pub(super) async fn delete_objects(
+    cluster: &Cluster,
+    stack: &StackName,
+    objects: impl Iterator<Item = ObjectRef>,
+    timeout: Duration,
+    report: &dyn Reporter,
+) -> Result<DeleteReceipt, ClusterError> {
+    let mut run = Run {
+        cluster,
+        stack,
+        report,
+        give_up: Instant::now() + timeout,
+        receipt: DeleteReceipt::default(),
+    };
+    let mut there = Vec::new();
+    for object in objects {
+        if let Some(now) = cluster.get(&object).await? {
+            there.push(Live {
+                object,
+                uid: now.metadata.uid,
+                controlled: false,
+            });
+        }
+    }
+    run.delete(&there.iter().collect::<Vec<&Live>>()).await?;
+    Ok(run.receipt)
+}
+
 struct Run<'a> {
     cluster: &'a Cluster,
     stack: &'a StackName,

@@ -15,6 +15,7 @@ mod connect;
 pub mod delete;
 mod embedded;
 pub mod error;
+pub mod external;
 pub mod inventory;
 pub mod load_job;
 pub mod manifest;

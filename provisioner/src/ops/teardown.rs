@@ -1,31 +1,32 @@
 //! `teardown`: removes what bootstrap created, from any half state, and says what is left.
+//!
+//! ```text
+//! Survey::of --question--> objects::remove --> cloud::remove_cluster --> leftovers, foundation --> repositories
+//!            --> log group once more --> Survey::of again: the proof
+//! ```
+
+mod cloud;
+mod leftovers;
+mod objects;
+mod survey;
 
 use std::time::{Duration, Instant};
 
 use super::receipt::{Item, Receipt};
-use super::{Context, ask, files, kubeconfig};
-use crate::aws::{Aws, AwsError, ecr, eks, foundation};
+use super::resume::target_command;
+use super::{Context, ask, files};
+use crate::aws::{Aws, logs};
 use crate::cli;
-use crate::cluster::delete::delete_stack;
-use crate::cluster::{ObjectRef, inventory};
+use crate::cluster::inventory;
 use crate::config::Format;
 use crate::error::{Error, Exit};
-use crate::names::{APP, LOAD, StackName};
+use crate::names::StackName;
 use crate::report::{Answer, Outcome};
-use crate::target::{self, Found, Place, Registry};
+use crate::target::{Found, Place, Registry};
+use survey::Survey;
 
 /// How long a cluster may take to answer.
 const ANSWER: Duration = Duration::from_mins(1);
-const NEEDS_FLAG: &str = "`--delete-cluster` was not given";
-
-/// What there is of a stack.
-struct Survey {
-    cluster: Found,
-    foundation: bool,
-    repositories: Vec<String>,
-    /// Objects on the cluster of a context; those of an EKS cluster are looked for when it is connected to.
-    objects: Vec<ObjectRef>,
-}
 
 /// One teardown: what is asked for, and where.
 struct Teardown<'a> {
@@ -37,7 +38,7 @@ struct Teardown<'a> {
     cluster: &'a str,
 }
 
-/// Deletes the stack's objects, then cluster and foundation, then the repositories; then looks again.
+/// Deletes the stack's objects, then cluster, what it left and foundation, then the repositories; then looks again.
 pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Answer, Exit), Error> {
     let began = Instant::now();
     let (cluster, stack) = context.target()?;
@@ -45,88 +46,33 @@ pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Ans
     context.report.phase("check");
     let place = context.place().await?;
     let registry = context.registry(place.aws()).await?;
-    let survey = Survey::of(&place, &registry, stack).await?;
+    let teardown = Teardown {
+        context,
+        flags,
+        place: &place,
+        registry: &registry,
+        stack,
+        cluster,
+    };
+    let survey = Survey::of(&teardown).await?;
     let region = place.aws().or(registry.aws()).map(Aws::region);
     let mut receipt = Receipt::new(cluster, stack.as_str(), region, survey.items(cluster, stack));
+    receipt.time("check", began);
     if !receipt.found.is_empty() {
-        let teardown = Teardown {
-            context,
-            flags,
-            place: &place,
-            registry: &registry,
-            stack,
-            cluster,
-        };
+        survey.tell_foreign(&*context.report);
         ask::confirm(context, &teardown.question(&survey)).await?;
         teardown.remove_all(&survey, &mut receipt).await?;
-        teardown.look_again(&mut receipt).await?;
+        let proof = Instant::now();
+        teardown.look_again(&survey, &mut receipt).await?;
+        receipt.time("proof", proof);
+        if !receipt.left.is_empty() {
+            receipt.next = Some(teardown.next(&survey));
+        }
     }
     receipt.elapsed_s = began.elapsed().as_secs_f64();
     let answer = Answer::of(&receipt).map_err(Error::failed)?;
     files::write(flags.receipt.as_deref(), &answer.text(Format::Json))?;
     Ok((answer, receipt.exit()))
-}
-
-impl Survey {
-    async fn of(place: &Place, registry: &Registry, stack: &StackName) -> Result<Self, Error> {
-        let foundation = async {
-            match place.aws() {
-                Some(aws) => Ok(foundation::exists(aws, stack).await?),
-                None => Ok(false),
-            }
-        };
-        let (cluster, foundation, repositories) = tokio::try_join!(
-            Box::pin(place.find(stack)),
-            Box::pin(foundation),
-            Box::pin(repositories(registry, stack)),
-        )?;
-        let objects = match place {
-            Place::Eks(..) => Vec::new(),
-            Place::Context(_) => {
-                let session = place.connect(&cluster, ANSWER).await?;
-                inventory::of_stack(&session.cluster, stack).await?
-            }
-        };
-        Ok(Self {
-            cluster,
-            foundation,
-            repositories,
-            objects,
-        })
-    }
-
-    fn items(&self, cluster: &str, stack: &StackName) -> Vec<Item> {
-        let cluster = self.cluster.eks().map(|_| Item::new("cluster", cluster));
-        let foundation = self.foundation.then(|| Item::new("foundation", &stack.foundation()));
-        let repositories = self.repositories.iter().map(|name| Item::new("repository", name));
-        let objects = self
-            .objects
-            .iter()
-            .map(|object| Item::new(&object.kind, &object.path()));
-        let aws = cluster.into_iter().chain(foundation).chain(repositories);
-        aws.chain(objects).collect()
-    }
-
-    /// Whether there may be objects of the stack to delete.
-    fn has_objects(&self) -> bool {
-        self.cluster.eks().is_some() || !self.objects.is_empty()
-    }
-}
-
-/// The stack's repositories in ECR; those of another registry are not ours to delete.
-async fn repositories(registry: &Registry, stack: &StackName) -> Result<Vec<String>, Error> {
-    let Some(aws) = registry.aws() else {
-        return Ok(Vec::new());
-    };
-    let (app, load) = tokio::try_join!(
-        Box::pin(ecr::find_repository(aws, stack, APP)),
-        Box::pin(ecr::find_repository(aws, stack, LOAD)),
-    )?;
-    Ok([app, load]
-        .into_iter()
-        .flatten()
-        .map(|repository| repository.name)
-        .collect())
 }
 
 impl Teardown<'_> {
@@ -137,7 +83,17 @@ impl Teardown<'_> {
         }
         if self.goes(&survey.cluster) {
             parts.push(format!("cluster `{}`", self.cluster));
+            if self.flags.delete_foreign {
+                parts.push("others' load balancers and volumes on it".to_owned());
+            }
         }
+        parts.extend(
+            survey
+                .leftovers
+                .items()
+                .iter()
+                .map(|item| format!("{} `{}`", item.kind, item.name)),
+        );
         if self.flags.delete_cluster && survey.foundation {
             parts.push(format!("foundation `{}`", self.stack.foundation()));
         }
@@ -164,14 +120,17 @@ impl Teardown<'_> {
 
     async fn remove_all(&self, survey: &Survey, receipt: &mut Receipt) -> Result<(), Error> {
         let report = &*self.context.report;
+        let mut began = Instant::now();
+        let mut holds_foreign = None;
         if survey.has_objects() {
             report.phase("stack");
-            self.remove_stack(&survey.cluster, receipt).await?;
+            holds_foreign = objects::remove(self, &survey.cluster, receipt).await?;
+            began = receipt.time("stack", began);
         }
         match self.place {
             Place::Eks(aws, _) => {
                 report.phase("cluster");
-                self.remove_cluster(aws, survey, receipt).await?;
+                cloud::remove_cluster(self, aws, survey, holds_foreign, receipt).await?;
             }
             Place::Context(_) if self.flags.delete_cluster => {
                 let item = Item::new("cluster", self.cluster);
@@ -183,114 +142,54 @@ impl Teardown<'_> {
             }
             Place::Context(_) => {}
         }
+        began = receipt.time("cluster", began);
         report.phase("registry");
-        self.remove_images(survey, receipt).await
-    }
-
-    /// The Kubernetes objects. A cluster that goes anyway takes them along where it does not answer.
-    async fn remove_stack(&self, found: &Found, receipt: &mut Receipt) -> Result<(), Error> {
-        let (report, timeout) = (&*self.context.report, self.context.config.output.timeout);
-        if let Some(found) = found.eks().filter(|found| !target::is_usable(found)) {
-            report.note(&format!(
-                "cluster `{}` is {}: there is no stack on it to remove",
-                found.name, found.status
-            ));
-            return Ok(());
-        }
-        let objects = async {
-            let session = self.place.connect(found, ANSWER.min(timeout)).await?;
-            Ok(delete_stack(&session.cluster, self.stack, timeout, report).await?)
-        };
-        match objects.await {
-            Ok(objects) => receipt.enter_objects(&objects),
-            Err(error) if self.goes(found) => {
-                let cause: Error = error;
-                report.warning(&format!(
-                    "objects on cluster `{}` go with it: {}",
-                    self.cluster,
-                    cause.message()
-                ));
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    /// The cluster if it is ours and asked to go, then its foundation. A refusal is entered, and the rest goes on.
-    async fn remove_cluster(&self, aws: &Aws, survey: &Survey, receipt: &mut Receipt) -> Result<(), Error> {
-        let report = &*self.context.report;
-        if !self.flags.delete_cluster {
-            for item in survey.items(self.cluster, self.stack) {
-                if item.kind != "repository" {
-                    receipt.keep(item, NEEDS_FLAG, report);
-                }
-            }
-            return Ok(());
-        }
-        let (cluster, foundation) = (
-            Item::new("cluster", self.cluster),
-            Item::new("foundation", &self.stack.foundation()),
-        );
-        match eks::delete(aws, self.cluster, self.stack, report).await {
-            Ok(outcome) => receipt.enter(cluster, outcome, report),
-            Err(error @ AwsError::NotOurs { .. }) => {
-                receipt.leave(cluster, &error.to_string(), report);
-            }
-            Err(error @ AwsError::Protected { .. }) => {
-                receipt.leave(cluster, &error.to_string(), report);
-                receipt.keep(foundation, "the cluster needs it", report);
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        }
-        if receipt.left.iter().all(|left| left.item.kind != "cluster") {
-            kubeconfig::forget(self.cluster, aws.region(), report);
-        }
-        if survey.cluster.eks().is_none() {
-            report.note(&format!("cluster `{}` is gone already", self.cluster));
-        }
-        let outcome = foundation::delete(aws, self.stack, report).await?;
-        receipt.enter(foundation, outcome, report);
-        Ok(())
-    }
-
-    async fn remove_images(&self, survey: &Survey, receipt: &mut Receipt) -> Result<(), Error> {
-        let report = &*self.context.report;
-        let aws = match self.registry {
-            Registry::Ecr(aws) => aws,
-            Registry::Other(prefix) => {
-                for image in [APP, LOAD] {
-                    let item = Item::new("repository", &prefix.repository(image));
-                    receipt.keep(item, "images outside ECR are deleted in their registry", report);
-                }
-                return Ok(());
-            }
-        };
-        if self.flags.keep_images {
-            for name in &survey.repositories {
-                receipt.keep(Item::new("repository", name), "`--keep-images` was given", report);
-            }
-            return Ok(());
-        }
-        for image in [APP, LOAD] {
-            let outcome = ecr::delete_repository(aws, self.stack, image).await?;
-            receipt.enter(Item::new("repository", &self.stack.repository(image)), outcome, report);
-        }
+        cloud::remove_images(self, survey, receipt).await?;
+        receipt.time("registry", began);
         Ok(())
     }
 
     /// The proof: what was deleted is looked up once more.
-    async fn look_again(&self, receipt: &mut Receipt) -> Result<(), Error> {
+    async fn look_again(&self, before: &Survey, receipt: &mut Receipt) -> Result<(), Error> {
         let report = &*self.context.report;
         report.phase("proof");
-        let there = Survey::of(self.place, self.registry, self.stack).await?;
-        for item in there.items(self.cluster, self.stack) {
-            if receipt.deleted.contains(&item) {
-                receipt.deleted.retain(|deleted| *deleted != item);
-                receipt.leave(item, "it was deleted and is there again", report);
+        let has_log_group = receipt.has_deleted(leftovers::LOG_GROUP);
+        if let Some(aws) = self.place.aws().filter(|_| has_log_group) {
+            logs::keep_away(aws, self.cluster, report).await?;
+        }
+        let there = Survey::after(self, before).await?;
+        let mut items = there.items(self.cluster, self.stack);
+        if there.cluster.eks().is_some() && receipt.has_deleted_objects() {
+            let session = self.place.connect(&there.cluster, ANSWER).await?;
+            let objects = inventory::of_stack(&session.cluster, self.stack).await?;
+            items.extend(objects.iter().map(|object| Item::new(&object.kind, &object.path())));
+        }
+        // What a living cluster had on AWS may have gone with it, before a sweep came to see it.
+        for item in before.leftovers.items() {
+            if !items.contains(&item) && !receipt.accounts_for(&item) {
+                receipt.gone(item);
             }
         }
+        receipt.contradict(|item| items.contains(item), report);
         report.done("teardown", self.stack.as_str(), Outcome::Ready, "looked up again");
         Ok(())
+    }
+
+    /// The command to give once what is left can go. A cluster that others made is no reason to ask for it again.
+    fn next(&self, survey: &Survey) -> String {
+        let mut config = self.context.config.clone();
+        let aws = self.place.aws().or(self.registry.aws());
+        config.target.region = aws.map(|aws| aws.region().to_owned()).or(config.target.region);
+        let mut words = target_command(&config, "teardown");
+        let foreign = survey.cluster.eks().is_some_and(|cluster| !cluster.created_by_us);
+        for (flag, given) in [
+            (" --delete-cluster", self.flags.delete_cluster && !foreign),
+            (" --keep-images", self.flags.keep_images),
+        ] {
+            if given {
+                words.push_str(flag);
+            }
+        }
+        words
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::Sandbox;
 use crate::tokens;
 
-const BOOTSTRAP: [&str; 7] = [
+pub(crate) const BOOTSTRAP: [&str; 7] = [
     "bootstrap",
     "--cluster",
     "demo",
@@ -14,7 +14,7 @@ const BOOTSTRAP: [&str; 7] = [
     "grafana",
     "--yes",
 ];
-const TEARDOWN: [&str; 5] = ["teardown", "--cluster", "demo", "--delete-cluster", "--yes"];
+pub(crate) const TEARDOWN: [&str; 5] = ["teardown", "--cluster", "demo", "--delete-cluster", "--yes"];
 
 /// One story, since each part starts from what the one before left.
 #[test]

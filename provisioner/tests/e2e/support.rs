@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -36,6 +37,10 @@ impl Sandbox {
     }
 
     fn tool(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
+        self.command(args, env).output().expect("the tool starts")
+    }
+
+    fn command(&self, args: &[&str], env: &[(&str, &str)]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provisioner"));
         command
             .args(args)
@@ -50,7 +55,30 @@ impl Sandbox {
                 command.env(name, value);
             }
         }
-        command.output().expect("the tool starts")
+        command
+    }
+
+    /// Runs the tool, interrupts it as soon as `when` is true, and gives what it said.
+    #[track_caller]
+    pub(crate) fn interrupted(&self, args: &[&str], when: impl Fn() -> bool) -> String {
+        let mut command = self.command(args, &[]);
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped());
+        let child = command.spawn().expect("the tool starts");
+        let give_up = Instant::now() + Duration::from_mins(2);
+        while !when() {
+            assert!(
+                Instant::now() < give_up,
+                "provisioner {args:?} did not come to the point"
+            );
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        done(Command::new("kill").args(["-INT", &child.id().to_string()]));
+        let output = child.wait_with_output().expect("it ends");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(130), "provisioner {args:?}: {errors}");
+        errors
     }
 
     /// Runs the tool to success and gives its standard output.
@@ -81,6 +109,17 @@ impl Sandbox {
         let value: Value = serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{e}: {stdout}"));
         assert_eq!(value["schema"], 1, "{value}");
         value
+    }
+
+    /// Runs the tool to exit code 1 with a JSON result.
+    #[track_caller]
+    pub(crate) fn failed_json(&self, args: &[&str]) -> Value {
+        let mut all = args.to_vec();
+        all.extend(["--output", "json"]);
+        let output = self.tool(&all, &[]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "provisioner {args:?}: {errors}");
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {errors}"))
     }
 
     /// Runs the tool to a refusal.
@@ -199,10 +238,22 @@ impl Sandbox {
     }
 
     fn control(&self, method: &str, what: &str) -> Value {
+        self.control_with(method, what, "")
+    }
+
+    fn control_with(&self, method: &str, what: &str, body: &str) -> Value {
         let url = format!("{}/_sandbox/{what}", self.endpoint);
-        let answer =
-            done(Command::new("curl").args(["-sS", "--fail-with-body", "--max-time", "60", "-X", method, &url]));
-        serde_json::from_str(&answer).unwrap_or(Value::Null)
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--fail-with-body", "--max-time", "60", "-X", method, &url]);
+        if !body.is_empty() {
+            curl.args(["--data", body]);
+        }
+        serde_json::from_str(&done(&mut curl)).unwrap_or(Value::Null)
+    }
+
+    /// Changes how the AWS endpoint behaves; a reset ends it.
+    pub(crate) fn configure(&self, change: &Value) {
+        self.control_with("POST", "config", &change.to_string());
     }
 
     /// What is left on AWS; `{}` when nothing is.

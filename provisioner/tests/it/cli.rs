@@ -116,6 +116,12 @@ fn an_unknown_flag_names_the_nearest() {
 }
 
 #[test]
+fn what_others_made_goes_only_with_its_cluster() {
+    let stderr = Run::of("teardown --cluster demo --delete-foreign").end().refused(2);
+    assert!(stderr.contains("--delete-cluster"), "{stderr}");
+}
+
+#[test]
 fn without_a_cluster_every_command_says_how_to_name_one() {
     for command in ["bootstrap", "push", "teardown", "load", "status", "token", "kubeconfig"] {
         let stderr = Run::of(command).end().refused(2);

@@ -1,0 +1,168 @@
+//! What of a cluster reaches outside of it: load balancers and volumes that exist for objects on it. With the cluster
+//! go the objects and the controllers that clean up after them, so these objects have to go first.
+
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use kube::api::ListParams;
+use kube::core::{DynamicObject, GroupVersionKind};
+use serde_json::Value;
+
+use super::connect::Cluster;
+use super::delete::{DeleteReceipt, delete_objects};
+use super::error::ClusterError;
+use super::object::ObjectRef;
+use super::ownership::{PARALLEL, is_ours};
+use super::retry;
+use crate::names::StackName;
+use crate::report::Reporter;
+
+/// Kinds with something outside of the cluster.
+const KINDS: [(&str, &str, &str); 5] = [
+    ("", "v1", "Service"),
+    ("networking.k8s.io", "v1", "Ingress"),
+    ("gateway.networking.k8s.io", "v1", "Gateway"),
+    ("", "v1", "PersistentVolumeClaim"),
+    ("", "v1", "PersistentVolume"),
+];
+/// Drivers of EBS volumes: that of the add-on, that of Auto Mode.
+const EBS_DRIVERS: [&str; 2] = ["ebs.csi.aws.com", "ebs.csi.eks.amazonaws.com"];
+
+/// An object with something outside of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct External {
+    /// Which object.
+    pub object: ObjectRef,
+    /// Whether it bears the stack's labels.
+    pub ours: bool,
+    /// What exists for it, e.g. "load balancer `a.elb.amazonaws.com`".
+    pub holds: String,
+}
+
+impl std::fmt::Display for External {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.object, self.holds)
+    }
+}
+
+/// Every such object in all namespaces: the stack's and others'.
+pub async fn find(cluster: &Cluster, stack: &StackName) -> Result<Vec<External>, ClusterError> {
+    let lists = KINDS.iter().map(|(group, version, kind)| async move {
+        let Some((resource, _)) = cluster.resolve(&GroupVersionKind::gvk(group, version, kind)).await? else {
+            return Ok(Vec::new());
+        };
+        let api = cluster.api(&resource, None);
+        let all = ListParams::default();
+        let found = retry::call(|| api.list(&all)).await;
+        let found = found.map_err(|f| ClusterError::request("list", format!("all {}", resource.plural), f))?;
+        let external = |object: &DynamicObject| {
+            Some(External {
+                holds: holds(kind, object)?,
+                object: ObjectRef::listed(&resource, object),
+                ours: is_ours(object, stack),
+            })
+        };
+        Ok::<_, ClusterError>(found.items.iter().filter_map(external).collect::<Vec<External>>())
+    });
+    let found: Vec<Vec<External>> = stream::iter(lists).buffered(PARALLEL).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Deletes objects of [`find`] and waits until they are gone, and with them what they held: their finalizers see to
+/// that. What does not go in `timeout` is in `left`. A `PersistentVolume` is left out: it is there to keep its data.
+pub async fn delete(
+    cluster: &Cluster,
+    stack: &StackName,
+    objects: &[External],
+    timeout: Duration,
+    report: &dyn Reporter,
+) -> Result<DeleteReceipt, ClusterError> {
+    let objects = objects.iter().filter(|one| one.object.kind != "PersistentVolume");
+    delete_objects(cluster, stack, objects.map(|one| one.object.clone()), timeout, report).await
+}
+
+/// What an object holds outside; none where that is nothing.
+fn holds(kind: &str, object: &DynamicObject) -> Option<String> {
+    let (spec, status) = (&object.data["spec"], &object.data["status"]);
+    match kind {
+        "Service" if spec["type"] != "LoadBalancer" => None,
+        "Service" | "Ingress" => Some(balancer(&status["loadBalancer"]["ingress"][0], ["hostname", "ip"])),
+        "Gateway" => Some(balancer(&status["addresses"][0], ["value", "value"])),
+        "PersistentVolumeClaim" => {
+            let volume = spec["volumeName"].as_str().filter(|name| !name.is_empty())?;
+            let size = status["capacity"]["storage"].as_str().unwrap_or("unknown size");
+            Some(format!("volume `{volume}`, {size}"))
+        }
+        _ => kept_volume(spec).map(|volume| format!("volume `{volume}`, kept by its reclaim policy")),
+    }
+}
+
+fn balancer(address: &Value, keys: [&str; 2]) -> String {
+    let named = keys.iter().find_map(|key| address[*key].as_str());
+    named.map_or_else(
+        || "load balancer, no address yet".to_owned(),
+        |name| format!("load balancer `{name}`"),
+    )
+}
+
+/// The EBS volume of a `PersistentVolume` that somebody wants to outlive its claim.
+fn kept_volume(spec: &Value) -> Option<&str> {
+    let is_kept = spec["persistentVolumeReclaimPolicy"] == "Retain";
+    let driver = spec["csi"]["driver"].as_str().unwrap_or_default();
+    let volume = if EBS_DRIVERS.contains(&driver) {
+        &spec["csi"]["volumeHandle"]
+    } else {
+        &spec["awsElasticBlockStore"]["volumeID"]
+    };
+    volume.as_str().filter(|_| is_kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn held(kind: &str, object: Value) -> Option<String> {
+        let mut object = object;
+        object["metadata"] = json!({"name": "x"});
+        holds(kind, &serde_json::from_value(object).expect("an object"))
+    }
+
+    #[test]
+    fn what_reaches_outside_is_told_with_what_it_holds() {
+        let service = |kind: &str| json!({"spec": {"type": kind}, "status": {"loadBalancer": {"ingress": [{"hostname": "a.elb"}]}}});
+        assert_eq!(
+            held("Service", service("LoadBalancer")).as_deref(),
+            Some("load balancer `a.elb`")
+        );
+        assert_eq!(held("Service", service("ClusterIP")), None);
+        assert_eq!(
+            held("Ingress", json!({"spec": {}, "status": {}})).as_deref(),
+            Some("load balancer, no address yet")
+        );
+        let claim = json!({"spec": {"volumeName": "pvc-1"}, "status": {"capacity": {"storage": "8Gi"}}});
+        assert_eq!(
+            held("PersistentVolumeClaim", claim).as_deref(),
+            Some("volume `pvc-1`, 8Gi")
+        );
+        assert_eq!(
+            held("PersistentVolumeClaim", json!({"spec": {}, "status": {}})),
+            None,
+            "unbound"
+        );
+    }
+
+    #[test]
+    fn only_volumes_of_aws_that_are_to_outlive_their_claims_count() {
+        let volume = |policy: &str, driver: &str| json!({"spec": {"persistentVolumeReclaimPolicy": policy, "csi": {"driver": driver, "volumeHandle": "vol-1"}}});
+        for driver in EBS_DRIVERS {
+            assert_eq!(
+                held("PersistentVolume", volume("Retain", driver)).as_deref(),
+                Some("volume `vol-1`, kept by its reclaim policy")
+            );
+        }
+        assert_eq!(held("PersistentVolume", volume("Delete", EBS_DRIVERS[0])), None);
+        assert_eq!(held("PersistentVolume", volume("Retain", "nfs.csi.k8s.io")), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! The AWS side of a teardown: the cluster, what it left with its foundation, the repositories.
+
+use super::Teardown;
+use super::leftovers::with_hint;
+use super::survey::Survey;
+use crate::aws::{Aws, AwsError, ecr, eks};
+use crate::error::Error;
+use crate::names::{APP, LOAD};
+use crate::ops::kubeconfig;
+use crate::ops::receipt::{Item, Receipt};
+use crate::report::Outcome;
+use crate::target::Registry;
+
+const NEEDS_FLAG: &str = "`--delete-cluster` was not given";
+
+/// The cluster if it is ours and asked to go, then what it left and its foundation. A refusal is entered, and the rest
+/// goes on. `holds_foreign` says what of others would lose its controllers with the cluster: it stays then.
+pub(super) async fn remove_cluster(
+    teardown: &Teardown<'_>,
+    aws: &Aws,
+    survey: &Survey,
+    holds_foreign: Option<String>,
+    receipt: &mut Receipt,
+) -> Result<(), Error> {
+    let report = &*teardown.context.report;
+    let (stack, name) = (teardown.stack, teardown.cluster);
+    if !teardown.flags.delete_cluster {
+        for item in survey.items(name, stack) {
+            if matches!(item.kind.as_str(), "cluster" | "foundation") {
+                receipt.keep(item, NEEDS_FLAG, report);
+            }
+        }
+        return Ok(());
+    }
+    let cluster = Item::new("cluster", name);
+    let stays = match holds_foreign {
+        Some(reason) => Some(reason),
+        None => match eks::delete(aws, name, stack, report).await {
+            Ok(outcome) => {
+                receipt.enter(cluster.clone(), outcome, report);
+                None
+            }
+            Err(error @ AwsError::NotOurs { .. }) => {
+                receipt.leave(cluster, &error.to_string(), report);
+                return survey.leftovers.remove(aws, stack, receipt, report).await;
+            }
+            Err(error @ AwsError::Protected { .. }) => Some(with_hint(&error)),
+            Err(error) => return Err(error.into()),
+        },
+    };
+    if let Some(reason) = stays {
+        receipt.leave(cluster, &reason, report);
+        if survey.foundation {
+            receipt.keep(
+                Item::new("foundation", &stack.foundation()),
+                "the cluster needs it",
+                report,
+            );
+        }
+        return Ok(());
+    }
+    kubeconfig::forget(name, aws.region(), report);
+    receipt.cluster_is_gone(report);
+    if survey.cluster.eks().is_none() {
+        report.note(&format!("cluster `{name}` is gone already"));
+    }
+    report.phase("leftovers");
+    survey.leftovers.remove(aws, stack, receipt, report).await
+}
+
+/// The repositories with their images, unless they are to be kept.
+pub(super) async fn remove_images(
+    teardown: &Teardown<'_>,
+    survey: &Survey,
+    receipt: &mut Receipt,
+) -> Result<(), Error> {
+    let report = &*teardown.context.report;
+    let aws = match teardown.registry {
+        Registry::Ecr(aws) => aws,
+        Registry::Other(prefix) => {
+            for image in [APP, LOAD] {
+                let item = Item::new("repository", &prefix.repository(image));
+                receipt.keep(item, "images outside ECR are deleted in their registry", report);
+            }
+            return Ok(());
+        }
+    };
+    if teardown.flags.keep_images {
+        for name in &survey.repositories {
+            receipt.keep(Item::new("repository", name), "`--keep-images` was given", report);
+        }
+        return Ok(());
+    }
+    for image in [APP, LOAD] {
+        let outcome: Outcome = ecr::delete_repository(aws, teardown.stack, image).await?;
+        let item = Item::new("repository", &teardown.stack.repository(image));
+        receipt.enter(item, outcome, report);
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! The Kubernetes side of a teardown: the stack's objects, and what must not lose its cluster.
+
+use super::{ANSWER, Teardown};
+use crate::cluster::delete::delete_stack;
+use crate::cluster::external::{self, External};
+use crate::cluster::{Cluster, ClusterError};
+use crate::error::Error;
+use crate::ops::receipt::{Item, Receipt};
+use crate::target::{self, Found};
+
+/// Deletes the stack's objects. Where the cluster is to go, others' load balancers and volumes on it are deleted first if
+/// that is asked for; else the answer is the reason why the cluster has to stay.
+///
+/// A cluster that goes anyway takes its objects along where it does not answer.
+pub(super) async fn remove(
+    teardown: &Teardown<'_>,
+    found: &Found,
+    receipt: &mut Receipt,
+) -> Result<Option<String>, Error> {
+    let (report, timeout) = (&*teardown.context.report, teardown.context.config.output.timeout);
+    if let Some(found) = found.eks().filter(|found| !target::is_usable(found)) {
+        report.note(&format!(
+            "cluster `{}` is {}: there is no stack on it to remove",
+            found.name, found.status
+        ));
+        return Ok(None);
+    }
+    let session = match teardown.place.connect(found, ANSWER.min(timeout)).await {
+        Err(error) if teardown.goes(found) => {
+            report.warning(&format!(
+                "whatever is on cluster `{}` goes with it, load balancers and volumes of others too: {}",
+                teardown.cluster,
+                error.message()
+            ));
+            return Ok(None);
+        }
+        other => other?,
+    };
+    let mut stays = None;
+    if teardown.goes(found) {
+        stays = clear_foreign(teardown, &session.cluster, receipt).await?;
+    }
+    let objects = delete_stack(&session.cluster, teardown.stack, timeout, report).await?;
+    receipt.enter_objects(&objects);
+    Ok(stays)
+}
+
+/// Others' objects that hold something outside of the cluster: deleted if asked for, else the reason to stay.
+async fn clear_foreign(
+    teardown: &Teardown<'_>,
+    cluster: &Cluster,
+    receipt: &mut Receipt,
+) -> Result<Option<String>, ClusterError> {
+    let (report, timeout) = (&*teardown.context.report, teardown.context.config.output.timeout);
+    let mut foreign = external::find(cluster, teardown.stack).await?;
+    foreign.retain(|one| !one.ours);
+    if foreign.is_empty() {
+        return Ok(None);
+    }
+    if !teardown.flags.delete_foreign {
+        for one in &foreign {
+            let item = Item::new(&one.object.kind, &one.object.path());
+            receipt.keep(item, &format!("it is not the stack's, and holds {}", one.holds), report);
+        }
+        return Ok(Some(format!(
+            "others have on it {}: delete these first, or give `--delete-foreign` to have them deleted",
+            list(&foreign)
+        )));
+    }
+    let objects = external::delete(cluster, teardown.stack, &foreign, timeout, report).await?;
+    receipt.enter_objects(&objects);
+    let left: Vec<String> = objects.left.iter().map(|left| left.object.to_string()).collect();
+    Ok((!left.is_empty()).then(|| format!("others' objects on it do not go: {}", left.join(", "))))
+}
+
+fn list(foreign: &[External]) -> String {
+    foreign.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
