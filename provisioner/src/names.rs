@@ -50,14 +50,16 @@ pub fn kube_context(cluster: &str, region: &str) -> String {
     format!("{cluster}.{region}.provisioner")
 }
 
-/// A stack's name: `[a-z][a-z0-9-]{0,38}[a-z0-9]`, the cluster's name or `--name`.
+/// A stack's name: `[a-z][a-z0-9-]{0,38}[a-z0-9]` without `--`, the cluster's name or `--name`.
+///
+/// It is part of the names of ECR repositories, which know no two separators in a row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StackName(String);
 
 /// Why a text is no [`StackName`], with a proposal that is one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{given}` is not a valid stack name: 2 to 40 characters, lower-case letters, digits and `-`, first a letter, last not `-`"
+    "`{given}` is not a valid stack name: 2 to 40 characters, lower-case letters, digits and single `-`, first a letter, last not `-`"
 )]
 pub struct InvalidName {
     /// The text as given.
@@ -151,17 +153,16 @@ fn is_valid(text: &str) -> bool {
     (2..=40).contains(&bytes.len())
         && bytes[0].is_ascii_lowercase()
         && bytes[bytes.len() - 1] != b'-'
+        && !text.contains("--")
         && bytes
             .iter()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
 }
 
 fn propose(text: &str) -> Option<String> {
-    let dashed: String = text
-        .chars()
-        .map(|c| c.to_ascii_lowercase())
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect();
+    let lower = text.to_ascii_lowercase();
+    let words = lower.split(|c: char| !c.is_ascii_alphanumeric());
+    let dashed = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
     let trimmed = dashed.trim_start_matches(|c: char| !c.is_ascii_lowercase());
     let cut: String = trimmed.chars().take(40).collect();
     let candidate = cut.trim_end_matches('-').to_owned();
@@ -188,6 +189,9 @@ mod tests {
             ("Demo", Some("demo")),
             ("1demo", Some("demo")),
             ("demo-", Some("demo")),
+            ("dev--1", Some("dev-1")),
+            ("Dev_-_1", Some("dev-1")),
+            ("team__a@b", Some("team-a-b")),
             ("admin@host.example", Some("admin-host-example")),
             (
                 "arn:aws:eks:eu-west-1:1:cluster/demo",

@@ -133,7 +133,7 @@ fn without_a_cluster_every_command_says_how_to_name_one() {
 #[test]
 fn a_name_that_does_not_fit_comes_with_a_proposal() {
     let stderr = Run::of("bootstrap --cluster Demo_1").end().refused(2);
-    insta::assert_snapshot!(stderr, @r#"error: the cluster's name: `Demo_1` is not a valid stack name: 2 to 40 characters, lower-case letters, digits and `-`, first a letter, last not `-`, try `--name demo-1`"#);
+    insta::assert_snapshot!(stderr, @r#"error: the cluster's name: `Demo_1` is not a valid stack name: 2 to 40 characters, lower-case letters, digits and single `-`, first a letter, last not `-`, try `--name demo-1`"#);
 }
 
 #[test]
