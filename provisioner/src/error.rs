@@ -228,7 +228,10 @@ mod tests {
         let entries = Entries {
             phase: Some("cluster".into()),
             made: ["repository demo/web-app".to_owned()].into(),
-            pending: ["cluster `demo`".to_owned()].into(),
+            pending: ["cluster `demo`", "repository `demo/web-app`"]
+                .map(str::to_owned)
+                .into(),
+            changed: true,
         };
         let (resume, remove) = (
             "provisioner bootstrap --cluster demo",

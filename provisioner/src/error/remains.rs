@@ -17,19 +17,26 @@ pub struct Remains {
     pub under_way: Vec<String>,
     /// The command that goes on.
     pub resume: String,
-    /// The command that removes everything; none where the command made nothing.
+    /// The command that removes everything; none where the command made nothing that is to be removed.
     pub remove: Option<String>,
+    /// Whether the command was to remove things.
+    #[serde(skip)]
+    pub removing: bool,
 }
 
 impl Remains {
     /// What a run's ledger says, with the commands for it.
     pub fn new(entries: Entries, resume: String, remove: Option<String>) -> Self {
+        let mut under_way = entries.pending;
+        // What was made and then waited for is named once.
+        under_way.retain(|what| !entries.made.contains(&what.replace('`', "")));
         Self {
             phase: entries.phase,
             made: entries.made.into_iter().collect(),
-            under_way: entries.pending.into_iter().collect(),
+            under_way: under_way.into_iter().collect(),
             resume,
             remove,
+            removing: false,
         }
     }
 }
@@ -41,7 +48,7 @@ impl fmt::Display for Remains {
             writeln!(text, "stopped in: {phase}")?;
         }
         match &self.made[..] {
-            [] if self.remove.is_none() => {
+            [] if self.removing => {
                 text.push_str("remains:    what is not told as deleted above");
             }
             [] => text.push_str("remains:    nothing that this run made"),

@@ -90,11 +90,7 @@ async fn compile(toolchain: &Toolchain, spec: &ImageSpec, reporter: &dyn Reporte
         package: spec.package.clone(),
         command,
     })?;
-    let outcome = if unchanged {
-        Outcome::Unchanged
-    } else {
-        Outcome::Created
-    };
+    let outcome = if unchanged { Outcome::Unchanged } else { Outcome::Built };
     let detail = format!("{crates} crates, {:.1} s", started.elapsed().as_secs_f64());
     reporter.done("binary", &spec.package, outcome, &detail);
     Ok(path)

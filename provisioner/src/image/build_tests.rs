@@ -67,7 +67,7 @@ async fn builds_for_musl_with_the_image_profile() {
     let events = reporter.0.into_inner().expect("not poisoned");
     assert!(matches!(&events[1], Event::Progress { done: 2, .. }), "{events:?}");
     assert!(
-        matches!(&events[2], Event::Done { name, outcome: Outcome::Created, .. } if name == "app"),
+        matches!(&events[2], Event::Done { name, outcome: Outcome::Built, .. } if name == "app"),
         "{events:?}"
     );
 }

@@ -20,7 +20,7 @@ pub fn with_remains(
         command,
         Command::Bootstrap(_) | Command::Push(_) | Command::Teardown(_) | Command::Load(_)
     );
-    let untouched = entries.made.is_empty() && entries.pending.is_empty();
+    let untouched = !entries.changed && entries.pending.is_empty();
     if !changes || (error.exit() == Exit::Usage && untouched) {
         return error;
     }
@@ -30,8 +30,17 @@ pub fn with_remains(
         resume = format!("{resume} --region {region}");
         config.target.region = Some(region.clone());
     }
-    let remove = (!matches!(command, Command::Teardown(_))).then(|| teardown(&config));
-    error.remaining(Remains::new(entries, resume, remove))
+    // A stack is not to be offered for removal because a push or a load on it failed.
+    let removable = match command {
+        Command::Bootstrap(_) => true,
+        Command::Push(_) => !entries.made.is_empty(),
+        _ => false,
+    };
+    let remove = removable.then(|| teardown(&config));
+    error.remaining(Remains {
+        removing: matches!(command, Command::Teardown(_)),
+        ..Remains::new(entries, resume, remove)
+    })
 }
 
 /// The command as it was given.
@@ -159,13 +168,30 @@ mod tests {
         let error = with_remains(Error::failed("x"), &cli.command, &context, Entries::default(), words);
         let text = error.to_string();
         assert!(
-            text.contains("resume:  provisioner push --cluster demo --region eu-west-1\n"),
+            text.ends_with("resume:  provisioner push --cluster demo --region eu-west-1"),
             "{text}"
         );
-        assert!(
-            text.ends_with("remove:  provisioner teardown --cluster demo --region eu-west-1"),
-            "{text}"
-        );
+    }
+
+    #[test]
+    fn only_a_push_that_made_something_names_the_way_to_remove_it() {
+        let made = |made: &[&str]| Entries {
+            made: made.iter().map(|made| (*made).to_owned()).collect(),
+            changed: !made.is_empty(),
+            ..Entries::default()
+        };
+        for (verb, entries, removable) in [
+            ("push", made(&[]), false),
+            ("push", made(&["repository demo/web-app"]), true),
+            ("load", made(&[]), false),
+            ("load", made(&["Job web-app/web-app-load"]), false),
+            ("bootstrap", made(&[]), true),
+        ] {
+            let (cli, context) = given(&["provisioner", verb, "--cluster", "demo"]);
+            let text = with_remains(Error::failed("x"), &cli.command, &context, entries, []).to_string();
+            assert_eq!(text.contains("to remove:"), removable, "{verb}: {text}");
+            assert!(!text.contains("deleted above"), "{verb}: {text}");
+        }
     }
 
     #[test]
@@ -199,12 +225,16 @@ mod tests {
     #[test]
     fn what_looks_like_usage_after_a_change_is_a_failure() {
         let (cli, context) = given(&["provisioner", "push", "--cluster", "demo"]);
-        let made = Entries {
-            made: ["repository a".to_owned()].into(),
-            ..Entries::default()
-        };
-        let error = with_remains(Error::usage("x"), &cli.command, &context, made, []);
-        assert_eq!(error.exit(), Exit::Failed);
+        // Also where nothing new was made: something was updated or deleted.
+        for made in [&["repository a"][..], &[]] {
+            let entries = Entries {
+                made: made.iter().map(|made| (*made).to_owned()).collect(),
+                changed: true,
+                ..Entries::default()
+            };
+            let error = with_remains(Error::usage("x"), &cli.command, &context, entries, []);
+            assert_eq!(error.exit(), Exit::Failed);
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Entries {
     pub made: BTreeSet<String>,
     /// What was waited for last and has not been told ready.
     pub pending: BTreeSet<String>,
+    /// Whether anything was made, changed or removed anywhere but on this machine.
+    pub changed: bool,
 }
 
 impl Ledger {
@@ -59,6 +61,10 @@ impl Entries {
             } => {
                 self.pending.retain(|what| !what.contains(name.as_str()));
                 let thing = format!("{kind} {name}");
+                self.changed |= matches!(
+                    outcome,
+                    Outcome::Created | Outcome::Updated | Outcome::Deleted | Outcome::Pushed
+                );
                 match outcome {
                     Outcome::Created | Outcome::Pushed => {
                         self.made.insert(thing);
@@ -99,5 +105,23 @@ mod tests {
         assert_eq!(Vec::from_iter(entries.pending), ["cluster `demo`"]);
         ledger.done("repository", "demo/web-app", Outcome::Deleted, "");
         assert_eq!(ledger.entries().made.len(), 1);
+    }
+
+    #[test]
+    fn only_what_changes_something_elsewhere_counts_as_a_change() {
+        for (outcome, changed) in [
+            (Outcome::Created, true),
+            (Outcome::Updated, true),
+            (Outcome::Deleted, true),
+            (Outcome::Pushed, true),
+            (Outcome::Unchanged, false),
+            (Outcome::Skipped, false),
+            (Outcome::Ready, false),
+            (Outcome::Built, false),
+        ] {
+            let ledger = Ledger::new(Arc::new(Silent));
+            ledger.done("thing", "a", outcome, "");
+            assert_eq!(ledger.entries().changed, changed, "{outcome:?}");
+        }
     }
 }

@@ -92,6 +92,7 @@ pub(super) fn word(outcome: Outcome) -> &'static str {
         Outcome::Deleted => "deleted",
         Outcome::Skipped => "skipped",
         Outcome::Ready => "ready",
+        Outcome::Built => "built",
         Outcome::Pushed => "pushed",
     }
 }

@@ -35,6 +35,8 @@ pub enum Outcome {
     Ready,
     /// It was uploaded.
     Pushed,
+    /// It was compiled, on this machine only.
+    Built,
 }
 
 /// One thing that happened. Rendered on stderr, never on stdout.
