@@ -21,7 +21,7 @@ use super::retry;
 use super::trouble::{self, Trouble};
 use super::values::{Namespaces, Values};
 use crate::names::StackName;
-use crate::report::Reporter;
+use crate::report::{Outcome, Reporter};
 
 const POLL: Duration = Duration::from_millis(400);
 /// How long a pod may be stuck before that is final.
@@ -68,15 +68,23 @@ impl LoadSpec {
     }
 }
 
-/// Runs the load job and returns the report that it printed: also where a threshold of the loader was missed, since the
-/// report says so. A former job is deleted first.
+/// A load that was sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadRun {
+    /// What the loader printed.
+    pub report: Value,
+    /// Why the Job failed all the same, e.g. because a threshold was missed; none where it completed.
+    pub failed: Option<String>,
+}
+
+/// Runs the load job and returns the report that it printed, and how the Job ended. A former job is deleted first.
 pub async fn run_load(
     cluster: &Cluster,
     stack: &StackName,
     spec: &LoadSpec,
     timeout: Duration,
     report: &dyn Reporter,
-) -> Result<Value, ClusterError> {
+) -> Result<LoadRun, ClusterError> {
     let mut values = Values::new(stack.clone(), "", &spec.image);
     values.namespaces = spec.namespaces.clone();
     let component = manifest::load_job(spec.manifests.as_deref(), &values, &spec.placeholders(timeout))?;
@@ -85,20 +93,28 @@ pub async fn run_load(
     for wanted in &component.objects {
         let object = ObjectRef::of(wanted);
         if object.kind == "Job" {
-            remove(cluster, &object, give_up).await?;
+            if remove(cluster, &object, give_up).await? {
+                report.done(&object.kind, &object.path(), Outcome::Deleted, "the former one");
+            }
             job = Some(object.clone());
         }
         changes::send(cluster, &object, wanted, Options::default(), false).await?;
+        report.done(&object.kind, &object.path(), Outcome::Created, "");
     }
     let Some(job) = job else {
         return Err(ClusterError::Manifests(vec!["component `load` has no Job".to_owned()]));
     };
     let end = finished(cluster, &job, give_up, report).await?;
     let (log, pod) = log(cluster, &job).await?;
-    last_report(&log).ok_or_else(|| {
-        let said = log.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("nothing");
-        failed(&job, &format!("{end}; {pod}; its log ends with: {said}"))
-    })
+    let said = log.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("nothing");
+    let end_of_all = |end: &str| format!("{end}; {pod}; its log ends with: {said}");
+    match last_report(&log) {
+        Some(report) => Ok(LoadRun {
+            report,
+            failed: end.as_deref().map(end_of_all),
+        }),
+        None => Err(failed(&job, &end_of_all(end.as_deref().unwrap_or("completed")))),
+    }
 }
 
 fn failed(job: &ObjectRef, message: &str) -> ClusterError {
@@ -108,13 +124,13 @@ fn failed(job: &ObjectRef, message: &str) -> ClusterError {
     }
 }
 
-/// Deletes a job with its pods and waits until both are gone.
-async fn remove(cluster: &Cluster, job: &ObjectRef, give_up: Instant) -> Result<(), ClusterError> {
+/// Deletes a job with its pods and waits until both are gone; false where there was none.
+async fn remove(cluster: &Cluster, job: &ObjectRef, give_up: Instant) -> Result<bool, ClusterError> {
     let api = cluster.api_of(job).await?;
     let params = DeleteParams::foreground();
     let deleted = retry::found(retry::call(|| api.delete(&job.name, &params)).await);
     if deleted.map_err(|f| ClusterError::on("delete", job, f))?.is_none() {
-        return Ok(());
+        return Ok(false);
     }
     while cluster.get(job).await?.is_some() {
         if Instant::now() >= give_up {
@@ -122,16 +138,16 @@ async fn remove(cluster: &Cluster, job: &ObjectRef, give_up: Instant) -> Result<
         }
         sleep(POLL).await;
     }
-    Ok(())
+    Ok(true)
 }
 
-/// Waits for the job's end, good or bad, and says how it ended.
+/// Waits for the job's end; says why, where it is a bad one.
 async fn finished(
     cluster: &Cluster,
     job: &ObjectRef,
     give_up: Instant,
     report: &dyn Reporter,
-) -> Result<String, ClusterError> {
+) -> Result<Option<String>, ClusterError> {
     let mut pace = Pace::new(report);
     let mut stuck: Option<Instant> = None;
     loop {
@@ -140,8 +156,8 @@ async fn finished(
             .await?
             .ok_or_else(|| failed(job, "something deleted it"))?;
         let state = match readiness(&live) {
-            Readiness::Ready => return Ok("completed".to_owned()),
-            Readiness::Failed(message) => return Ok(message),
+            Readiness::Ready => return Ok(None),
+            Readiness::Failed(message) => return Ok(Some(message)),
             Readiness::Progressing(message) => message,
         };
         let state = match pods(cluster, job).await?.first().and_then(trouble::of_pod) {
@@ -213,12 +229,54 @@ fn last_report(log: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::wire::Wire;
+    use crate::report::Silent;
 
     #[test]
     fn the_report_is_found_among_progress() {
         let log = "10 s: 1000 requests\n{\"requests\":3}\n{broken\nbye\n";
         assert_eq!(last_report(log), Some(serde_json::json!({"requests": 3})));
         assert_eq!(last_report("nothing\n{\"level\":\"INFO\"}\n"), None);
+    }
+
+    /// Runs the load while `ended` happens to its Job.
+    async fn run_to(ended: Value) -> Result<LoadRun, ClusterError> {
+        const JOB: &str = "/apis/batch/v1/namespaces/web-app/jobs/web-app-load";
+        const POD: &str = "/api/v1/namespaces/web-app/pods/web-app-load-a";
+        let wire = Wire::default();
+        let (cluster, stack) = (wire.cluster(), "demo".parse().expect("valid"));
+        let spec = LoadSpec::new("r/load@sha256:00", 100.0, 60);
+        let loader = async {
+            while !wire.state().objects.contains_key(JOB) {
+                sleep(Duration::from_millis(1)).await;
+            }
+            let labels = serde_json::json!({"batch.kubernetes.io/job-name": "web-app-load"});
+            let pod = serde_json::json!({"metadata": {"name": "web-app-load-a", "labels": labels},
+                "status": {"phase": "Failed"}});
+            wire.put(POD, pod);
+            wire.put(
+                &format!("{POD}/log"),
+                serde_json::json!({"requests": 6000, "failed": 70}),
+            );
+            let mut job = wire.state().objects[JOB].clone();
+            job["status"] = serde_json::json!({"conditions": [ended]});
+            wire.put(JOB, job);
+        };
+        let minute = Duration::from_mins(1);
+        let (run, ()) = tokio::join!(run_load(&cluster, &stack, &spec, minute, &Silent), loader);
+        run
+    }
+
+    #[tokio::test]
+    async fn a_report_does_not_hide_that_the_job_failed() {
+        let run = run_to(serde_json::json!({"type": "Complete", "status": "True"})).await;
+        let run = run.expect("a report");
+        assert_eq!((&run.report["requests"], run.failed), (&Value::from(6000), None));
+        let failed = serde_json::json!({"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"});
+        let run = run_to(failed).await.expect("a report");
+        assert_eq!(run.report["requests"], 6000);
+        let why = run.failed.expect("the Job failed");
+        assert!(why.starts_with("BackoffLimitExceeded; pod `web-app-load-a`"), "{why}");
     }
 
     #[test]

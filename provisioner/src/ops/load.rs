@@ -22,8 +22,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How long the HPA may take to remove the pods: longer than its default stabilisation of 5 min.
 const BACK: Duration = Duration::from_mins(10);
 
-/// Sends load from inside the cluster.
-pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<Answer, Error> {
+/// Sends load from inside the cluster. The figures are worth printing also where the load is none to be content with:
+/// so says the second part.
+pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<(Answer, Result<(), Error>), Error> {
     let (_, stack) = context.target()?;
     let place = context.place().await?;
     let session = place.session(stack, context.config.output.timeout).await?;
@@ -34,26 +35,32 @@ pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<Answer, 
     spec.manifests.clone_from(&context.config.stack.manifests);
     let timeout = Duration::from_secs(seconds) + START;
     let job = run_load(&session.cluster, stack, &spec, timeout, &*context.report);
-    let (mut load, mut looks) = Box::pin(observed(&session.cluster, &*context.report, job)).await?;
-    if flags.until_scaled {
-        until_back(&session.cluster, &*context.report, &mut looks).await?;
+    let (run, mut looks) = Box::pin(observed(&session.cluster, &*context.report, job)).await?;
+    let mut verdict = run.failed.map_or(Ok(()), |why| Err(Error::failed(JobFailed(why))));
+    if flags.until_scaled && verdict.is_ok() {
+        verdict = until_back(&session.cluster, &*context.report, &mut looks).await;
     }
+    let mut load = run.report;
     let (first, last) = (unix(&load, "first_request_unix_s"), unix(&load, "last_request_unix_s"));
     let times = Timeline::of(&looks, first, last);
     load["timeline"] = serde_json::json!(times);
     load["replica_changes"] = replica_changes(&looks).into();
-    if flags.until_scaled && times.ready_s.is_none() {
-        return Err(Error::failed(NeverScaled(load["timeline"].to_string())));
+    if flags.until_scaled && verdict.is_ok() && times.ready_s.is_none() {
+        verdict = Err(Error::failed(NeverScaled));
     }
-    Answer::of(&LoadReport(load)).map_err(Error::failed)
+    let answer = Answer::of(&LoadReport(load)).map_err(Error::failed)?;
+    Ok((answer, verdict))
 }
+
+/// The loader was not content with what it measured, or did not get to its end.
+#[derive(Debug, thiserror::Error)]
+#[error("the load failed: {0}")]
+struct JobFailed(String);
 
 /// The load ended before the HPA's maximum of pods was ready.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the maximum of pods did not get ready while the load ran, timeline {0}; `provisioner status` shows what the HPA says"
-)]
-struct NeverScaled(String);
+#[error("the maximum of pods did not get ready while the load ran; `provisioner status` shows what the HPA says")]
+struct NeverScaled;
 
 /// Runs `work` and looks at the app each second meanwhile.
 async fn observed<T, E>(

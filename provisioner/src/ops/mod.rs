@@ -114,7 +114,11 @@ pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
             let (answer, exit) = teardown::run(flags, context).await?;
             (Some(answer), exit)
         }
-        Command::Load(flags) => (Some(load::run(flags, context).await?), Exit::Done),
+        Command::Load(flags) => {
+            let (answer, verdict) = load::run(flags, context).await?;
+            context.print(&answer)?;
+            return verdict.map(|()| Exit::Done);
+        }
         Command::Status(flags) => (status::run(flags, context).await.map(|()| None)?, Exit::Done),
         Command::Token => (Some(token::run(context).await?), Exit::Done),
         Command::Kubeconfig(flags) => (Some(kubeconfig::run(flags, context).await?), Exit::Done),
