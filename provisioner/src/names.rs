@@ -40,6 +40,9 @@ pub const ANNOTATION_OPTIONAL: &str = "provisioner/optional";
 /// Annotation of pod templates: a hash of the `ConfigMap`s and Secrets that the pods use.
 pub const ANNOTATION_CHECKSUM: &str = "provisioner/config-checksum";
 
+/// Tags that start with this may move from one image to another; all others are immutable.
+pub const MOVING_TAG: &str = "latest";
+
 /// The service's repository and workload name.
 pub const APP: &str = "web-app";
 /// The load generator's repository suffix.

@@ -57,27 +57,37 @@ pub async fn find_repository(aws: &Aws, stack: &StackName, image: &str) -> Resul
 }
 
 /// Makes sure that the repository of `image` exists; one of ours also gets its tag rules and lifecycle policy back.
-/// A repository that we did not create is used as it is.
+/// A repository that we did not create is used as it is. It is told here, and one that is new at once: it is there also
+/// where its settings are refused afterwards.
 pub async fn ensure_repository(
     aws: &Aws,
     stack: &StackName,
     image: &str,
     report: &dyn Reporter,
 ) -> Result<(Repository, Outcome), AwsError> {
+    let tell = |found: &Repository, outcome| report.done("repository", &found.name, outcome, "");
     if let Some((found, as_found)) = look(aws, stack, image).await? {
-        return settle(aws, found, &as_found, report).await;
+        let (found, outcome) = settle(aws, found, &as_found, report).await?;
+        tell(&found, outcome);
+        return Ok((found, outcome));
     }
     match create(aws, stack, image).await? {
         Some(made) => {
+            tell(&made, Outcome::Created);
             settings::put_lifecycle(aws, &made.name).await?;
             Ok((made, Outcome::Created))
         }
         // Someone was faster, or the answer to our own request was lost: tags tell which.
         None => match look(aws, stack, image).await? {
             Some((found, as_found)) => {
+                if found.created_by_us {
+                    tell(&found, Outcome::Created);
+                    let (found, _) = settle(aws, found, &as_found, report).await?;
+                    return Ok((found, Outcome::Created));
+                }
                 let (found, outcome) = settle(aws, found, &as_found, report).await?;
-                let ours = found.created_by_us;
-                Ok((found, if ours { Outcome::Created } else { outcome }))
+                tell(&found, outcome);
+                Ok((found, outcome))
             }
             None => Err(error::incomplete(
                 "ecr:DescribeRepositories",

@@ -8,7 +8,8 @@
 //! Every `ensure_` looks first and makes no mutating call when nothing has to change. What exists without this
 //! stack's tags is used, never marked, never deleted. Waits report through [`Reporter::waiting`] and are bounded
 //! by [`Options::timeout`]. The outcome of the object itself is returned, and reporting it is the caller's; only
-//! lesser things done along the way (an access entry, a node group) are reported here.
+//! lesser things done along the way (an access entry, a node group) are reported here, and repositories, whose settings
+//! come after them.
 //!
 //! [`Reporter::waiting`]: crate::report::Reporter::waiting
 

@@ -25,6 +25,37 @@ pub async fn build(spec: &ImageSpec, reporter: &dyn Reporter) -> Result<Binary, 
     build_with(&Toolchain::from_env(), spec, reporter).await
 }
 
+/// Makes sure that [`build`] has what it starts from, without compiling anything: the executable, or a toolchain and a
+/// workspace with the package in it.
+///
+/// # Errors
+/// [`ImageError::is_configuration`] for whatever is missing.
+pub async fn check(spec: &ImageSpec) -> Result<(), ImageError> {
+    check_with(&Toolchain::from_env(), spec).await
+}
+
+async fn check_with(toolchain: &Toolchain, spec: &ImageSpec) -> Result<(), ImageError> {
+    match &spec.source {
+        Source::Binary(path) => check_executable(path).await,
+        Source::Cargo => {
+            cargo::package(toolchain, &spec.workspace, &spec.package).await?;
+            // Either answer will do: what matters is that there is a compiler to give it.
+            is_installed(toolchain, &spec.workspace).await.map(drop)
+        }
+    }
+}
+
+async fn check_executable(path: &Path) -> Result<(), ImageError> {
+    let file = tokio::fs::read(path).await.map_err(|source| ImageError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    elf::check(&file, PLATFORM).map_err(|source| ImageError::NotRunnable {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 async fn build_with(toolchain: &Toolchain, spec: &ImageSpec, reporter: &dyn Reporter) -> Result<Binary, ImageError> {
     let (path, package) = match &spec.source {
         Source::Binary(path) => (path.clone(), None),
@@ -34,14 +65,7 @@ async fn build_with(toolchain: &Toolchain, spec: &ImageSpec, reporter: &dyn Repo
             (path, Some(package))
         }
     };
-    let file = tokio::fs::read(&path).await.map_err(|source| ImageError::Read {
-        path: path.clone(),
-        source,
-    })?;
-    elf::check(&file, PLATFORM).map_err(|defect| ImageError::NotRunnable {
-        path: path.clone(),
-        source: defect,
-    })?;
+    check_executable(&path).await?;
     let (version, repository) = package.map_or((None, None), |package: Package| {
         (Some(package.version), package.repository)
     });

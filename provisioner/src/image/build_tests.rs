@@ -142,6 +142,26 @@ async fn an_unknown_package_is_a_configuration_error_that_names_the_known() {
 }
 
 #[tokio::test]
+async fn a_check_finds_what_a_build_would_miss_and_compiles_nothing() {
+    let (folder, mut spec) = workspace();
+    check_with(&toolchain("rustc-with-musl"), &spec)
+        .await
+        .expect("complete");
+    check_with(&toolchain("rustc-without-musl"), &spec)
+        .await
+        .expect("complete");
+    let no_rustc = check_with(&toolchain("no-rustc"), &spec).await;
+    assert!(matches!(no_rustc, Err(ImageError::Toolchain { .. })), "{no_rustc:?}");
+    spec.package = "other".into();
+    let no_package = check_with(&toolchain("rustc-with-musl"), &spec).await;
+    assert!(
+        matches!(no_package, Err(ImageError::NoPackage { .. })),
+        "{no_package:?}"
+    );
+    assert!(!folder.path().join("called").exists(), "nothing was built");
+}
+
+#[tokio::test]
 async fn without_cargo_the_error_names_it_and_what_to_do() {
     let (_folder, spec) = workspace();
     let toolchain = Toolchain {

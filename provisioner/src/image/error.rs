@@ -142,7 +142,7 @@ impl ImageError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Toolchain { .. } => Some(
-                "install Rust from https://rustup.rs, or pass a static executable with `--binary linux/amd64=PATH`"
+                "install Rust from https://rustup.rs, or pass a static executable with `--binary PATH`"
                     .to_owned(),
             ),
             Self::NoPackage { known, .. } if known.is_empty() => {
@@ -194,7 +194,11 @@ fn registry_hint(error: &OciDistributionError) -> Option<String> {
         Some(413) => "the registry or a proxy before it limits the size of an upload",
         Some(429) => "the registry throttles: try again in a minute",
         Some(500..) => "the registry fails: what was uploaded is kept, so run it again",
-        None if matches!(error, OciDistributionError::RequestError(_)) => {
+        None if matches!(
+            error,
+            OciDistributionError::RequestError(_) | OciDistributionError::IoError(_)
+        ) =>
+        {
             "the registry does not answer: check the address, the network and `HTTPS_PROXY`"
         }
         _ => return None,

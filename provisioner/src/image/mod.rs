@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Everything but the compiler's work is a pure function of its inputs: the same binary gives the same digest, so
-//! that a second push sends nothing. Tags never move: the default one is derived from the content.
+//! that a second push sends nothing. Tags never move, but for those that start with `latest`: the default one is derived
+//! from the content.
 
 mod build;
 mod cargo;
@@ -20,7 +21,7 @@ mod target;
 
 use std::path::PathBuf;
 
-pub use build::build;
+pub use build::{build, check};
 pub use error::ImageError;
 pub use layout::{Blob, Image, assemble};
 pub use prefix::{InvalidPrefix, RegistryPrefix};

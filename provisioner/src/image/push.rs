@@ -10,6 +10,7 @@ use futures::future::try_join_all;
 
 use super::registry::Registry;
 use super::{Blob, Image, ImageError, RegistryTarget, RetryPolicy, retry};
+use crate::names::MOVING_TAG;
 use crate::report::{Event, Outcome, Reporter};
 
 /// An image as the registry has it now.
@@ -37,7 +38,7 @@ pub struct Published {
 /// Pushes `image` under `tag`, or under [`Image::default_tag`]. Sends nothing where the tag already points to it.
 ///
 /// # Errors
-/// [`ImageError::TagTaken`] where the tag points elsewhere (nothing was sent), [`ImageError::Registry`] with the
+/// [`ImageError::TagTaken`] where the tag points elsewhere and is none that may move (nothing was sent), [`ImageError::Registry`] with the
 /// last answer of the registry: uploaded blobs are kept there and reused by the next run.
 pub async fn publish(
     image: &Image,
@@ -71,8 +72,8 @@ pub async fn publish_with(
     };
     let sent = match push.registry.tagged().await? {
         Some(digest) if digest == image.digest => None,
-        Some(digest) => return Err(push.taken(digest)),
-        None => {
+        Some(digest) if !tag.starts_with(MOVING_TAG) => return Err(push.taken(digest)),
+        _ => {
             let sent = push.blobs().await?;
             push.manifest().await?;
             push.verify().await?;

@@ -19,8 +19,6 @@ use super::{Blob, ImageError, RegistryTarget, RetryPolicy};
 use crate::report::Reporter;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest silence of a registry, which may be hashing a layer.
-const READ_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A client that is signed in.
 pub(super) struct Registry<'a> {
@@ -103,7 +101,11 @@ impl<'a> Registry<'a> {
     pub(super) async fn ensure_blob(&self, blob: &Blob) -> Result<bool, ImageError> {
         let (client, reference) = (&self.client, &self.reference);
         let sent = &AtomicBool::new(false);
-        self.attempt(&format!("push blob {} to", blob.digest), || async move {
+        let (action, policy) = (
+            format!("push blob {} to", blob.digest),
+            self.policy.sending(blob.bytes.len()),
+        );
+        self.attempt_with(policy, &action, || async move {
             if client.blob_exists(reference, &blob.digest).await? {
                 return Ok(());
             }
@@ -132,8 +134,20 @@ impl<'a> Registry<'a> {
     where
         F: Future<Output = Result<T, OciDistributionError>>,
     {
+        self.attempt_with(self.policy, action, request).await
+    }
+
+    async fn attempt_with<T, F>(
+        &self,
+        policy: RetryPolicy,
+        action: &str,
+        request: impl FnMut() -> F,
+    ) -> Result<T, ImageError>
+    where
+        F: Future<Output = Result<T, OciDistributionError>>,
+    {
         let what = format!("{action} `{}`", self.place);
-        self.policy
+        policy
             .run(&what, self.reporter, request)
             .await
             .map_err(|Exhausted { attempts, error }| ImageError::Registry {
@@ -156,7 +170,8 @@ fn client(target: &RegistryTarget) -> Result<Client, OciDistributionError> {
         },
         use_monolithic_push: true,
         connect_timeout: Some(CONNECT_TIMEOUT),
-        read_timeout: Some(READ_TIMEOUT),
+        // It would count while a request is still being sent: the policy bounds each request as a whole.
+        read_timeout: None,
         user_agent: concat!("provisioner/", env!("CARGO_PKG_VERSION")),
         ..ClientConfig::default()
     })

@@ -14,7 +14,13 @@ pub struct RetryPolicy {
     pub attempts: u32,
     /// Pause after the first failure; it doubles with each further one.
     pub base_delay: Duration,
+    /// How long one request may take, the registry's hashing of a layer included, beside what its bytes take on a slow
+    /// line.
+    pub patience: Duration,
 }
+
+/// The slowest line that is waited for, in bytes per second.
+const SLOWEST: u64 = 32_000;
 
 impl Default for RetryPolicy {
     /// 4 attempts within 3.5 s of pauses.
@@ -22,6 +28,7 @@ impl Default for RetryPolicy {
         Self {
             attempts: 4,
             base_delay: Duration::from_millis(500),
+            patience: Duration::from_mins(2),
         }
     }
 }
@@ -34,6 +41,26 @@ pub(super) struct Exhausted {
 }
 
 impl RetryPolicy {
+    /// The policy for a request that sends `bytes`.
+    pub(super) fn sending(self, bytes: usize) -> Self {
+        let on_the_line = Duration::from_secs(bytes as u64 / SLOWEST);
+        Self {
+            patience: self.patience + on_the_line,
+            ..self
+        }
+    }
+
+    async fn bounded<T>(
+        &self,
+        request: impl Future<Output = Result<T, OciDistributionError>>,
+    ) -> Result<T, OciDistributionError> {
+        tokio::time::timeout(self.patience, request).await.unwrap_or_else(|_| {
+            let message = format!("no answer within {:.0} s", self.patience.as_secs_f64());
+            let error = std::io::Error::new(std::io::ErrorKind::TimedOut, message);
+            Err(OciDistributionError::IoError(error))
+        })
+    }
+
     /// Runs `request` until it succeeds, fails for good, or the attempts are used up.
     pub(super) async fn run<T, F>(
         &self,
@@ -46,7 +73,7 @@ impl RetryPolicy {
     {
         let (mut attempts, mut delay) = (1, self.base_delay);
         loop {
-            let error = match request().await {
+            let error = match self.bounded(Box::pin(request())).await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -132,6 +159,7 @@ mod tests {
         let policy = RetryPolicy {
             attempts: 4,
             base_delay: Duration::ZERO,
+            ..RetryPolicy::default()
         };
         let calls = AtomicU32::new(0);
         let outcome: Result<(), _> = policy
@@ -151,6 +179,14 @@ mod tests {
         for code in [408, 429, 500, 502, 503] {
             assert_eq!(attempts_until_given_up(|| answer(code, "")).await, 4);
         }
+    }
+
+    #[test]
+    fn a_slow_line_has_the_time_that_its_bytes_take() {
+        let policy = RetryPolicy::default();
+        assert_eq!(policy.sending(0).patience, Duration::from_mins(2));
+        // 30 MB at 128 kB/s take 4 minutes.
+        assert!(policy.sending(30_000_000).patience > Duration::from_mins(10));
     }
 
     #[tokio::test]

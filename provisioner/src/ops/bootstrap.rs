@@ -22,7 +22,7 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let (cluster, stack) = context.target()?;
     let plan = Plan::build(config, cluster, stack);
     deploy::check_manifests(config, stack)?;
-    images::check(&config.image, report).await?;
+    images::check(&config.image).await?;
 
     report.phase("check");
     let place = context.place().await?;

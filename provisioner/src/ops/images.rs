@@ -15,21 +15,20 @@ use crate::target::Registry;
 /// The cargo package of the sample service.
 const PACKAGE: &str = "app";
 
-/// Checks what can be checked of the source before anything is built.
+/// Checks what can be checked of the source before anything is built or, what is more, paid for.
 ///
 /// # Errors
-/// A given binary cannot run in an image, or there is no cargo workspace: exit 2.
-pub(super) async fn check(config: &config::Image, report: &dyn Reporter) -> Result<(), Error> {
+/// A given binary cannot run in an image, there is no toolchain, or no cargo workspace with the app: exit 2.
+pub(super) async fn check(config: &config::Image) -> Result<(), Error> {
     files::check(config.refs.as_deref())?;
     let spec = spec(config, APP);
     match &spec.source {
-        Source::Binary(_) => image::build(&spec, report).await.map(drop).map_err(Error::from),
-        Source::Cargo if spec.workspace.join("Cargo.toml").is_file() => Ok(()),
-        Source::Cargo => {
+        Source::Cargo if !spec.workspace.join("Cargo.toml").is_file() => {
             let folder = spec.workspace.display();
             Err(Error::usage(format!("folder `{folder}` is no cargo workspace"))
                 .hint("name the app's workspace with `--workspace DIR`, or a built binary with `--binary PATH`"))
         }
+        _ => Ok(image::check(&spec).await?),
     }
 }
 

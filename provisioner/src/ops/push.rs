@@ -23,7 +23,7 @@ impl fmt::Display for Pushed {
 pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let stack = context.stack()?;
     let (config, report) = (&context.config.image, &*context.report);
-    images::check(config, report).await?;
+    images::check(config).await?;
     let registry = context.registry(None).await?;
     registry.check().await?;
     report.phase("image");

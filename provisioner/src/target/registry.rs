@@ -47,8 +47,7 @@ impl Registry {
             Self::Ecr(aws) => aws,
             Self::Other(prefix) => return Ok(prefix.target(image, credentials::find(prefix.host()).await?)),
         };
-        let (repository, outcome) = ecr::ensure_repository(aws, stack, image, report).await?;
-        report.done("repository", &repository.name, outcome, "");
+        let (repository, _) = ecr::ensure_repository(aws, stack, image, report).await?;
         let auth = ecr::authorize(aws).await?;
         Ok(RegistryTarget::from_endpoint(
             &auth.endpoint,

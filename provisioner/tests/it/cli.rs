@@ -248,6 +248,20 @@ fn a_binary_that_no_image_can_run_is_refused_before_aws_is_asked() {
 }
 
 #[test]
+fn a_source_that_cannot_be_built_is_refused_before_anything_is_paid_for() {
+    let aws = FakeAws::start();
+    let create = "bootstrap --cluster demo --region eu-west-1 --create-cluster --yes";
+    let without_cargo = Run::of(create).file("Cargo.toml", "[workspace]\n");
+    let stderr = without_cargo.env("PATH", "/nowhere").aws(&aws.url).end().refused(2);
+    assert!(stderr.contains("cannot run `cargo`"), "{stderr}");
+    assert!(stderr.contains("`--binary PATH`"), "{stderr}");
+    let without_rustc = Run::in_workspace(create).env("RUSTC", "/nowhere/rustc");
+    let stderr = without_rustc.aws(&aws.url).end().refused(2);
+    assert!(stderr.contains("cannot run `/nowhere/rustc`"), "{stderr}");
+    assert_eq!(aws.asked(), Vec::<String>::new());
+}
+
+#[test]
 fn without_a_workspace_the_hint_names_both_ways() {
     let run = Run::of("push --cluster demo --region eu-west-1");
     let stderr = run.unreachable_aws().end().refused(2);

@@ -72,6 +72,19 @@ async fn a_tag_of_another_image_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
+async fn only_a_tag_that_is_made_to_move_is_taken_from_another_image() {
+    let registry = Registry::start(Auth::Basic).await;
+    let image = image("one").await;
+    for (tag, moves) in [("latest", true), ("latest-main", true), ("v1-latest", false)] {
+        registry.set_tag(tag, OTHER);
+        let published = push_to(&registry.target(), &image, Some(tag)).await;
+        assert_eq!(published.is_ok(), moves, "{tag}: {published:?}");
+        let expected = if moves { &image.digest } else { OTHER };
+        assert_eq!(registry.tag(tag).as_deref(), Some(expected), "{tag}");
+    }
+}
+
+#[tokio::test]
 async fn a_tag_that_is_taken_meanwhile_counts_only_if_it_is_another_image() {
     let image = image("one").await;
     let registry = Registry::start(Auth::Basic).await;

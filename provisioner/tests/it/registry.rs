@@ -156,6 +156,28 @@ async fn passing_faults_are_retried_wherever_they_strike() {
 }
 
 #[tokio::test]
+async fn a_registry_that_falls_silent_is_given_up_wherever_it_does() {
+    let image = image("one").await;
+    for line in ["GET /v2/", "HEAD manifests/", "PUT blobs/uploads/", "PUT manifests/"] {
+        let registry = Registry::start(Auth::Basic).await;
+        registry.inject(line, 99, Fault::Silence);
+        let policy = RetryPolicy {
+            attempts: 1,
+            patience: Duration::from_millis(300),
+            ..RetryPolicy::default()
+        };
+        let error = publish_with(&image, &registry.target(), None, &Silent, policy).await;
+        let error = error.expect_err("silent");
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        assert!(
+            source.is_some_and(|s| s.contains("no answer within")),
+            "{line}: {error:?}"
+        );
+        assert!(error.hint().is_some(), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn a_blob_whose_answer_got_lost_is_not_sent_again() {
     let registry = Registry::start(Auth::Basic).await;
     let image = image("one").await;

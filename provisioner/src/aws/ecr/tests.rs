@@ -3,7 +3,8 @@ use serde_json::{Value, json};
 use super::settings::LIFECYCLE;
 use super::*;
 use crate::aws::fake::{Record, Wire, demo, error};
-use crate::report::Silent;
+use crate::names::MOVING_TAG;
+use crate::report::{Event, Silent};
 
 fn repository() -> Value {
     json!({
@@ -57,9 +58,25 @@ async fn a_missing_repository_is_created_with_tags_and_lifecycle() {
     );
     let sent: Value = serde_json::from_str(&wire.body("CreateRepository")).expect("JSON");
     assert_eq!(sent["imageTagMutability"], "IMMUTABLE_WITH_EXCLUSION");
-    assert_eq!(sent["imageTagMutabilityExclusionFilters"][0]["filter"], "latest*");
+    let moving = format!("{MOVING_TAG}*");
+    assert_eq!(sent["imageTagMutabilityExclusionFilters"][0]["filter"], moving.as_str());
     assert_eq!(sent["encryptionConfiguration"]["encryptionType"], "AES256");
     assert_eq!(sent["tags"].as_array().map(Vec::len), Some(3));
+}
+
+#[tokio::test]
+async fn a_repository_is_told_as_soon_as_it_is_there() {
+    let wire = Wire::default()
+        .on("DescribeRepositories", 400, absent())
+        .on("CreateRepository", 200, json!({"repository": repository()}))
+        .on("PutLifecyclePolicy", 400, error("AccessDeniedException", "no"));
+    let record = Record::default();
+    let done = ensure_repository(&wire.aws(), &demo(), "web-app", &record).await;
+    assert!(done.is_err());
+    let events = record.0.into_inner().expect("lock");
+    let made =
+        |event: &Event| matches!(event, Event::Done { name, outcome: Outcome::Created, .. } if name == "demo/web-app");
+    assert!(events.iter().any(made), "{events:?}");
 }
 
 #[tokio::test]
@@ -126,7 +143,11 @@ async fn a_foreign_repository_is_used_without_marks() {
     let (found, outcome) = done.expect("used");
     assert_eq!((found.created_by_us, outcome), (false, Outcome::Unchanged));
     assert_eq!(wire.calls(), ["DescribeRepositories", "ListTagsForResource"]);
-    assert_eq!(record.0.lock().expect("lock").len(), 1, "one note");
+    let events = record.0.into_inner().expect("lock");
+    assert!(
+        matches!(events[..], [Event::Note { .. }, Event::Done { .. }]),
+        "{events:?}"
+    );
 }
 
 #[tokio::test]

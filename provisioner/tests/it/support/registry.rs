@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
+use axum::http::request::Parts;
 use axum::http::{Method, Request, Response, StatusCode, header};
 use base64::Engine as _;
 use provisioner::image::RegistryTarget;
@@ -36,6 +37,8 @@ pub(crate) enum Fault {
     Answer(u16, &'static str),
     /// The connection closes; nothing is done.
     Cut,
+    /// No answer ever comes; nothing is done.
+    Silence,
     /// The request is carried out, then the connection closes without an answer.
     CutAfter,
     /// The answer's `Docker-Content-Digest` is this one.
@@ -127,6 +130,14 @@ fn locked(store: &Shared) -> MutexGuard<'_, Store> {
 async fn handle(State(store): State<Shared>, request: Request<Body>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("a whole body");
+    match respond(&store, &parts, body) {
+        Some(response) => response,
+        None => std::future::pending().await,
+    }
+}
+
+/// The answer; none where none ever comes.
+fn respond(store: &Shared, parts: &Parts, body: Bytes) -> Option<Response<Body>> {
     let path = parts.uri.path();
     let place = path.strip_prefix(&format!("/v2/{REPOSITORY}/")).unwrap_or(path);
     let query = parts.uri.query().unwrap_or_default().replace("%3A", ":");
@@ -138,7 +149,7 @@ async fn handle(State(store): State<Shared>, request: Request<Body>) -> Response
     };
     let authorization = parts.headers.get(header::AUTHORIZATION);
     let authorization = authorization.map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let mut guard = locked(&store);
+    let mut guard = locked(store);
     guard.requests.push(Recorded {
         line: line.clone(),
         bytes: body.len() as u64,
@@ -148,15 +159,18 @@ async fn handle(State(store): State<Shared>, request: Request<Body>) -> Response
         drop(guard);
         cut();
     }
+    if matches!(fault, Some(Fault::Silence)) {
+        return None;
+    }
     if let Some(refusal) = guard.refusal(place, authorization.as_deref(), &parts.headers) {
-        return refusal;
+        return Some(refusal);
     }
     match fault {
-        Some(Fault::Answer(code, body)) => return answer(code, body),
+        Some(Fault::Answer(code, body)) => return Some(answer(code, body)),
         Some(Fault::Overtaken(digest)) => {
             let tag = place.trim_start_matches("manifests/").to_owned();
             guard.tags.insert(tag, digest);
-            return answer(400, &error("TAG_INVALID"));
+            return Some(answer(400, &error("TAG_INVALID")));
         }
         _ => {}
     }
@@ -167,7 +181,7 @@ async fn handle(State(store): State<Shared>, request: Request<Body>) -> Response
         Some(Fault::Digest(digest)) => set_digest(&mut response, &digest),
         _ => {}
     }
-    response
+    Some(response)
 }
 
 /// Ends the connection's task without an answer and without a panic message.
