@@ -30,14 +30,13 @@ impl<'a> Reader<'a> {
             eks: Eks {
                 create_cluster: self.create_cluster(),
                 k8s_version: self.checked("eks.k8s-version", is_version, "like `1.34`"),
-                admin_arn: self.checked("eks.admin-arn", is_principal, "the ARN of an IAM role or user"),
+                admin_arn: self.checked(
+                    "eks.admin-arn",
+                    is_principal,
+                    "the ARN of an IAM role, of its session, or of a user",
+                ),
             },
-            image: Image {
-                tag: self.checked("image.tag", is_tag, "letters, digits, `_`, `.` and `-`, at most 128"),
-                binary: self.existing("image.binary", "file"),
-                workspace: self.existing("image.workspace", "folder"),
-                refs: self.text("image.image-refs").map(PathBuf::from),
-            },
+            image: self.image(),
             stack: Stack {
                 without: self.find("stack.without").map(|s| s.texts.clone()).unwrap_or_default(),
                 manifests: self.existing("stack.manifests", "folder"),
@@ -78,6 +77,22 @@ impl<'a> Reader<'a> {
             (Some(higher), Some(lower)) if higher < lower => (cluster, None),
             (_, Some(_)) => (None, context),
             _ => (cluster, None),
+        }
+    }
+
+    /// Binary or workspace: a workspace of a higher source is built; else the binary is used where one is named.
+    fn image(&mut self) -> Image {
+        let ranks = (self.rank("image.workspace"), self.rank("image.binary"));
+        let built = matches!(ranks, (Some(workspace), Some(binary)) if workspace < binary);
+        Image {
+            tag: self.checked("image.tag", is_tag, "letters, digits, `_`, `.` and `-`, at most 128"),
+            binary: if built {
+                None
+            } else {
+                self.existing("image.binary", "file")
+            },
+            workspace: self.existing("image.workspace", "folder"),
+            refs: self.text("image.image-refs").map(PathBuf::from),
         }
     }
 
@@ -254,10 +269,19 @@ fn is_version(text: &str) -> bool {
         .is_some_and(|minor| (1..=3).contains(&minor.len()) && minor.chars().all(|c| c.is_ascii_digit()))
 }
 
+/// A user, a role, or a role's session, which counts as its role: the ARN that `aws sts get-caller-identity` shows.
 fn is_principal(text: &str) -> bool {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
-    matches!(parts[..], ["arn", _, "iam", "", account, name]
-        if account.len() == 12 && (name.starts_with("role/") || name.starts_with("user/")))
+    let ["arn", _, service, "", account, name] = parts[..] else {
+        return false;
+    };
+    let name: Vec<&str> = name.split('/').collect();
+    let known = match (service, &name[..]) {
+        ("iam", ["role" | "user", path @ ..]) => !path.is_empty(),
+        ("sts", ["assumed-role", _role, _session]) => true,
+        _ => false,
+    };
+    known && account.len() == 12 && name.iter().all(|part| !part.is_empty())
 }
 
 /// Tag grammar of the OCI distribution specification.

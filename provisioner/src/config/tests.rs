@@ -278,3 +278,43 @@ fn the_format_of_errors_comes_from_every_source_even_where_another_setting_is_wr
     assert_eq!(format(&[], &[("PROVISIONER_OUTPUT", "json")], ""), Format::Json);
     assert_eq!(format(&[("output", "yaml")], &[], ""), Format::Text);
 }
+
+#[test]
+fn a_workspace_of_a_higher_source_beats_a_binary_and_a_binary_any_workspace_else() {
+    let file = "[image]\nbinary = 'provisioner.toml'\n";
+    let folder = tempfile::tempdir().unwrap();
+    let workspace = folder.path().to_str().unwrap();
+    let (flag, variable) = ([("workspace", workspace)], [("PROVISIONER_WORKSPACE", workspace)]);
+    let binary = |flags, env, file| resolve(flags, env, file).unwrap().image.binary;
+    assert!(binary(&[], &[], file).is_some());
+    assert_eq!(binary(&flag, &[], file), None);
+    assert_eq!(binary(&[], &variable, file), None);
+    let both = format!("{file}workspace = '{workspace}'\n");
+    assert!(binary(&[], &[], &both).is_some());
+    // What is not used need not exist.
+    let gone = "[image]\nbinary = 'gone'\n";
+    assert_eq!(binary(&flag, &[], gone), None);
+}
+
+#[test]
+fn an_administrator_is_a_user_a_role_or_a_session_of_one() {
+    let resolve = |arn: &str| resolve(&[("admin-arn", arn)], &[], "");
+    for arn in [
+        "arn:aws:iam::123456789012:user/a",
+        "arn:aws:iam::123456789012:role/team/ci",
+        "arn:aws-cn:iam::123456789012:role/ci",
+        "arn:aws:sts::123456789012:assumed-role/ci/run-1",
+    ] {
+        assert!(resolve(arn).is_ok(), "{arn}");
+    }
+    for arn in [
+        "arn:aws:iam::123456789012:root",
+        "arn:aws:iam::123456789012:role/",
+        "arn:aws:iam::1234:role/ci",
+        "arn:aws:sts::123456789012:assumed-role/ci",
+        "arn:aws:sts::123456789012:role/ci",
+        "arn:aws:iam::123456789012:assumed-role/ci/run-1",
+    ] {
+        assert!(resolve(arn).is_err(), "{arn}");
+    }
+}

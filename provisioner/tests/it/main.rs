@@ -14,3 +14,4 @@ mod registry;
 mod run;
 mod signals;
 mod support;
+mod wording;
