@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
+use kube::core::{DynamicObject, GroupVersionKind};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -10,13 +11,15 @@ use super::changes::{self, Change, Options, Planned};
 use super::connect::Cluster;
 use super::error::{ClusterError, Failure};
 use super::manifest::Component;
-use super::object::ObjectRef;
 use super::order;
 use super::ownership::PARALLEL;
 use super::ready::{Readiness, readiness};
 use super::retry;
 use crate::names::StackName;
 use crate::report::{Outcome, Reporter};
+
+/// How long a new kind may take to be served.
+const ESTABLISHED: Duration = Duration::from_secs(30);
 
 /// Applies what differs. Everything is read and tried by dry run first; nothing is sent for what is as wanted.
 pub async fn apply(
@@ -37,7 +40,7 @@ pub async fn execute(
     report: &dyn Reporter,
 ) -> Result<Vec<Change>, ClusterError> {
     for stage in 0..order::STAGES {
-        let part = planned.iter().filter(|p| order::stage(&p.object) == stage);
+        let part = planned.iter().filter(|p| stage_of(p) == stage);
         let applied = part.map(|p| one(cluster, p, options, report));
         let results: Vec<_> = stream::iter(applied).buffer_unordered(PARALLEL).collect().await;
         results.into_iter().collect::<Result<Vec<()>, ClusterError>>()?;
@@ -46,6 +49,17 @@ pub async fn execute(
         }
     }
     Ok(planned.iter().map(|p| p.change.clone()).collect())
+}
+
+/// An `APIService` that is answered by the same server as before learns whom to trust before that server gets a
+/// certificate of another authority: its bundle has the former one too. What has its backend still to come waits for it.
+fn stage_of(p: &Planned) -> u8 {
+    let trusts = |field: &String| field == "spec.caBundle" || field.starts_with("metadata.");
+    let keeps_backend = p.change.outcome == Outcome::Updated && p.change.fields.iter().all(trusts);
+    if p.object.kind == "APIService" && keeps_backend {
+        return 0;
+    }
+    order::stage(&p.object)
 }
 
 async fn one(cluster: &Cluster, p: &Planned, options: Options, report: &dyn Reporter) -> Result<(), ClusterError> {
@@ -57,35 +71,55 @@ async fn one(cluster: &Cluster, p: &Planned, options: Options, report: &dyn Repo
     Ok(())
 }
 
-/// Objects of a new kind can be sent only when its definition is established.
+/// Objects of a new kind can be sent only when its definition is established and discovery tells of it: the two are
+/// not one moment.
 async fn definitions_established(cluster: &Cluster, planned: &[Planned]) -> Result<(), ClusterError> {
-    let new = planned
+    let new: Vec<&Planned> = planned
         .iter()
-        .filter(|p| p.object.kind == "CustomResourceDefinition" && p.change.outcome == Outcome::Created);
-    let new: Vec<&ObjectRef> = new.map(|p| &p.object).collect();
+        .filter(|p| p.object.kind == "CustomResourceDefinition" && p.change.outcome == Outcome::Created)
+        .collect();
     if new.is_empty() {
         return Ok(());
     }
     let started = Instant::now();
     loop {
         let mut laggards = Vec::new();
-        for object in &new {
-            match cluster.get(object).await?.as_ref().map(readiness) {
-                Some(Readiness::Ready) => {}
-                Some(Readiness::Progressing(m) | Readiness::Failed(m)) => laggards.push(format!("{object}: {m}")),
-                None => laggards.push(format!("{object}: is absent")),
-            }
+        cluster.forget_kinds().await;
+        for p in &new {
+            let laggard = match cluster.get(&p.object).await?.as_ref().map(readiness) {
+                Some(Readiness::Ready) => not_served(cluster, &p.wanted).await?,
+                Some(Readiness::Progressing(message) | Readiness::Failed(message)) => Some(message),
+                None => Some("is absent".to_owned()),
+            };
+            laggards.extend(laggard.map(|message| format!("{}: {message}", p.object)));
         }
         if laggards.is_empty() {
-            cluster.forget_kinds().await;
             return Ok(());
         }
         let after = started.elapsed();
-        if after > Duration::from_secs(30) {
+        if after > ESTABLISHED {
             return Err(ClusterError::NotReady { after, laggards });
         }
         sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// The first version of a definition that the server does not tell of yet.
+async fn not_served(cluster: &Cluster, definition: &DynamicObject) -> Result<Option<String>, ClusterError> {
+    let spec = &definition.data["spec"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let versions = spec["versions"].as_array().into_iter().flatten();
+    for version in versions.filter(|v| v["served"] == true) {
+        let kind = GroupVersionKind::gvk(
+            &text(&spec["group"]),
+            &text(&version["name"]),
+            &text(&spec["names"]["kind"]),
+        );
+        if cluster.resolve(&kind).await?.is_none() {
+            return Ok(Some(format!("version `{}` is not served yet", kind.version)));
+        }
+    }
+    Ok(None)
 }
 
 impl Cluster {

@@ -6,7 +6,10 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use pem::{EncodeConfig, LineEnding};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
@@ -15,7 +18,9 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::connect::Cluster;
 use super::error::ClusterError;
+use super::object::ObjectRef;
 use super::stored;
+use crate::names::{FIELD_MANAGER, LABEL_MANAGED_BY};
 
 /// The Secret with the authority and its key.
 pub const CA_SECRET: &str = "provisioner-ca";
@@ -23,6 +28,9 @@ pub const CA_SECRET: &str = "provisioner-ca";
 pub const SERVING_SECRET: &str = "cm-adapter-serving-certs";
 /// The Service whose name the serving certificate bears.
 pub const SERVICE: &str = "custom-metrics-apiserver";
+
+/// What clients reach that Service through, and where they learn whom to trust.
+const API_SERVICE: &str = "v1beta1.custom.metrics.k8s.io";
 
 const CA_YEARS: i32 = 10;
 const SERVING_YEARS: i32 = 1;
@@ -62,8 +70,36 @@ pub async fn prepare(cluster: &Cluster, namespace: &str, now: Timestamp) -> Resu
             key: text("tls.key").unwrap_or_default(),
         })
     };
-    let (ca, serving) = futures::try_join!(read(CA_SECRET), read(SERVING_SECRET))?;
+    let (mut ca, serving) = futures::try_join!(read(CA_SECRET), read(SERVING_SECRET))?;
+    if with(&ca.certificate, |_| ()).is_none() {
+        // The Secret is gone or broken: what clients trust still says who the former authority was.
+        ca = Pair {
+            certificate: trusted(cluster, namespace).await?.unwrap_or_default(),
+            key: String::new(),
+        };
+    }
     renew(&ca, &serving, namespace, now)
+}
+
+/// The bundle that the API server trusts for our server now; none where the `APIService` is another's.
+async fn trusted(cluster: &Cluster, namespace: &str) -> Result<Option<String>, ClusterError> {
+    let object = ObjectRef {
+        api_version: "apiregistration.k8s.io/v1".to_owned(),
+        kind: "APIService".to_owned(),
+        namespace: None,
+        name: API_SERVICE.to_owned(),
+    };
+    let Some(live) = cluster.get(&object).await? else {
+        return Ok(None);
+    };
+    let labels = live.metadata.labels.unwrap_or_default();
+    let spec = &live.data["spec"];
+    let ours = labels.get(LABEL_MANAGED_BY).is_some_and(|by| by == FIELD_MANAGER)
+        && spec["service"]["name"] == SERVICE
+        && spec["service"]["namespace"] == namespace;
+    let bundle = spec["caBundle"].as_str().filter(|_| ours);
+    let bundle = bundle.and_then(|text| STANDARD.decode(text).ok());
+    Ok(bundle.map(|pem| String::from_utf8_lossy(&pem).into_owned()))
 }
 
 /// A certificate with its key, PEM; empty where absent.
@@ -148,7 +184,7 @@ fn host(namespace: &str) -> String {
     format!("{SERVICE}.{namespace}.svc")
 }
 
-/// A new authority; a former one that has not ended follows it.
+/// A new authority; former ones that have not ended follow it: a run that was interrupted may have made one already.
 fn authority(former: &str, now: Timestamp) -> Result<Pair, ClusterError> {
     let mut params = lifetime(CertificateParams::default(), CA_YEARS, now)?;
     params
@@ -160,9 +196,11 @@ fn authority(former: &str, now: Timestamp) -> Result<Pair, ClusterError> {
     params.use_authority_key_identifier_extension = true;
     let key = KeyPair::generate().map_err(|e| failed(&e))?;
     let mut certificate = params.self_signed(&key).map_err(|e| failed(&e))?.pem();
-    if ends(former).is_some_and(|end| end > now) {
-        let first = pem::parse(former).map_err(|e| failed(&e))?;
-        certificate.push_str(&pem::encode(&first));
+    for block in pem::parse_many(former).unwrap_or_default() {
+        let text = pem::encode_config(&block, EncodeConfig::new().set_line_ending(LineEnding::LF));
+        if ends(&text).is_some_and(|end| end > now) {
+            certificate.push_str(&text);
+        }
     }
     Ok(Pair {
         certificate,

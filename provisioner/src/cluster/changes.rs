@@ -1,8 +1,9 @@
 //! What an apply would change, by dry run: nothing is sent for what is as wanted already.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use futures::stream::{self, StreamExt as _};
+use futures::FutureExt as _;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use kube::api::{Patch, PatchParams};
 use kube::core::DynamicObject;
 use serde_json::Value;
@@ -54,7 +55,7 @@ pub struct Planned {
     pub wanted: DynamicObject,
 }
 
-/// Reads everything, then asks the server what an apply of what exists would change. Changes nothing. Every conflict
+/// Reads everything, then asks the server what an apply would change. Changes nothing. Every conflict
 /// and refusal is in one error.
 pub async fn plan(
     cluster: &Cluster,
@@ -65,10 +66,15 @@ pub async fn plan(
     let take_over = move |o: &ObjectRef| options.take_over && o.kind == "APIService";
     let existing = ownership::check_but(cluster, stack, components, &take_over).await?;
     let existing: HashMap<ObjectRef, Existing> = existing.into_iter().map(|e| (e.object.clone(), e)).collect();
-    let wanted = components.iter().flat_map(|c| &c.objects);
-    let decisions = wanted.map(|wanted| {
-        let live = existing.get(&ObjectRef::of(wanted));
-        decide(cluster, wanted, live, options)
+    let wanted = || components.iter().flat_map(|c| &c.objects);
+    let homes = homes(cluster, wanted().filter(|w| !existing.contains_key(&ObjectRef::of(w)))).await?;
+    let decisions = wanted().map(|wanted| {
+        let object = ObjectRef::of(wanted);
+        let has_home = object.namespace.as_ref().is_none_or(|home| homes.contains(home));
+        match existing.get(&object) {
+            Some(live) => decide(cluster, wanted, live, options).boxed(),
+            None => create(cluster, wanted, options, has_home).boxed(),
+        }
     });
     let decisions: Vec<_> = stream::iter(decisions).buffered(PARALLEL).collect().await;
     let (mut planned, mut problems) = (Vec::new(), Vec::new());
@@ -86,37 +92,78 @@ pub async fn plan(
     }
 }
 
+/// The namespaces that objects of known kinds name and that are there already.
+async fn homes(
+    cluster: &Cluster,
+    objects: impl Iterator<Item = &DynamicObject>,
+) -> Result<BTreeSet<String>, ClusterError> {
+    let mut named = BTreeSet::new();
+    for object in objects {
+        // What will be left out needs no namespace.
+        if cluster.resolve(&ObjectRef::of(object).gvk()).await?.is_some() {
+            named.extend(object.metadata.namespace.clone());
+        }
+    }
+    let looks = named.into_iter().map(|name| async move {
+        let namespace = ObjectRef {
+            api_version: "v1".to_owned(),
+            kind: "Namespace".to_owned(),
+            namespace: None,
+            name: name.clone(),
+        };
+        Ok::<_, ClusterError>(cluster.get(&namespace).await?.map(|_| name))
+    });
+    let found: Vec<Option<String>> = stream::iter(looks).buffered(PARALLEL).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+impl Planned {
+    fn new(wanted: &DynamicObject, outcome: Outcome, fields: Vec<String>) -> Self {
+        let object = ObjectRef::of(wanted);
+        Self {
+            change: Change {
+                kind: object.kind.clone(),
+                namespace: object.namespace.clone(),
+                name: object.name.clone(),
+                outcome,
+                fields,
+            },
+            object,
+            wanted: wanted.clone(),
+        }
+    }
+}
+
+/// An object that is absent. It is tried too, so that what the server refuses is known before anything is sent; not
+/// where its namespace or kind is to be made by the same apply.
+async fn create(
+    cluster: &Cluster,
+    wanted: &DynamicObject,
+    options: Options,
+    has_home: bool,
+) -> Result<Planned, ClusterError> {
+    let object = ObjectRef::of(wanted);
+    let known = cluster.resolve(&object.gvk()).await?.is_some();
+    if !known && mark::is_optional(wanted) {
+        let why = vec!["the cluster does not know this kind".to_owned()];
+        return Ok(Planned::new(wanted, Outcome::Skipped, why));
+    }
+    if known && has_home {
+        send(cluster, &object, wanted, options, true).await?;
+    }
+    Ok(Planned::new(wanted, Outcome::Created, Vec::new()))
+}
+
 async fn decide(
     cluster: &Cluster,
     wanted: &DynamicObject,
-    existing: Option<&Existing>,
+    existing: &Existing,
     options: Options,
 ) -> Result<Planned, ClusterError> {
     let object = ObjectRef::of(wanted);
-    let planned = |outcome, fields| Planned {
-        change: Change {
-            kind: object.kind.clone(),
-            namespace: object.namespace.clone(),
-            name: object.name.clone(),
-            outcome,
-            fields,
-        },
-        object: object.clone(),
-        wanted: wanted.clone(),
-    };
-    let Some(existing) = existing else {
-        let unknown = mark::is_optional(wanted) && cluster.resolve(&object.gvk()).await?.is_none();
-        return Ok(if unknown {
-            planned(Outcome::Skipped, vec!["the cluster does not know this kind".to_owned()])
-        } else {
-            planned(Outcome::Created, Vec::new())
-        });
-    };
     if object.kind == "Namespace" && !existing.ours {
-        return Ok(planned(
-            Outcome::Skipped,
-            vec!["existed before; used as it is".to_owned()],
-        ));
+        let why = vec!["existed before; used as it is".to_owned()];
+        return Ok(Planned::new(wanted, Outcome::Skipped, why));
     }
     let merged = send(cluster, &object, wanted, options, true).await?;
     let fields = difference(wanted, &existing.live, &merged);
@@ -125,7 +172,7 @@ async fn decide(
     } else {
         Outcome::Updated
     };
-    Ok(planned(outcome, fields))
+    Ok(Planned::new(wanted, outcome, fields))
 }
 
 /// Server-side apply of one object. May be repeated: the same fields by the same manager.

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use kube::api::{DeleteParams, Preconditions, PropagationPolicy};
-use kube::discovery::ApiResource;
 use tokio::time::{Instant, sleep};
 
 use super::connect::Cluster;
 use super::error::ClusterError;
-use super::inventory::{Live, find, is_built_in, kinds};
+use super::inventory::{Kinds, Live, find, is_built_in, kinds};
 use super::object::ObjectRef;
 use super::order;
 use super::ownership::PARALLEL;
@@ -56,6 +55,9 @@ pub async fn delete_stack(
     };
     let parent = stack.applyset_parent();
     let kinds = kinds(cluster).await?;
+    for api in &kinds.silent {
+        report.warning(&format!("nothing is looked for in an API that does not answer, {api}"));
+    }
     let found = find(cluster, &kinds, &stack.selector(), None).await?;
     let (namespaces, objects): (Vec<Live>, Vec<Live>) = found.into_iter().partition(|l| l.object.kind == "Namespace");
     let (last, objects): (Vec<Live>, Vec<Live>) = objects.into_iter().partition(|l| order::is_last(&l.object, &parent));
@@ -174,14 +176,14 @@ impl Run<'_> {
     }
 
     /// What is in a namespace and neither the stack's nor made by the cluster itself.
-    async fn foreign(&self, kinds: &[(ApiResource, bool)], namespace: &str) -> Result<Vec<String>, ClusterError> {
+    async fn foreign(&self, kinds: &Kinds, namespace: &str) -> Result<Vec<String>, ClusterError> {
         let ours = self.stack.selector();
         let parts: Vec<(String, String)> = ours
             .split(',')
             .filter_map(|p| p.split_once('='))
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .collect();
-        let namespaced: Vec<(ApiResource, bool)> = kinds.iter().filter(|(_, n)| *n).cloned().collect();
+        let namespaced = kinds.namespaced();
         // `!=` also selects what lacks the label: an object is foreign where either label differs.
         let mut names = BTreeSet::new();
         for (key, value) in parts {

@@ -1,5 +1,7 @@
 //! What is in the cluster, by label over all kinds: the tool keeps no list of its own.
 
+use std::collections::BTreeMap;
+
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use kube::api::ListParams;
 use kube::core::DynamicObject;
@@ -9,7 +11,8 @@ use super::connect::Cluster;
 use super::error::{ClusterError, Failure};
 use super::object::ObjectRef;
 use super::ownership::PARALLEL;
-use super::retry;
+use super::ready::{condition, sentence};
+use super::{retry, trouble};
 use crate::names::StackName;
 
 /// An object as listed.
@@ -28,18 +31,53 @@ pub(super) fn is_built_in(object: &ObjectRef) -> bool {
     )
 }
 
-/// Kinds that can be listed and deleted; those that the cluster makes by itself are none of ours.
-pub(super) async fn kinds(cluster: &Cluster) -> Result<Vec<(ApiResource, bool)>, ClusterError> {
+/// The kinds of a cluster.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Kinds {
+    /// Those that can be listed and deleted, and whether they have namespaces.
+    pub(super) all: Vec<(ApiResource, bool)>,
+    /// Aggregated APIs whose backend does not answer, with its reason: their kinds are not in `all`.
+    pub(super) silent: Vec<String>,
+}
+
+impl Kinds {
+    /// Those with namespaces.
+    pub(super) fn namespaced(&self) -> Self {
+        Self {
+            all: self.all.iter().filter(|(_, namespaced)| *namespaced).cloned().collect(),
+            silent: Vec::new(),
+        }
+    }
+}
+
+/// Kinds that can be listed and deleted; those that the cluster makes by itself are none of ours. An aggregated API is
+/// somebody else's: one whose backend is broken must not keep a stack from being found and removed.
+pub(super) async fn kinds(cluster: &Cluster) -> Result<Kinds, ClusterError> {
     cluster.forget_kinds().await;
-    let discovery = cluster.discovery().await?;
+    let (discovery, broken) = futures::try_join!(cluster.discovery(), broken_apis(cluster))?;
     let found = discovery
         .groups()
         .flat_map(kube::discovery::ApiGroup::recommended_resources);
-    Ok(found
+    let all = found
         .filter(|(_, can)| can.supports_operation(verbs::LIST) && can.supports_operation(verbs::DELETE))
-        .filter(|(kind, _)| !is_made_by_cluster(kind))
+        .filter(|(kind, _)| !is_made_by_cluster(kind) && !broken.contains_key(&kind.api_version))
         .map(|(kind, can)| (kind, can.scope == Scope::Namespaced))
-        .collect())
+        .collect();
+    let silent = broken.into_iter().map(|(api, why)| format!("`{api}`: {why}")).collect();
+    Ok(Kinds { all, silent })
+}
+
+/// Group and version of each API that another server is to answer and that is not available, with the reason.
+async fn broken_apis(cluster: &Cluster) -> Result<BTreeMap<String, String>, ClusterError> {
+    let services = trouble::list(cluster, "apiregistration.k8s.io/v1", "APIService", None, "").await?;
+    let broken = services.iter().filter_map(|service| {
+        let spec = &service.data["spec"];
+        spec["service"].as_object()?;
+        let state = condition(&service.data["status"], "Available").filter(|c| c["status"] != "True")?;
+        let api = format!("{}/{}", spec["group"].as_str()?, spec["version"].as_str()?);
+        Some((api, sentence(state)))
+    });
+    Ok(broken.collect())
 }
 
 /// Kinds of objects that controllers make: some copy labels, all go with what they were made for.
@@ -54,11 +92,11 @@ fn is_made_by_cluster(kind: &ApiResource) -> bool {
 /// Objects by label over all kinds, in one namespace or everywhere.
 pub(super) async fn find(
     cluster: &Cluster,
-    kinds: &[(ApiResource, bool)],
+    kinds: &Kinds,
     selector: &str,
     namespace: Option<&str>,
 ) -> Result<Vec<Live>, ClusterError> {
-    let lists = kinds.iter().map(|(kind, _)| async move {
+    let lists = kinds.all.iter().map(|(kind, _)| async move {
         let api = cluster.api(kind, namespace);
         let params = ListParams::default().labels(selector);
         match retry::call(|| api.list(&params)).await {

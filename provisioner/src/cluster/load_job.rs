@@ -18,14 +18,12 @@ use super::object::ObjectRef;
 use super::pace::Pace;
 use super::ready::{Readiness, readiness};
 use super::retry;
-use super::trouble::{self, Trouble};
+use super::trouble;
 use super::values::{Namespaces, Values};
 use crate::names::StackName;
 use crate::report::{Outcome, Reporter};
 
 const POLL: Duration = Duration::from_millis(400);
-/// How long a pod may be stuck before that is final.
-const STANDING: Duration = Duration::from_secs(10);
 
 /// What load to make.
 #[derive(Debug, Clone)]
@@ -161,13 +159,17 @@ async fn finished(
             Readiness::Progressing(message) => message,
         };
         let state = match pods(cluster, job).await?.first().and_then(trouble::of_pod) {
-            Some(Trouble::Stuck(why)) => {
-                if stuck.get_or_insert_with(Instant::now).elapsed() >= STANDING {
-                    return Err(failed(job, &why));
+            Some(trouble) => {
+                let why = trouble.why().to_owned();
+                match trouble.patience() {
+                    Some(patience) if stuck.get_or_insert_with(Instant::now).elapsed() >= patience => {
+                        return Err(failed(job, &why));
+                    }
+                    Some(_) => {}
+                    None => stuck = None,
                 }
                 why
             }
-            Some(Trouble::Slow(why)) => why,
             None => {
                 stuck = None;
                 state
@@ -210,7 +212,7 @@ async fn log(cluster: &Cluster, job: &ObjectRef) -> Result<(String, String), Clu
         .map_err(|f| ClusterError::request("read the log of", format!("Pod `{name}`"), f))?;
     let phase = pod["status"]["phase"].as_str().unwrap_or("in an unknown state");
     let state = match trouble::of_pod(pod) {
-        Some(Trouble::Stuck(why) | Trouble::Slow(why)) => why,
+        Some(trouble) => trouble.why().to_owned(),
         None => format!("pod `{name}` is {phase}"),
     };
     Ok((text, state))

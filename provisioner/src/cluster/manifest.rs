@@ -10,6 +10,7 @@ use super::certificate::Certificates;
 use super::error::ClusterError;
 use super::mark;
 use super::object::ObjectRef;
+use super::scope;
 use super::source::{self, Source};
 use super::template;
 use super::values::Values;
@@ -96,7 +97,11 @@ fn render(
         let mut objects = Vec::new();
         for (file, text) in &source.files {
             match template::render(text, placeholders).map(|text| parse(&text)) {
-                Ok(Ok(found)) => objects.extend(found),
+                Ok(Ok(found)) => {
+                    let misplaced = found.iter().filter_map(misplaced);
+                    problems.extend(misplaced.map(|problem| format!("{file}: {problem}")));
+                    objects.extend(found);
+                }
                 Ok(Err(problem)) => problems.push(format!("{file}: {problem}")),
                 Err(unknown) => problems.extend(unknown.iter().map(|p| format!("{file}: {p}"))),
             }
@@ -116,6 +121,12 @@ fn render(
     } else {
         Err(ClusterError::Manifests(problems))
     }
+}
+
+/// What can be said without a cluster about where an object belongs.
+fn misplaced(object: &DynamicObject) -> Option<String> {
+    let object = ObjectRef::of(object);
+    scope::problem(&object, scope::built_in(&object)?)
 }
 
 /// The objects of one file; empty documents are none.

@@ -28,6 +28,7 @@ pub mod password;
 pub mod reaction;
 pub mod ready;
 mod retry;
+mod scope;
 mod source;
 mod stored;
 mod template;
@@ -43,6 +44,8 @@ pub use object::ObjectRef;
 mod flow_tests;
 #[cfg(test)]
 mod pod_tests;
+#[cfg(test)]
+mod safety_tests;
 #[cfg(test)]
 mod stack_tests;
 #[cfg(test)]

@@ -1,10 +1,8 @@
 //! Every object is read before anything is applied: what exists without our label is refused by name.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::DynamicObject;
 use tokio::time::{Instant, sleep};
 
@@ -13,6 +11,7 @@ use super::error::ClusterError;
 use super::manifest::Component;
 use super::mark;
 use super::object::ObjectRef;
+use super::scope;
 use crate::names::{FIELD_MANAGER, LABEL_MANAGED_BY, LABEL_PART_OF, StackName};
 
 /// Requests at a time.
@@ -105,25 +104,30 @@ async fn read(cluster: &Cluster, stack: &StackName, objects: &[ObjectRef]) -> Re
     Ok(found.into_iter().flatten().collect())
 }
 
-/// Every kind must be known to the server, defined by a manifest, or optional.
+/// Every kind must be known to the server, defined by a manifest, or optional; every object must say where it belongs.
 async fn kinds_known(cluster: &Cluster, components: &[Component]) -> Result<(), ClusterError> {
     let objects = || components.iter().flat_map(|c| &c.objects);
-    let defined: BTreeSet<(String, String)> = objects()
-        .filter(|o| ObjectRef::of(o).kind == "CustomResourceDefinition")
-        .filter_map(|o| o.clone().try_parse::<CustomResourceDefinition>().ok())
-        .map(|crd| (crd.spec.group, crd.spec.names.kind))
-        .collect();
-    let mut unknown = Vec::new();
-    for object in objects().filter(|o| !mark::is_optional(o)) {
-        let object = ObjectRef::of(object);
+    let defined = scope::defined(objects());
+    let (mut unknown, mut misplaced) = (Vec::new(), Vec::new());
+    for wanted in objects() {
+        let object = ObjectRef::of(wanted);
         let kind = (object.group().to_owned(), object.kind.clone());
-        if !defined.contains(&kind) && cluster.resolve(&object.gvk()).await?.is_none() {
-            unknown.push(format!("{object} ({})", object.api_version));
+        let known = match defined.get(&kind) {
+            Some(namespaced) => Some(*namespaced),
+            None => cluster.resolve(&object.gvk()).await?.map(|(_, namespaced)| namespaced),
+        };
+        match known {
+            Some(namespaced) => misplaced.extend(scope::problem(&object, namespaced)),
+            None if mark::is_optional(wanted) => {}
+            None => unknown.push(format!("{object} ({})", object.api_version)),
         }
     }
-    if unknown.is_empty() {
+    if !unknown.is_empty() {
+        return Err(ClusterError::UnknownKinds(unknown));
+    }
+    if misplaced.is_empty() {
         Ok(())
     } else {
-        Err(ClusterError::UnknownKinds(unknown))
+        Err(ClusterError::Manifests(misplaced))
     }
 }

@@ -179,7 +179,8 @@ fn a_folder_replaces_the_embedded_manifests_and_its_problems_are_all_named() {
     let dir = tempfile::tempdir().expect("a folder");
     let folder = dir.path().join("10-mine");
     std::fs::create_dir(&folder).expect("made");
-    let object = |name: &str| format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}}}\n");
+    let object =
+        |name: &str| format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}, namespace: web-app}}}}\n");
     std::fs::write(folder.join("a.yaml"), object("${stack}")).expect("written");
     let load = || manifest::load(Some(dir.path()), &[], &values(), &certificates());
     let components = load().expect("loads");
@@ -188,10 +189,14 @@ fn a_folder_replaces_the_embedded_manifests_and_its_problems_are_all_named() {
     std::fs::write(folder.join("b.yaml"), format!("{}---\nkind: x\n", object("demo"))).expect("written");
     std::fs::write(folder.join("c.yaml"), object("${stacks}") + "---\n" + &object("demo")).expect("written");
     std::fs::write(folder.join("d.yaml"), object("demo")).expect("written");
+    let nowhere = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: x}}";
+    std::fs::write(folder.join("e.yaml"), nowhere).expect("written");
     let Err(ClusterError::Manifests(problems)) = load() else {
         panic!("problems")
     };
-    assert_eq!(problems.len(), 3, "{problems:#?}");
+    assert_eq!(problems.len(), 4, "{problems:#?}");
+    let last = "10-mine/e.yaml: Deployment `x` lacks `metadata.namespace`";
+    assert!(problems.iter().any(|problem| problem == last), "{problems:#?}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Why a workload does not get on: what its newest pods say.
 
+use std::time::Duration;
+
 use kube::api::{ListParams, ResourceExt as _};
 use kube::core::DynamicObject;
 use serde_json::Value;
@@ -15,23 +17,48 @@ use super::retry;
 pub(super) enum Trouble {
     /// It may still come right by itself.
     Slow(String),
-    /// It does not come right by itself, most likely.
-    Stuck(String),
+    /// The kubelet tries again, with growing pauses: it may come right, but it failed.
+    Failing(String),
+    /// No further try can mend it.
+    Hopeless(String),
 }
 
-/// Reasons of a waiting container that waiting rarely mends.
-const STUCK: [&str; 8] = [
+impl Trouble {
+    /// The sentence.
+    pub(super) fn why(&self) -> &str {
+        let (Self::Slow(why) | Self::Failing(why) | Self::Hopeless(why)) = self;
+        why
+    }
+
+    /// How long it must stand before it is final; none where it never is. The kubelet pauses 10 s after the first failed
+    /// pull or start and 20 s after the second (<https://kubernetes.io/docs/concepts/containers/images/#imagepullbackoff>):
+    /// a registry or a dependency that is back by then must not fail the run.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        match self {
+            Self::Slow(_) => None,
+            Self::Failing(_) => Some(Duration::from_secs(45)),
+            Self::Hopeless(_) => Some(Duration::from_secs(3)),
+        }
+    }
+}
+
+/// Reasons of a waiting container after which the kubelet tries again.
+const FAILING: [&str; 6] = [
     "ErrImagePull",
     "ImagePullBackOff",
-    "InvalidImageName",
-    "ErrImageNeverPull",
     "CrashLoopBackOff",
     "CreateContainerConfigError",
     "CreateContainerError",
     "RunContainerError",
 ];
+/// Reasons that only another manifest mends.
+const HOPELESS: [&str; 2] = ["InvalidImageName", "ErrImageNeverPull"];
+/// Reasons of a container that is on its way: its image is being pulled, a volume mounted.
+const STARTING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+/// A container that failed after so many starts has been given more than half a minute.
+const STARTS: i64 = 3;
 
-/// The trouble of one pod, none where it has none. Pure.
+/// The trouble of one pod, the worst where there is more than one, none where it has none. Pure.
 pub(super) fn of_pod(pod: &Value) -> Option<Trouble> {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     let status = &pod["status"];
@@ -39,26 +66,42 @@ pub(super) fn of_pod(pod: &Value) -> Option<Trouble> {
         .iter()
         .filter_map(|field| status[*field].as_array())
         .flatten();
-    for container in containers {
-        let waiting = &container["state"]["waiting"];
-        let reason = waiting["reason"].as_str().unwrap_or_default();
-        if STUCK.contains(&reason) {
-            let said = waiting["message"].as_str().unwrap_or_default();
-            return Some(Trouble::Stuck(format!(
-                "pod `{name}`: {reason}{}{}",
-                colon(said),
-                last_exit(container)
-            )));
-        }
-        let ended = &container["state"]["terminated"];
-        if let Some(code) = ended["exitCode"].as_i64().filter(|c| *c != 0) {
-            let reason = ended["reason"].as_str().unwrap_or("Error");
-            return Some(Trouble::Slow(format!("pod `{name}`: {reason}, exit code {code}")));
-        }
+    let troubles = containers.filter_map(|container| of_container(name, container));
+    troubles.min_by_key(rank).or_else(|| {
+        let unplaced = condition(status, "PodScheduled").filter(|c| c["status"] == "False")?;
+        let said = unplaced["message"].as_str().unwrap_or_default();
+        Some(Trouble::Slow(format!("pod `{name}` has no node yet{}", colon(said))))
+    })
+}
+
+/// The worst first.
+fn rank(trouble: &Trouble) -> u8 {
+    match trouble {
+        Trouble::Hopeless(_) => 0,
+        Trouble::Failing(_) => 1,
+        Trouble::Slow(_) => 2,
     }
-    let unplaced = condition(status, "PodScheduled").filter(|c| c["status"] == "False")?;
-    let said = unplaced["message"].as_str().unwrap_or_default();
-    Some(Trouble::Slow(format!("pod `{name}` has no node yet{}", colon(said))))
+}
+
+fn of_container(pod: &str, container: &Value) -> Option<Trouble> {
+    let waiting = &container["state"]["waiting"];
+    let reason = waiting["reason"].as_str().unwrap_or_default();
+    let said = colon(waiting["message"].as_str().unwrap_or_default());
+    let why = format!("pod `{pod}`: {reason}{said}{}", last_exit(container));
+    let restarts = container["restartCount"].as_i64().unwrap_or_default();
+    if HOPELESS.contains(&reason) || (reason == "CrashLoopBackOff" && restarts >= STARTS) {
+        return Some(Trouble::Hopeless(why));
+    }
+    if FAILING.contains(&reason) {
+        return Some(Trouble::Failing(why));
+    }
+    if STARTING.contains(&reason) {
+        return Some(Trouble::Slow(why));
+    }
+    let ended = &container["state"]["terminated"];
+    let code = ended["exitCode"].as_i64().filter(|code| *code != 0)?;
+    let reason = ended["reason"].as_str().unwrap_or("Error");
+    Some(Trouble::Slow(format!("pod `{pod}`: {reason}, exit code {code}")))
 }
 
 fn colon(text: &str) -> String {
@@ -95,7 +138,7 @@ pub(super) async fn of_deployment(
         .iter()
         .find(|s| revision.is_some() && s.annotations().get("deployment.kubernetes.io/revision") == revision);
     if let Some(message) = newest.and_then(refused_pods) {
-        return Ok(Some(Trouble::Stuck(message)));
+        return Ok(Some(Trouble::Failing(message)));
     }
     let hash = newest.and_then(|s| s.labels().get("pod-template-hash"));
     let selector = match hash {
@@ -103,13 +146,11 @@ pub(super) async fn of_deployment(
         None => selector,
     };
     let pods = list(cluster, "v1", "Pod", namespace.as_deref(), &selector).await?;
-    let mut troubles: Vec<Trouble> = pods
+    let troubles = pods
         .iter()
         .filter(|p| p.metadata.deletion_timestamp.is_none())
-        .filter_map(|p| of_pod(&serde_json::json!({"metadata": {"name": p.name_any()}, "status": p.data["status"]})))
-        .collect();
-    troubles.sort_by_key(|t| matches!(t, Trouble::Slow(_)));
-    Ok(troubles.into_iter().next())
+        .filter_map(|p| of_pod(&serde_json::json!({"metadata": {"name": p.name_any()}, "status": p.data["status"]})));
+    Ok(troubles.min_by_key(rank))
 }
 
 /// Pods that the API server refuses (quota, Pod Security) never exist; their set says why.
@@ -158,19 +199,38 @@ mod tests {
             json!({"containerStatuses": [{"state": {"waiting": {"reason": reason, "message": "m"}},
                 "lastState": {"terminated": {"exitCode": 2, "reason": "Error"}}}]})
         };
-        let stuck = |text: &str| Some(Trouble::Stuck(text.to_owned()));
         let slow = |text: &str| Some(Trouble::Slow(text.to_owned()));
+        let failing = |text: &str| Some(Trouble::Failing(text.to_owned()));
+        let hopeless = |text: &str| Some(Trouble::Hopeless(text.to_owned()));
+        let mut looping = waiting("CrashLoopBackOff");
+        looping["containerStatuses"][0]["restartCount"] = 3.into();
         let cases = [
             (json!({}), None),
             (json!({"containerStatuses": [{"state": {"running": {}}}]}), None),
-            (waiting("ContainerCreating"), None),
+            (
+                json!({"containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]}),
+                slow("pod `p`: ContainerCreating"),
+            ),
             (
                 waiting("ImagePullBackOff"),
-                stuck("pod `p`: ImagePullBackOff: m (last exit code 2, Error)"),
+                failing("pod `p`: ImagePullBackOff: m (last exit code 2, Error)"),
             ),
             (
                 waiting("CrashLoopBackOff"),
-                stuck("pod `p`: CrashLoopBackOff: m (last exit code 2, Error)"),
+                failing("pod `p`: CrashLoopBackOff: m (last exit code 2, Error)"),
+            ),
+            (
+                looping,
+                hopeless("pod `p`: CrashLoopBackOff: m (last exit code 2, Error)"),
+            ),
+            (
+                waiting("InvalidImageName"),
+                hopeless("pod `p`: InvalidImageName: m (last exit code 2, Error)"),
+            ),
+            (
+                json!({"containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}},
+                    {"state": {"waiting": {"reason": "ErrImagePull"}}}]}),
+                failing("pod `p`: ErrImagePull"),
             ),
             (
                 json!({"containerStatuses": [{"state": {"terminated": {"exitCode": 1, "reason": "OOMKilled"}}}]}),
@@ -184,5 +244,21 @@ mod tests {
         for (status, want) in cases {
             assert_eq!(pod(&status), want, "{status}");
         }
+    }
+
+    #[test]
+    fn one_failed_pull_is_given_time_for_the_next_try_and_a_name_that_is_none_is_not() {
+        let patience = |reason: &str| {
+            let status = json!({"containerStatuses": [{"state": {"waiting": {"reason": reason}}}]});
+            pod(&status).and_then(|trouble| trouble.patience())
+        };
+        // The first pause is 10 s, then the pull itself takes time.
+        for reason in ["ErrImagePull", "ImagePullBackOff", "CrashLoopBackOff"] {
+            assert!(patience(reason) >= Some(Duration::from_secs(45)), "{reason}");
+        }
+        for reason in ["InvalidImageName", "ErrImageNeverPull"] {
+            assert!(patience(reason) < Some(Duration::from_secs(10)), "{reason}");
+        }
+        assert_eq!(patience("ContainerCreating"), None);
     }
 }

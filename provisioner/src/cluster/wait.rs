@@ -17,7 +17,7 @@ use super::ready::{Readiness, readiness};
 use super::trouble::{self, Trouble};
 use crate::report::{Outcome, Reporter};
 
-/// How long a failure must stand: image pulls and first starts may fail once and come right.
+/// How long a failure must stand that no pod explains.
 const STANDING: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(400);
 
@@ -43,23 +43,23 @@ pub async fn wait(
             let state = look(cluster, object).await?;
             Ok::<_, ClusterError>((object.clone(), state))
         });
-        let states: Vec<(ObjectRef, Readiness)> = stream::iter(looks).buffered(PARALLEL).try_collect().await?;
+        let states: Vec<(ObjectRef, State)> = stream::iter(looks).buffered(PARALLEL).try_collect().await?;
         let mut laggards = Vec::new();
         let mut failed = Vec::new();
         pending.clear();
         for (object, state) in states {
             let message = match state {
-                Readiness::Ready => {
+                State::Ready => {
                     told(report, &object);
                     continue;
                 }
-                Readiness::Progressing(message) => {
+                State::Progressing(message) => {
                     failing.remove(&object);
                     message
                 }
-                Readiness::Failed(message) => {
+                State::Failed { message, patience } => {
                     let since = *failing.entry(object.clone()).or_insert_with(Instant::now);
-                    if since.elapsed() >= STANDING {
+                    if since.elapsed() >= patience {
                         failed.push(format!("{object}: {message}"));
                     }
                     message
@@ -93,20 +93,90 @@ fn told(report: &dyn Reporter, object: &ObjectRef) {
     }
 }
 
-async fn look(cluster: &Cluster, object: &ObjectRef) -> Result<Readiness, ClusterError> {
+/// What is known of an object, its pods asked where it is not ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    Ready,
+    Progressing(String),
+    /// Final when it has stood so long.
+    Failed {
+        message: String,
+        patience: Duration,
+    },
+}
+
+async fn look(cluster: &Cluster, object: &ObjectRef) -> Result<State, ClusterError> {
     let Some(live) = cluster.get(object).await? else {
-        return Ok(Readiness::Failed("is absent: something deleted it".to_owned()));
+        let message = "is absent: something deleted it".to_owned();
+        return Ok(explained(Readiness::Failed(message), None));
     };
     let state = readiness(&live);
-    let Readiness::Progressing(message) = &state else {
-        return Ok(state);
+    let trouble = match &state {
+        Readiness::Progressing(_) | Readiness::Failed(_) if object.kind == "Deployment" => {
+            trouble::of_deployment(cluster, &live).await?
+        }
+        _ => None,
     };
-    if object.kind != "Deployment" {
-        return Ok(state);
+    Ok(explained(state, trouble))
+}
+
+/// A state with its cause. The deadline of a Deployment counts from its change, also while a node is made or an image
+/// is pulled over a slow line: what is slow is on its way, whatever the deadline says.
+fn explained(state: Readiness, trouble: Option<Trouble>) -> State {
+    let (message, failed) = match state {
+        Readiness::Ready => return State::Ready,
+        Readiness::Progressing(message) => (message, false),
+        Readiness::Failed(message) => (message, true),
+    };
+    let Some(trouble) = trouble else {
+        return if failed {
+            State::Failed {
+                message,
+                patience: STANDING,
+            }
+        } else {
+            State::Progressing(message)
+        };
+    };
+    let message = format!("{message}; {}", trouble.why());
+    match trouble.patience() {
+        Some(patience) => State::Failed { message, patience },
+        None => State::Progressing(message),
     }
-    Ok(match trouble::of_deployment(cluster, &live).await? {
-        Some(Trouble::Stuck(why)) => Readiness::Failed(format!("{message}; {why}")),
-        Some(Trouble::Slow(why)) => Readiness::Progressing(format!("{message}; {why}")),
-        None => state,
-    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deadline() -> Readiness {
+        Readiness::Failed("ProgressDeadlineExceeded".to_owned())
+    }
+
+    #[test]
+    fn a_deadline_that_passes_while_a_node_or_an_image_is_slow_is_no_failure() {
+        let state = explained(deadline(), Some(Trouble::Slow("pod `p` has no node yet".to_owned())));
+        let message = "ProgressDeadlineExceeded; pod `p` has no node yet".to_owned();
+        assert_eq!(state, State::Progressing(message));
+    }
+
+    #[test]
+    fn a_failure_names_what_its_pods_say_and_takes_their_time() {
+        let trouble = Trouble::Failing("pod `p`: ImagePullBackOff".to_owned());
+        for (state, said) in [
+            (deadline(), "ProgressDeadlineExceeded"),
+            (Readiness::Progressing("0 of 1 pods".to_owned()), "0 of 1 pods"),
+        ] {
+            let want = State::Failed {
+                message: format!("{said}; pod `p`: ImagePullBackOff"),
+                patience: trouble.patience().expect("bounded"),
+            };
+            assert_eq!(explained(state, Some(trouble.clone())), want);
+        }
+        let alone = State::Failed {
+            message: "ProgressDeadlineExceeded".to_owned(),
+            patience: STANDING,
+        };
+        assert_eq!(explained(deadline(), None), alone);
+    }
 }

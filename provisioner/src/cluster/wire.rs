@@ -1,6 +1,6 @@
 //! A small API server in memory behind a real client: what production code sends is answered, kept and recorded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use http::{Method, Request, Response, StatusCode};
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::Cluster;
 
 /// `(group, version, kind, plural, namespaced)` of every kind that the server knows.
-const KINDS: [(&str, &str, &str, &str, bool); 17] = [
+const KINDS: [(&str, &str, &str, &str, bool); 18] = [
     ("", "v1", "Namespace", "namespaces", false),
     ("", "v1", "ServiceAccount", "serviceaccounts", true),
     ("", "v1", "ConfigMap", "configmaps", true),
@@ -41,6 +41,13 @@ const KINDS: [(&str, &str, &str, &str, bool); 17] = [
     ),
     ("apiregistration.k8s.io", "v1", "APIService", "apiservices", false),
     ("coordination.k8s.io", "v1", "Lease", "leases", true),
+    (
+        "apiextensions.k8s.io",
+        "v1",
+        "CustomResourceDefinition",
+        "customresourcedefinitions",
+        false,
+    ),
 ];
 
 /// What the server holds and has heard.
@@ -52,6 +59,10 @@ pub(super) struct State {
     pub(super) log: Vec<String>,
     /// Paths whose apply is answered with this status.
     pub(super) refusals: BTreeMap<String, Value>,
+    /// Lists that are answered with 503.
+    pub(super) outages: BTreeSet<String>,
+    /// How many times discovery does not tell of a defined kind yet.
+    pub(super) lag: usize,
     /// After so many requests none is answered any more.
     pub(super) answers: Option<usize>,
     uids: u64,
@@ -118,7 +129,7 @@ impl Wire {
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let body = body.collect_bytes().await.unwrap_or_default();
         if path == "/api" || path == "/apis" {
-            return reply(&discovery(path == "/api"));
+            return reply(&self.state().discovery(path == "/api"));
         }
         let silent = {
             let mut state = self.state();
@@ -132,7 +143,8 @@ impl Wire {
         }
         let mut state = self.state();
         match parts.method {
-            Method::GET if is_object(&path) => state.objects.get(&path).map_or_else(|| absent(&path), reply),
+            Method::GET if state.outages.contains(&path) => status(&json!({"code": 503, "message": "no backend"})),
+            Method::GET if state.is_object(&path) => state.objects.get(&path).map_or_else(|| absent(&path), reply),
             Method::GET => {
                 reply(&json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": state.list(&path, &query)}))
             }
@@ -144,6 +156,41 @@ impl Wire {
 }
 
 impl State {
+    /// Kinds that definitions define: `(group, version, kind, plural, namespaced)`.
+    fn defined(&self) -> Vec<(String, String, String, String, bool)> {
+        let prefix = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/";
+        let definitions = self.objects.iter().filter(|(path, _)| path.starts_with(prefix));
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        definitions
+            .map(|(_, definition)| {
+                let spec = &definition["spec"];
+                (
+                    text(&spec["group"]),
+                    text(&spec["versions"][0]["name"]),
+                    text(&spec["names"]["kind"]),
+                    text(&spec["names"]["plural"]),
+                    spec["scope"] == "Namespaced",
+                )
+            })
+            .collect()
+    }
+
+    /// `/…/PLURAL/NAME` names an object, `/…/PLURAL` a list.
+    fn is_object(&self, path: &str) -> bool {
+        let last = path.rsplit('/').next().unwrap_or_default();
+        !KINDS.iter().any(|(_, _, _, plural, _)| *plural == last) && !self.defined().iter().any(|kind| kind.3 == last)
+    }
+
+    fn discovery(&mut self, core: bool) -> Value {
+        let defined = if core { Vec::new() } else { self.defined() };
+        let late = !defined.is_empty() && self.lag > 0;
+        self.lag -= usize::from(late);
+        let built_in = KINDS.iter().filter(|k| k.0.is_empty() == core).copied();
+        let defined = defined.iter().filter(|_| !late);
+        let defined = defined.map(|(g, v, k, p, n)| (g.as_str(), v.as_str(), k.as_str(), p.as_str(), *n));
+        discovery(built_in.chain(defined))
+    }
+
     fn apply(&mut self, path: &str, query: &str, body: &[u8]) -> Response<Body> {
         let wanted: Value = serde_json::from_slice(body).unwrap_or_default();
         if let Some(refusal) = self.refusals.get(path).filter(|_| !query.contains("force=true")) {
@@ -154,6 +201,9 @@ impl State {
             json!({"metadata": {"uid": self.uids.to_string()}})
         });
         merge(&mut merged, &wanted);
+        if wanted["kind"] == "CustomResourceDefinition" {
+            merged["status"] = json!({"conditions": [{"type": "Established", "status": "True"}]});
+        }
         if !query.contains("dryRun=All") {
             self.objects.insert(path.to_owned(), merged.clone());
         }
@@ -212,12 +262,6 @@ fn selects(selector: &str, object: &Value) -> bool {
         })
 }
 
-/// `/…/PLURAL/NAME` names an object, `/…/PLURAL` a list.
-fn is_object(path: &str) -> bool {
-    let last = path.rsplit('/').next().unwrap_or_default();
-    !KINDS.iter().any(|(_, _, _, plural, _)| *plural == last)
-}
-
 fn merge(into: &mut Value, from: &Value) {
     match (into.as_object_mut(), from.as_object()) {
         (Some(into), Some(from)) => {
@@ -229,11 +273,11 @@ fn merge(into: &mut Value, from: &Value) {
     }
 }
 
-fn discovery(core: bool) -> Value {
+fn discovery<'a>(kinds: impl Iterator<Item = (&'a str, &'a str, &'a str, &'a str, bool)>) -> Value {
     let verbs = ["get", "list", "patch", "delete"];
     let mut groups: BTreeMap<(&str, &str), Vec<Value>> = BTreeMap::new();
-    for (group, version, kind, plural, namespaced) in KINDS.iter().filter(|k| k.0.is_empty() == core) {
-        let scope = if *namespaced { "Namespaced" } else { "Cluster" };
+    for (group, version, kind, plural, namespaced) in kinds {
+        let scope = if namespaced { "Namespaced" } else { "Cluster" };
         groups.entry((group, version)).or_default().push(json!({
             "resource": plural, "singularResource": kind.to_lowercase(), "scope": scope, "verbs": verbs,
             "responseKind": {"group": group, "version": version, "kind": kind},
