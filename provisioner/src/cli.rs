@@ -130,6 +130,9 @@ pub struct Bootstrap {
     /// Replace a metrics API that others installed; teardown gives it back
     #[arg(long)]
     pub take_over: bool,
+    /// Take fields that others changed on objects of this stack
+    #[arg(long)]
+    pub force_conflicts: bool,
     /// Mark objects of this stack again that lost their labels, after showing them
     #[arg(long)]
     pub adopt: bool,
@@ -253,6 +256,7 @@ impl Bootstrap {
         text(layer, "admin-arn", self.admin_arn.as_ref());
         path(layer, "manifests", self.manifests.as_ref());
         switch(layer, "take-over", self.take_over);
+        switch(layer, "force-conflicts", self.force_conflicts);
         switch(layer, "adopt", self.adopt);
         text(layer, "reaction", self.reaction.as_ref());
         if !self.without.is_empty() {

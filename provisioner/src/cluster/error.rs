@@ -183,9 +183,9 @@ impl ClusterError {
                 "delete or rename them, leave the component out with `--without`, or choose other namespaces; an APIService is taken over with `--take-over`",
             ),
             Self::Terminating(_) => Some("look for finalizers on them, then run again"),
-            Self::Rejected(_) => {
-                Some("let the manager that is named give the field up, or delete the object, then run again")
-            }
+            Self::Rejected(_) => Some(
+                "where others changed a field, `--force-conflicts` takes it back; mend what is refused otherwise, then run again",
+            ),
             Self::NotReady { .. } => Some("run again to go on waiting; `provisioner status` shows the pods"),
             Self::Endpoint { .. }
             | Self::Manifests(_)

@@ -89,6 +89,8 @@ pub struct Stack {
     pub manifests: Option<PathBuf>,
     /// Whether a metrics API of others is replaced until teardown.
     pub take_over: bool,
+    /// Whether fields that others changed are taken back.
+    pub force_conflicts: bool,
     /// Whether objects of this stack that lost their labels are marked again.
     pub adopt: bool,
 }

@@ -41,6 +41,7 @@ impl<'a> Reader<'a> {
                 without: self.find("stack.without").map(|s| s.texts.clone()).unwrap_or_default(),
                 manifests: self.existing("stack.manifests", "folder"),
                 take_over: self.switch("stack.take-over"),
+                force_conflicts: self.switch("stack.force-conflicts"),
                 adopt: self.switch("stack.adopt"),
             },
             reaction: self.choice("reaction", &[("fast", Reaction::Fast), ("seed", Reaction::Seed)]),

@@ -78,6 +78,7 @@ image-refs = "refs.txt"
 without = ["grafana"]
 manifests = "."
 take-over = true
+force-conflicts = true
 adopt = true
 [output]
 format = "json"
@@ -101,7 +102,7 @@ poll-interval = "500ms"
     assert_eq!(config.image.refs, Some(folder.path().join("refs.txt")));
     assert_eq!(config.stack.without, ["grafana"]);
     assert!(config.stack.manifests.is_some());
-    assert!(config.stack.take_over && config.stack.adopt);
+    assert!(config.stack.take_over && config.stack.adopt && config.stack.force_conflicts);
     assert_eq!(
         config.target.registry.map(|r| r.to_string()).as_deref(),
         Some("ghcr.io/team")

@@ -86,6 +86,9 @@ fn help_of_bootstrap_shows_its_flags() {
           --take-over
               Replace a metrics API that others installed; teardown gives it back
 
+          --force-conflicts
+              Take fields that others changed on objects of this stack
+
           --adopt
               Mark objects of this stack again that lost their labels, after showing them
 
