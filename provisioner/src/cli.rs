@@ -110,6 +110,7 @@ pub enum Command {
 }
 
 /// Flags of `bootstrap`.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Args)]
 pub struct Bootstrap {
     /// Create the cluster where it is missing (billable, takes about 15 minutes)

@@ -10,7 +10,7 @@ use clap::Parser;
 use provisioner::cli::{Cli, Command};
 use provisioner::config::{Config, Format, Output, Sources};
 use provisioner::error::{Error, Exit};
-use provisioner::ops::{self, Context};
+use provisioner::ops::{self, Context, Undo};
 use provisioner::report::{self, Ledger};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -54,14 +54,19 @@ fn start(cli: &Cli, sources: &Sources) -> Result<Exit, Error> {
         report: ledger.clone(),
         yes,
         can_ask: io::stdin().is_terminal() && io::stderr().is_terminal(),
+        undo: Undo::default(),
         region: OnceLock::new(),
     };
     let runtime = tokio::runtime::Runtime::new().map_err(Error::failed)?;
     let result = runtime.block_on(async {
-        tokio::select! {
+        let result = tokio::select! {
             result = ops::run(&cli.command, &context) => result,
             signal = stop_signal() => Err(signal),
+        };
+        if result.is_err() {
+            context.undo.run().await;
         }
+        result
     });
     runtime.shutdown_timeout(GRACE);
     let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());

@@ -26,10 +26,11 @@ pub async fn apply(
     cluster: &Cluster,
     stack: &StackName,
     components: &[Component],
+    options: Options,
     report: &dyn Reporter,
 ) -> Result<Vec<Change>, ClusterError> {
-    let planned = changes::plan(cluster, stack, components, Options::default()).await?;
-    execute(cluster, &planned, Options::default(), report).await
+    let planned = changes::plan(cluster, stack, components, options).await?;
+    execute(cluster, &planned, options, report).await
 }
 
 /// Carries out a plan, stage by stage.

@@ -25,7 +25,7 @@ fn components() -> Vec<Component> {
 }
 
 async fn up(wire: &Wire) -> Result<Vec<Change>, ClusterError> {
-    apply::apply(&wire.cluster(), &stack(), &components(), &Silent).await
+    apply::apply(&wire.cluster(), &stack(), &components(), Options::default(), &Silent).await
 }
 
 async fn down(wire: &Wire) -> Result<delete::DeleteReceipt, ClusterError> {
@@ -136,7 +136,7 @@ async fn a_change_of_configuration_is_named_and_only_it_is_sent() {
     let mut values = Values::new(stack(), "r/web-app@sha256:01", "r/load@sha256:00");
     values.reaction = super::reaction::Reaction::Fast;
     let wanted = manifest::load(None, &[], &values, &Certificates::default()).expect("loads");
-    let changed = apply::apply(&wire.cluster(), &stack(), &wanted, &Silent)
+    let changed = apply::apply(&wire.cluster(), &stack(), &wanted, Options::default(), &Silent)
         .await
         .expect("applied");
     let updated: Vec<&Change> = changed.iter().filter(|c| c.outcome == Outcome::Updated).collect();
@@ -264,7 +264,7 @@ async fn a_crash_at_any_point_of_a_teardown_is_mended_by_the_next_run() {
             "/api/v1/namespaces/monitoring/configmaps/mine",
             foreign("ConfigMap", "mine"),
         );
-        wire.until_silent(answers, down(&wire)).await;
+        Box::pin(wire.until_silent(answers, down(&wire))).await;
         down(&wire).await.expect("deleted");
         let left: Vec<String> = wire.state().objects.keys().cloned().collect();
         let want = [

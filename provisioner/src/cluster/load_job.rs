@@ -1,20 +1,22 @@
-//! The load generator as a Job: render, run, read its report.
+//! The load generator as a Job: render, run, read its report, end it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::{DeleteParams, LogParams};
+use kube::api::{DeleteParams, LogParams, Preconditions, PropagationPolicy};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::changes::{self, Options};
 use super::connect::Cluster;
 use super::error::ClusterError;
-use super::manifest;
+use super::manifest::{self, Component};
 use super::object::ObjectRef;
+use super::ownership;
 use super::pace::Pace;
 use super::ready::{Readiness, readiness};
 use super::retry;
@@ -24,6 +26,9 @@ use crate::names::StackName;
 use crate::report::{Outcome, Reporter};
 
 const POLL: Duration = Duration::from_millis(400);
+
+/// The Job's name in the shipped manifests.
+pub const LOAD_JOB: &str = "web-app-load";
 
 /// What load to make.
 #[derive(Debug, Clone)]
@@ -75,147 +80,199 @@ pub struct LoadRun {
     pub failed: Option<String>,
 }
 
-/// Runs the load job and returns the report that it printed, and how the Job ended. A former job is deleted first.
-pub async fn run_load(
-    cluster: &Cluster,
-    stack: &StackName,
-    spec: &LoadSpec,
-    timeout: Duration,
-    report: &dyn Reporter,
-) -> Result<LoadRun, ClusterError> {
-    let mut values = Values::new(stack.clone(), "", &spec.image);
-    values.namespaces = spec.namespaces.clone();
-    let component = manifest::load_job(spec.manifests.as_deref(), &values, &spec.placeholders(timeout))?;
-    let give_up = Instant::now() + timeout;
-    let mut job = None;
-    for wanted in &component.objects {
-        let object = ObjectRef::of(wanted);
-        if object.kind == "Job" {
-            if remove(cluster, &object, give_up).await? {
-                report.done(&object.kind, &object.path(), Outcome::Deleted, "the former one");
-            }
-            job = Some(object.clone());
-        }
-        changes::send(cluster, &object, wanted, Options::default(), false).await?;
-        report.done(&object.kind, &object.path(), Outcome::Created, "");
-    }
-    let Some(job) = job else {
-        return Err(ClusterError::Manifests(vec!["component `load` has no Job".to_owned()]));
-    };
-    let end = finished(cluster, &job, give_up, report).await?;
-    let (log, pod) = log(cluster, &job).await?;
-    let said = log.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("nothing");
-    let end_of_all = |end: &str| format!("{end}; {pod}; its log ends with: {said}");
-    match last_report(&log) {
-        Some(report) => Ok(LoadRun {
-            report,
-            failed: end.as_deref().map(end_of_all),
-        }),
-        None => Err(failed(&job, &end_of_all(end.as_deref().unwrap_or("completed")))),
-    }
-}
-
-fn failed(job: &ObjectRef, message: &str) -> ClusterError {
-    ClusterError::Load {
-        name: job.path(),
-        message: message.to_owned(),
-    }
-}
-
-/// Deletes a job with its pods and waits until both are gone; false where there was none.
-async fn remove(cluster: &Cluster, job: &ObjectRef, give_up: Instant) -> Result<bool, ClusterError> {
-    let api = cluster.api_of(job).await?;
-    let params = DeleteParams::foreground();
-    let deleted = retry::found(retry::call(|| api.delete(&job.name, &params)).await);
-    if deleted.map_err(|f| ClusterError::on("delete", job, f))?.is_none() {
-        return Ok(false);
-    }
-    while cluster.get(job).await?.is_some() {
-        if Instant::now() >= give_up {
-            return Err(ClusterError::Terminating(vec![job.to_string()]));
-        }
-        sleep(POLL).await;
-    }
-    Ok(true)
-}
-
-/// Waits for the job's end; says why, where it is a bad one.
-async fn finished(
-    cluster: &Cluster,
-    job: &ObjectRef,
+/// A load that is about to be sent or was: told from every other Job of its name by its UID.
+#[derive(Debug, Clone)]
+pub struct LoadJob {
+    cluster: Cluster,
+    stack: StackName,
+    component: Component,
+    job: ObjectRef,
+    /// Of the Job that was sent.
+    uid: Arc<OnceLock<String>>,
     give_up: Instant,
-    report: &dyn Reporter,
-) -> Result<Option<String>, ClusterError> {
-    let mut pace = Pace::new(report);
-    let mut stuck: Option<Instant> = None;
-    loop {
-        let live = cluster
-            .get(job)
-            .await?
-            .ok_or_else(|| failed(job, "something deleted it"))?;
-        let state = match readiness(&live) {
-            Readiness::Ready => return Ok(None),
-            Readiness::Failed(message) => return Ok(Some(message)),
-            Readiness::Progressing(message) => message,
+}
+
+impl LoadJob {
+    /// Renders the Job and makes room for it: a former one of this stack is deleted, anything that is not the stack's is
+    /// refused by name. Sends nothing yet.
+    pub async fn prepare(
+        cluster: &Cluster,
+        stack: &StackName,
+        spec: &LoadSpec,
+        timeout: Duration,
+        report: &dyn Reporter,
+    ) -> Result<Self, ClusterError> {
+        let mut values = Values::new(stack.clone(), "", &spec.image);
+        values.namespaces = spec.namespaces.clone();
+        let component = manifest::load_job(spec.manifests.as_deref(), &values, &spec.placeholders(timeout))?;
+        let job = component.objects.iter().map(ObjectRef::of).find(|o| o.kind == "Job");
+        let Some(job) = job else {
+            return Err(ClusterError::Manifests(vec!["component `load` has no Job".to_owned()]));
         };
-        let state = match pods(cluster, job).await?.first().and_then(trouble::of_pod) {
-            Some(trouble) => {
-                let why = trouble.why().to_owned();
-                match trouble.patience() {
-                    Some(patience) if stuck.get_or_insert_with(Instant::now).elapsed() >= patience => {
-                        return Err(failed(job, &why));
-                    }
-                    Some(_) => {}
-                    None => stuck = None,
-                }
-                why
-            }
-            None => {
-                stuck = None;
-                state
-            }
+        let load = Self {
+            cluster: cluster.clone(),
+            stack: stack.clone(),
+            component,
+            job,
+            uid: Arc::default(),
+            give_up: Instant::now() + timeout,
         };
-        if Instant::now() >= give_up {
-            return Err(failed(
-                job,
-                &format!("not done after {:.0} s: {state}", pace.elapsed().as_secs_f64()),
-            ));
+        let existing = ownership::check(cluster, stack, std::slice::from_ref(&load.component)).await?;
+        if let Some(former) = existing.iter().find(|e| e.object == load.job) {
+            load.remove(former.live.metadata.uid.clone()).await?;
+            report.done(&load.job.kind, &load.job.path(), Outcome::Deleted, "the former one");
         }
-        pace.waiting(&job.to_string(), &state);
-        sleep(POLL).await;
+        Ok(load)
     }
-}
 
-async fn pods(cluster: &Cluster, job: &ObjectRef) -> Result<Vec<Value>, ClusterError> {
-    let selector = format!("batch.kubernetes.io/job-name={}", job.name);
-    let found = trouble::list(cluster, "v1", "Pod", job.namespace.as_deref(), &selector).await?;
-    Ok(found
-        .into_iter()
-        .map(|p| serde_json::json!({"metadata": {"name": p.metadata.name}, "status": p.data["status"]}))
-        .collect())
-}
+    /// Sends the Job and waits for its end; returns the report that it printed, and how it ended.
+    pub async fn run(&self, report: &dyn Reporter) -> Result<LoadRun, ClusterError> {
+        for wanted in &self.component.objects {
+            let object = ObjectRef::of(wanted);
+            let sent = changes::send(&self.cluster, &object, wanted, Options::default(), false).await?;
+            if object == self.job {
+                self.uid.get_or_init(|| sent.metadata.uid.unwrap_or_default());
+            }
+            report.done(&object.kind, &object.path(), Outcome::Created, "");
+        }
+        let end = self.finished(report).await?;
+        let (log, pod) = self.log().await?;
+        let said = log.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("nothing");
+        let end_of_all = |end: &str| format!("{end}; {pod}; its log ends with: {said}");
+        match last_report(&log) {
+            Some(report) => Ok(LoadRun {
+                report,
+                failed: end.as_deref().map(end_of_all),
+            }),
+            None => Err(self.failed(&end_of_all(end.as_deref().unwrap_or("completed")))),
+        }
+    }
 
-/// The log of the job's pod, and the pod's state in words.
-async fn log(cluster: &Cluster, job: &ObjectRef) -> Result<(String, String), ClusterError> {
-    let pods = pods(cluster, job).await?;
-    let Some(pod) = pods.first() else {
-        return Ok((String::new(), "it has no pod".to_owned()));
-    };
-    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-    let api: Api<Pod> = Api::namespaced(cluster.client(), job.namespace.as_deref().unwrap_or_default());
-    let params = LogParams {
-        tail_lines: Some(200),
-        ..LogParams::default()
-    };
-    let text = retry::call(|| api.logs(name, &params))
-        .await
-        .map_err(|f| ClusterError::request("read the log of", format!("Pod `{name}`"), f))?;
-    let phase = pod["status"]["phase"].as_str().unwrap_or("in an unknown state");
-    let state = match trouble::of_pod(pod) {
-        Some(trouble) => trouble.why().to_owned(),
-        None => format!("pod `{name}` is {phase}"),
-    };
-    Ok((text, state))
+    /// Ends a load that nobody waits for any more: deletes the Job of this run and no other of its name. Where the run was
+    /// interrupted before the server's answer, what bears the stack's labels is this run's: it had made room before.
+    pub async fn stop(&self) -> Result<Option<ObjectRef>, ClusterError> {
+        let Some(live) = self.cluster.get(&self.job).await? else {
+            return Ok(None);
+        };
+        let mine = match self.uid.get() {
+            Some(uid) => live.metadata.uid.as_ref() == Some(uid),
+            None => ownership::is_ours(&live, &self.stack),
+        };
+        if !mine {
+            return Ok(None);
+        }
+        self.delete(live.metadata.uid).await?;
+        Ok(Some(self.job.clone()))
+    }
+
+    fn failed(&self, message: &str) -> ClusterError {
+        ClusterError::Load {
+            name: self.job.path(),
+            message: message.to_owned(),
+        }
+    }
+
+    /// Deletes the Job of this UID with its pods.
+    async fn delete(&self, uid: Option<String>) -> Result<(), ClusterError> {
+        let api = self.cluster.api_of(&self.job).await?;
+        let params = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Foreground),
+            preconditions: Some(Preconditions {
+                uid,
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        let deleted = retry::found(retry::call(|| api.delete(&self.job.name, &params)).await);
+        deleted.map_err(|f| ClusterError::on("delete", &self.job, f)).map(drop)
+    }
+
+    /// [`Self::delete`], then waits until Job and pods are gone.
+    async fn remove(&self, uid: Option<String>) -> Result<(), ClusterError> {
+        self.delete(uid.clone()).await?;
+        while self
+            .cluster
+            .get(&self.job)
+            .await?
+            .is_some_and(|now| now.metadata.uid == uid)
+        {
+            if Instant::now() >= self.give_up {
+                return Err(ClusterError::Terminating(vec![self.job.to_string()]));
+            }
+            sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// Waits for the Job's end; says why, where it is a bad one.
+    async fn finished(&self, report: &dyn Reporter) -> Result<Option<String>, ClusterError> {
+        let mut pace = Pace::new(report);
+        let mut stuck: Option<Instant> = None;
+        loop {
+            let live = self.cluster.get(&self.job).await?;
+            let live = live.ok_or_else(|| self.failed("something deleted it"))?;
+            if live.metadata.uid.as_ref() != self.uid.get() {
+                return Err(self.failed("another Job took its place"));
+            }
+            let state = match readiness(&live) {
+                Readiness::Ready => return Ok(None),
+                Readiness::Failed(message) => return Ok(Some(message)),
+                Readiness::Progressing(message) => message,
+            };
+            let trouble = self.pods().await?.first().and_then(trouble::of_pod);
+            let state = match trouble.as_ref() {
+                Some(trouble) => trouble.why().to_owned(),
+                None => state,
+            };
+            match trouble.and_then(|trouble| trouble.patience()) {
+                Some(patience) if stuck.get_or_insert_with(Instant::now).elapsed() >= patience => {
+                    return Err(self.failed(&state));
+                }
+                Some(_) => {}
+                None => stuck = None,
+            }
+            if Instant::now() >= self.give_up {
+                let waited = pace.elapsed().as_secs_f64();
+                return Err(self.failed(&format!("not done after {waited:.0} s: {state}")));
+            }
+            pace.waiting(&self.job.to_string(), &state);
+            sleep(POLL).await;
+        }
+    }
+
+    async fn pods(&self) -> Result<Vec<Value>, ClusterError> {
+        let uid = self.uid.get().map(String::as_str).unwrap_or_default();
+        let selector = format!("batch.kubernetes.io/controller-uid={uid}");
+        let found = trouble::list(&self.cluster, "v1", "Pod", self.job.namespace.as_deref(), &selector).await?;
+        Ok(found
+            .into_iter()
+            .map(|p| serde_json::json!({"metadata": {"name": p.metadata.name}, "status": p.data["status"]}))
+            .collect())
+    }
+
+    /// The log of the Job's pod, and the pod's state in words.
+    async fn log(&self) -> Result<(String, String), ClusterError> {
+        let pods = self.pods().await?;
+        let Some(pod) = pods.first() else {
+            return Ok((String::new(), "it has no pod".to_owned()));
+        };
+        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+        let namespace = self.job.namespace.as_deref().unwrap_or_default();
+        let api: Api<Pod> = Api::namespaced(self.cluster.client(), namespace);
+        let params = LogParams {
+            tail_lines: Some(200),
+            ..LogParams::default()
+        };
+        let text = retry::call(|| api.logs(name, &params))
+            .await
+            .map_err(|f| ClusterError::request("read the log of", format!("Pod `{name}`"), f))?;
+        let phase = pod["status"]["phase"].as_str().unwrap_or("in an unknown state");
+        let state = match trouble::of_pod(pod) {
+            Some(trouble) => trouble.why().to_owned(),
+            None => format!("pod `{name}` is {phase}"),
+        };
+        Ok((text, state))
+    }
 }
 
 /// The last line that is a JSON object: progress on stderr is in the same log.
@@ -229,83 +286,5 @@ fn last_report(log: &str) -> Option<Value> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cluster::wire::Wire;
-    use crate::report::Silent;
-
-    #[test]
-    fn the_report_is_found_among_progress() {
-        let log = "10 s: 1000 requests\n{\"requests\":3}\n{broken\nbye\n";
-        assert_eq!(last_report(log), Some(serde_json::json!({"requests": 3})));
-        assert_eq!(last_report("nothing\n{\"level\":\"INFO\"}\n"), None);
-    }
-
-    /// Runs the load while `ended` happens to its Job.
-    async fn run_to(ended: Value) -> Result<LoadRun, ClusterError> {
-        const JOB: &str = "/apis/batch/v1/namespaces/web-app/jobs/web-app-load";
-        const POD: &str = "/api/v1/namespaces/web-app/pods/web-app-load-a";
-        let wire = Wire::default();
-        let (cluster, stack) = (wire.cluster(), "demo".parse().expect("valid"));
-        let spec = LoadSpec::new("r/load@sha256:00", 100.0, 60);
-        let loader = async {
-            while !wire.state().objects.contains_key(JOB) {
-                sleep(Duration::from_millis(1)).await;
-            }
-            let labels = serde_json::json!({"batch.kubernetes.io/job-name": "web-app-load"});
-            let pod = serde_json::json!({"metadata": {"name": "web-app-load-a", "labels": labels},
-                "status": {"phase": "Failed"}});
-            wire.put(POD, pod);
-            wire.put(
-                &format!("{POD}/log"),
-                serde_json::json!({"requests": 6000, "failed": 70}),
-            );
-            let mut job = wire.state().objects[JOB].clone();
-            job["status"] = serde_json::json!({"conditions": [ended]});
-            wire.put(JOB, job);
-        };
-        let minute = Duration::from_mins(1);
-        let (run, ()) = tokio::join!(run_load(&cluster, &stack, &spec, minute, &Silent), loader);
-        run
-    }
-
-    #[tokio::test]
-    async fn a_report_does_not_hide_that_the_job_failed() {
-        let run = run_to(serde_json::json!({"type": "Complete", "status": "True"})).await;
-        let run = run.expect("a report");
-        assert_eq!((&run.report["requests"], run.failed), (&Value::from(6000), None));
-        let failed = serde_json::json!({"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"});
-        let run = run_to(failed).await.expect("a report");
-        assert_eq!(run.report["requests"], 6000);
-        let why = run.failed.expect("the Job failed");
-        assert!(why.starts_with("BackoffLimitExceeded; pod `web-app-load-a`"), "{why}");
-    }
-
-    #[test]
-    fn the_job_is_rendered_with_its_own_labels() {
-        let stack: StackName = "demo".parse().expect("valid");
-        let spec = LoadSpec::new("r/load@sha256:00", 100.0, 60);
-        let values = Values::new(stack, "", &spec.image);
-        let own = spec.placeholders(Duration::from_secs(90));
-        let component = manifest::load_job(None, &values, &own).expect("renders");
-        let job = &component.objects[0].data;
-        assert_eq!(
-            job.pointer("/spec/template/metadata/labels/app"),
-            Some(&"web-app-load".into())
-        );
-        assert_eq!(job.pointer("/spec/activeDeadlineSeconds"), Some(&90.into()));
-        let args = &job["spec"]["template"]["spec"]["containers"][0]["args"];
-        let want = [
-            "load",
-            "--url",
-            "http://web-app-service.web-app.svc:8080/",
-            "--rate",
-            "100",
-            "--duration",
-            "60s",
-            "--output",
-            "json",
-        ];
-        assert_eq!(args, &serde_json::json!(want));
-    }
-}
+#[path = "load_job_tests.rs"]
+mod tests;

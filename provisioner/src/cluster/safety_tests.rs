@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::certificate::{self, Certificates};
+use super::changes::Options;
 use super::manifest::{self, Component};
 use super::values::Values;
 use super::wire::Wire;
@@ -49,7 +50,7 @@ fn widget(metadata: &Value) -> Value {
 }
 
 async fn up(wire: &Wire, components: &[Component]) -> Result<(), ClusterError> {
-    apply::apply(&wire.cluster(), &stack(), components, &Silent)
+    apply::apply(&wire.cluster(), &stack(), components, Options::default(), &Silent)
         .await
         .map(drop)
 }

@@ -3,7 +3,7 @@
 use crate::chain::{self, Chain};
 use crate::cluster::apply::apply;
 use crate::cluster::certificate::{self, Certificates};
-use crate::cluster::changes::Change;
+use crate::cluster::changes::{Change, Options};
 use crate::cluster::manifest::{self, Component};
 use crate::cluster::values::{Namespaces, Values};
 use crate::cluster::wait::wait;
@@ -60,7 +60,11 @@ pub(super) async fn run(
     let certificates = certificate::prepare(cluster, metrics, jiff::Timestamp::now()).await?;
     let mut components = render(config, &values, &certificates)?;
     remember_load_image(&mut components, stack, &load.reference);
-    let changes = apply(cluster, stack, &components, report).await?;
+    let options = Options {
+        force_conflicts: config.stack.force_conflicts,
+        ..Options::default()
+    };
+    let changes = apply(cluster, stack, &components, options, report).await?;
 
     report.phase("ready");
     wait(cluster, &components, config.output.timeout, report).await?;

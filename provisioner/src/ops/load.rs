@@ -1,6 +1,7 @@
 //! `load`: the load job on the cluster, and its report.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -10,9 +11,9 @@ use super::{Context, deploy};
 use crate::chain::{Sample, sample};
 use crate::cli;
 use crate::cluster::Cluster;
-use crate::cluster::load_job::{LoadSpec, run_load};
+use crate::cluster::load_job::{LoadJob, LoadSpec};
 use crate::error::Error;
-use crate::report::{Answer, Reporter};
+use crate::report::{Answer, Outcome, Reporter};
 use crate::timeline::{Look, Timeline, replica_changes};
 
 /// What pulling the image and starting the pod may take beside the load itself.
@@ -34,8 +35,11 @@ pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<(Answer,
     let mut spec = LoadSpec::new(&image, f64::from(flags.rate), seconds);
     spec.manifests.clone_from(&context.config.stack.manifests);
     let timeout = Duration::from_secs(seconds) + START;
-    let job = run_load(&session.cluster, stack, &spec, timeout, &*context.report);
-    let (run, mut looks) = Box::pin(observed(&session.cluster, &*context.report, job)).await?;
+    let job = LoadJob::prepare(&session.cluster, stack, &spec, timeout, &*context.report).await?;
+    context.undo.register(stop(job.clone(), Arc::clone(&context.report)));
+    let run = job.run(&*context.report);
+    let (run, mut looks) = Box::pin(observed(&session.cluster, &*context.report, run)).await?;
+    context.undo.forget();
     let mut verdict = run.failed.map_or(Ok(()), |why| Err(Error::failed(JobFailed(why))));
     if flags.until_scaled && verdict.is_ok() {
         verdict = until_back(&session.cluster, &*context.report, &mut looks).await;
@@ -50,6 +54,15 @@ pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<(Answer,
     }
     let answer = Answer::of(&LoadReport(load)).map_err(Error::failed)?;
     Ok((answer, verdict))
+}
+
+/// Ends the load of a run that does not wait for it any more.
+async fn stop(job: LoadJob, report: Arc<dyn Reporter>) {
+    match job.stop().await {
+        Ok(Some(job)) => report.done(&job.kind, &job.path(), Outcome::Deleted, "the load was not done"),
+        Ok(None) => {}
+        Err(error) => report.warning(&format!("the load goes on: {error}")),
+    }
 }
 
 /// The loader was not content with what it measured, or did not get to its end.

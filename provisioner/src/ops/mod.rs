@@ -14,6 +14,7 @@ mod status;
 mod summary;
 mod teardown;
 mod token;
+mod undo;
 
 use std::io::{self, Write};
 use std::sync::{Arc, OnceLock};
@@ -29,6 +30,7 @@ use crate::report::{Answer, Reporter};
 use crate::target::{self, Place, Registry};
 
 pub use resume::with_remains;
+pub use undo::Undo;
 
 /// What every command is handed.
 pub struct Context {
@@ -40,6 +42,8 @@ pub struct Context {
     pub yes: bool,
     /// Whether a person can be asked.
     pub can_ask: bool,
+    /// What is taken back where the command does not reach its end.
+    pub undo: Undo,
     /// The region, once AWS was connected to: it may come from the AWS configuration.
     pub region: OnceLock<String>,
 }

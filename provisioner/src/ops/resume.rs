@@ -2,6 +2,8 @@
 
 use super::Context;
 use crate::cli::Command;
+use crate::cluster::load_job::LOAD_JOB;
+use crate::cluster::values::Namespaces;
 use crate::config::Config;
 use crate::error::{Error, Exit, Remains};
 use crate::image::RegistryPrefix;
@@ -31,12 +33,12 @@ pub fn with_remains(
         config.target.region = Some(region.clone());
     }
     // A stack is not to be offered for removal because a push or a load on it failed.
-    let removable = match command {
-        Command::Bootstrap(_) => true,
-        Command::Push(_) => !entries.made.is_empty(),
-        _ => false,
+    let remove = match command {
+        Command::Bootstrap(_) => Some(teardown(&config)),
+        Command::Push(_) if !entries.made.is_empty() => Some(teardown(&config)),
+        Command::Load(_) if !entries.made.is_empty() => Some(delete_job(&config)),
+        _ => None,
     };
-    let remove = removable.then(|| teardown(&config));
     error.remaining(Remains {
         removing: matches!(command, Command::Teardown(_)),
         ..Remains::new(entries, resume, remove)
@@ -59,6 +61,14 @@ pub(super) fn teardown(config: &Config) -> String {
         words.push_str(" --delete-cluster");
     }
     words
+}
+
+/// The command that ends a load and removes its report.
+fn delete_job(config: &Config) -> String {
+    let context = config.target.kube_context.as_ref();
+    let context = context.map_or_else(String::new, |name| format!(" --context {}", quoted(name)));
+    let namespace = Namespaces::default().app;
+    format!("kubectl{context} delete job --namespace {namespace} {LOAD_JOB} --ignore-not-found")
 }
 
 /// `provisioner VERB` with the flags that name the target.
@@ -113,6 +123,7 @@ mod tests {
             report: Arc::new(Silent),
             yes: false,
             can_ask: false,
+            undo: crate::ops::Undo::default(),
             region: OnceLock::new(),
         };
         (cli, context)
@@ -184,7 +195,6 @@ mod tests {
             ("push", made(&[]), false),
             ("push", made(&["repository demo/web-app"]), true),
             ("load", made(&[]), false),
-            ("load", made(&["Job web-app/web-app-load"]), false),
             ("bootstrap", made(&[]), true),
         ] {
             let (cli, context) = given(&["provisioner", verb, "--cluster", "demo"]);
@@ -235,6 +245,21 @@ mod tests {
             let error = with_remains(Error::usage("x"), &cli.command, &context, entries, []);
             assert_eq!(error.exit(), Exit::Failed);
         }
+    }
+
+    #[test]
+    fn a_load_that_goes_on_is_ended_by_the_command_that_is_named() {
+        let line = ["provisioner", "load", "--kube-context", "kind demo", "--name", "demo"];
+        let (cli, context) = given(&line);
+        let made = Entries {
+            made: ["Job web-app/web-app-load".to_owned()].into(),
+            ..Entries::default()
+        };
+        let words = line.map(str::to_owned);
+        let error = with_remains(Error::failed("x"), &cli.command, &context, made, words).to_string();
+        let remove =
+            "to remove:  kubectl --context 'kind demo' delete job --namespace web-app web-app-load --ignore-not-found";
+        assert!(error.ends_with(remove), "{error}");
     }
 
     #[test]
