@@ -26,6 +26,7 @@ fn a_stack_lives_from_nothing_to_nothing() {
     tokens::only_a_fresh_token_of_a_mapped_identity_is_accepted(&sandbox);
     a_second_bootstrap_changes_nothing(&sandbox);
     load_scales_to_ten_pods(&sandbox);
+    an_interrupted_load_leaves_no_job(&sandbox);
     what_others_own_survives_teardown(&sandbox);
     teardown_leaves_nothing(&sandbox);
     teardown_of_nothing_is_no_failure(&sandbox);
@@ -133,6 +134,22 @@ fn load_scales_to_ten_pods(sandbox: &Sandbox) {
     assert_eq!(report["dropped"], 0, "{report}");
     assert_eq!(report["resent"], 0, "{report}");
     every_series_of_the_dashboards_is_there(sandbox);
+}
+
+fn an_interrupted_load_leaves_no_job(sandbox: &Sandbox) {
+    let args = ["load", "--cluster", "demo", "--rate", "5", "--duration", "120s"];
+    let job = ["get", "jobs", "-n", "web-app", "-o"];
+    let running = || sandbox.kubectl(&[&job[..], &["jsonpath={.items[*].status.ready}"]].concat()) == "1";
+    let said = sandbox.interrupted(&args, running);
+    assert!(!said.contains("the load goes on"), "{said}");
+    sandbox.kubectl(&[
+        "wait",
+        "--for=delete",
+        "job/web-app-load",
+        "-n",
+        "web-app",
+        "--timeout=60s",
+    ]);
 }
 
 fn every_series_of_the_dashboards_is_there(sandbox: &Sandbox) {
