@@ -84,7 +84,7 @@ fn leftovers_go_and_others_in_the_network_block_by_name() {
 
 /// What controllers and EKS would have made: a load balancer with its target group, a security group that names the
 /// cluster's and is named by it, a volume, a log group. Answers the id of the VPC.
-fn leave_things_behind(sandbox: &Sandbox) -> String {
+pub(crate) fn leave_things_behind(sandbox: &Sandbox) -> String {
     let found = sandbox.aws("eks", "describe_cluster(name='demo')");
     let network = &found["cluster"]["resourcesVpcConfig"];
     let (vpc, cluster_group) = (text(network, "vpcId"), text(network, "clusterSecurityGroupId"));

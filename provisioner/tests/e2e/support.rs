@@ -1,5 +1,6 @@
 //! What the flows need of the sandbox: its AWS endpoint, its cluster, the tool's binary.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -81,6 +82,22 @@ impl Sandbox {
         errors
     }
 
+    /// Runs the tool; its standard output, or what it said where it failed.
+    pub(crate) fn try_with(&self, args: &[&str], env: &[(&str, &str)]) -> Result<String, String> {
+        let output = self.tool(args, env);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() {
+            Ok(text(&output.stdout))
+        } else {
+            Err(format!(
+                "{:?}: {}{}",
+                output.status,
+                text(&output.stderr),
+                text(&output.stdout)
+            ))
+        }
+    }
+
     /// Runs the tool to success and gives its standard output.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> String {
@@ -90,14 +107,8 @@ impl Sandbox {
     /// The same in another environment; an empty value removes a variable.
     #[track_caller]
     pub(crate) fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> String {
-        let output = self.tool(args, env);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.success(),
-            "provisioner {args:?}: {:?}\n{errors}",
-            output.status
-        );
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let output = self.try_with(args, env);
+        output.unwrap_or_else(|said| panic!("provisioner {args:?}: {said}"))
     }
 
     /// The same with a JSON result.
@@ -264,6 +275,23 @@ impl Sandbox {
     /// Empties the journal of requests.
     pub(crate) fn forget_requests(&self) {
         self.control("DELETE", "requests");
+    }
+
+    /// The IAM actions of the AWS calls in the journal.
+    pub(crate) fn called_actions(&self) -> BTreeSet<String> {
+        let journal = self.control("GET", "requests");
+        let entries = journal.as_array().expect("an array").iter();
+        let actions = entries.filter_map(|entry| {
+            let service = match entry["service"].as_str()? {
+                "kubernetes" | "registry" => return None,
+                "elbv2" => "elasticloadbalancing",
+                service => service,
+            };
+            Some(format!("{service}:{}", entry["operation"].as_str()?))
+        });
+        actions
+            .filter(|action| !action.ends_with(":PresignedGetCallerIdentity"))
+            .collect()
     }
 
     /// Requests in the journal that change something.

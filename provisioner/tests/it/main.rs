@@ -8,6 +8,7 @@
 
 mod cli;
 mod fake_aws;
+mod iam;
 mod profiles;
 mod refusals;
 mod registry;
