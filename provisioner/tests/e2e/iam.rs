@@ -1,6 +1,6 @@
 //! The job with exactly the rights of docs/iam/bootstrap.json, and without each action that it calls itself.
 //!
-//! Actions are enforced here; resources and conditions are not, and what CloudFormation calls is not checked.
+//! Actions are enforced here; resources and conditions are not, and what `CloudFormation` calls is not checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The policies in docs/iam: narrow, and with what CloudFormation needs for every resource of the template.
+//! The policies in docs/iam: narrow, and with what `CloudFormation` needs for every resource of the template.
 
 use std::collections::BTreeSet;
 use std::path::Path;
