@@ -77,6 +77,7 @@ class Options:
     kube_endpoint: str
     kube_ca: Path
     registry: str
+    proxy_endpoint: str
     registry_password: str
     wipe_command: str | None = None
     nodes_command: str | None = None

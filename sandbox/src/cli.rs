@@ -10,7 +10,7 @@ use crate::command;
 use crate::error::Error;
 use crate::process;
 use crate::state::{ACCESS_KEY_ID, AWS_PORT, Dirs, KUBECTL_CACHE, REGION, REGISTRY_PORT, SECRET_ACCESS_KEY};
-use crate::{addons, cleanup, install, owner, say, up};
+use crate::{addons, cleanup, front, install, owner, say, up};
 
 /// A real Kubernetes behind a local AWS endpoint.
 #[derive(Parser)]
@@ -46,7 +46,7 @@ enum Verb {
         #[arg(long)]
         cache: bool,
     },
-    /// Load faults (a JSON list) into the AWS endpoint; `-` reads standard input
+    /// Load faults (a JSON list) of AWS, Kubernetes and the registry; `-` reads standard input
     Fault {
         /// The file with the list
         file: PathBuf,
@@ -61,6 +61,9 @@ enum Verb {
         #[arg(value_parser = ["cordon", "uncordon"])]
         verb: String,
     },
+    /// The program that clients talk to; `up` starts it
+    #[command(hide = true)]
+    Front,
 }
 
 fn dispatch(dirs: &Dirs, verb: &Verb) -> Result<(), Error> {
@@ -75,6 +78,7 @@ fn dispatch(dirs: &Dirs, verb: &Verb) -> Result<(), Error> {
         Verb::Fault { file } => fault(file),
         Verb::Wipe => addons::wipe(dirs),
         Verb::Node { verb } => addons::kubectl(dirs, &[verb, "sandbox"]).map(drop),
+        Verb::Front => front::run(dirs).map(|never| match never {}),
     }
 }
 
