@@ -36,6 +36,7 @@ import ecr
 import eks
 import gate
 import identity
+import managed_interfaces
 from certificates import Authority
 from errors import Answer
 from faults import ConnectionLost, reset_connection
@@ -113,6 +114,7 @@ def install(options: Options) -> None:
         identity,
         gate,
         ec2_rules,
+        managed_interfaces,
         cfn_template,
         cfn_resources,
         cloudformation,
