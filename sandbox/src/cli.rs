@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::command;
 use crate::error::Error;
 use crate::process;
-use crate::state::{ACCESS_KEY_ID, AWS_PORT, Dirs, KUBECTL_CACHE, REGION, REGISTRY_PORT, SECRET_ACCESS_KEY};
+use crate::state::{ACCESS_KEY_ID, AWS_PORT, Dirs, KUBECTL_CACHE, REGION, REGISTRY_FRONT_PORT, SECRET_ACCESS_KEY};
 use crate::{addons, cleanup, front, install, owner, say, up};
 
 /// A real Kubernetes behind a local AWS endpoint.
@@ -128,7 +128,7 @@ fn env(dirs: &Dirs) -> Result<(), Error> {
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ("KUBECONFIG", dirs.kubeconfig().display().to_string()),
         ("KUBECACHEDIR", dirs.text(KUBECTL_CACHE)),
-        ("SANDBOX_REGISTRY", format!("http://127.0.0.1:{REGISTRY_PORT}")),
+        ("SANDBOX_REGISTRY", format!("http://127.0.0.1:{REGISTRY_FRONT_PORT}")),
     ];
     // Only these keys may count: a profile or a session token of the user's would belong to a real account.
     say::result("unset AWS_PROFILE AWS_SESSION_TOKEN AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
