@@ -13,6 +13,9 @@ GET      /_sandbox/config     the configuration
 POST     /_sandbox/config     merge the object in the body into it
 POST     /_sandbox/reset      everything as after the start
 =======  ===================  ===========================================================
+
+In the sandbox the front stands before this (``sandbox/src/front/control.rs``): it adds the calls and
+faults of Kubernetes and the registry, and ``hold``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """EC2 dependency rules that moto does not enforce: what blocks a deletion on AWS.
 
 Modelled: subnets with network interfaces or load balancers, VPCs with anything in them, gateways
-of a VPC with public addresses, security groups in use, addresses in use; deleting a NAT gateway
+of a VPC with public addresses, security groups in use, addresses in use, interfaces of instances and
+of AWS's own services; deleting a NAT gateway
 removes its interface and frees its address (at once, on AWS after about a minute).
 """
 
@@ -26,6 +27,7 @@ def install() -> None:
     before("delete_subnet", check_subnet)
     before("delete_vpc", check_vpc)
     before("delete_security_group", check_security_group)
+    before("delete_network_interface", check_interface)
     before("detach_internet_gateway", check_detach)
     before("release_address", check_release)
     delete_nat = EC2Backend.delete_nat_gateway
@@ -86,6 +88,19 @@ def check_security_group(
     others = (g for groups in ec2.groups.values() for g in groups.values() if g.id != group_id)
     if used or any(group_id in referenced(group) for group in others):
         raise Refusal("DependencyViolation", f"resource {group_id} has a dependent object", 400)
+
+
+def check_interface(ec2: EC2Backend, eni_id: str) -> None:
+    """An interface that something uses stays; one that AWS manages belongs to it as long as it is used."""
+    interface = ec2.enis.get(eni_id)
+    if interface is None:
+        return
+    if interface.requester_managed and interface.status == "in-use":
+        text = "You do not have permission to access the specified resource."
+        raise Refusal("AuthFailure", text, 401)
+    if interface.attachment_id:
+        text = f"Network interface '{eni_id}' is currently in use."
+        raise Refusal("InvalidParameterValue", text, 400)
 
 
 def referenced(group: Any) -> set[str]:

@@ -37,7 +37,7 @@ class EcrCalls(ECRResponse):
         data = {
             "authorizationToken": base64.b64encode(secret).decode(),
             "expiresAt": utcnow() + datetime.timedelta(hours=12),
-            "proxyEndpoint": STATE.options.registry,
+            "proxyEndpoint": STATE.options.proxy_endpoint,
         }
         count = len(self._get_param("registryIds") or [self.current_account])
         return ActionResult({"authorizationData": [data] * count})

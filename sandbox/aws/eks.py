@@ -16,6 +16,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.eks import urls
 
+import eks_leftovers
 import eks_network
 import eks_nodes
 import eks_rules as rules
@@ -85,6 +86,7 @@ class ClusterCalls(EksCalls):
         life = Lifecycle(STATE.config.eks_create_s, failed)
         cluster = Cluster(account, region, document, request, life, health=[ISSUE])
         eks_network.create(cluster, network)
+        eks_leftovers.write_logs(cluster)
         return cluster
 
     def describe_cluster(self) -> ActionResult:
@@ -125,6 +127,7 @@ def finish_delete(cluster: Cluster, alive: Alive) -> None:
     with STATE.lock:
         if alive:
             eks_network.delete(cluster)
+            eks_leftovers.leave(cluster)
             CLUSTERS.pop((cluster.account, cluster.region, cluster.name), None)
             eks_nodes.settle()
 

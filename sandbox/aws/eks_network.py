@@ -8,6 +8,7 @@ import secrets
 
 from moto.ec2.models import EC2Backend, ec2_backends
 
+import managed_interfaces
 from eks_rules import Network
 from eks_store import Cluster
 from errors import Refusal
@@ -35,21 +36,19 @@ def create(cluster: Cluster, network: Network) -> None:
     )
     cluster.document["resourcesVpcConfig"]["clusterSecurityGroupId"] = group.id
     for subnet_id in network.subnet_ids:
-        interface = ec2.create_network_interface(
-            subnet=ec2.get_subnet(subnet_id),
-            private_ip_address=None,
-            group_ids=[group.id],
-            description=f"Amazon EKS {name}",
-        )
+        subnet = ec2.get_subnet(subnet_id)
+        interface = managed_interfaces.make(ec2, subnet, [group.id], f"Amazon EKS {name}")
         cluster.network_interfaces.append(interface.id)
 
 
 def delete(cluster: Cluster) -> None:
     """Remove them again, but for what the configuration wants leaked. AWS is known to leave both
-    behind; somebody may also have removed them already."""
+    behind, the interfaces then free to be deleted."""
     ec2 = backend(cluster)
-    if not STATE.config.eks_leak_network_interfaces:
-        for interface_id in cluster.network_interfaces:
+    for interface_id in cluster.network_interfaces:
+        if STATE.config.eks_leak_network_interfaces and interface_id in ec2.enis:
+            ec2.enis[interface_id].status = "available"
+        else:
             ec2.enis.pop(interface_id, None)
     if not STATE.config.eks_leak_security_group:
         group_id = cluster.document["resourcesVpcConfig"]["clusterSecurityGroupId"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 
+import eks_leftovers
 import eks_nodes
 import eks_rules as rules
 from eks_store import (
@@ -67,6 +68,7 @@ class UpdateCalls(EksCalls):
                 rules.check_cluster_role(role, self.current_account, auto=True)
         for key, value in changes.items():
             apply(cluster, key, value)
+        eks_leftovers.write_logs(cluster)
         params = [{"type": KINDS[k][1], "value": as_text(v)} for k, v in changes.items()]
         return ActionResult({"update": recorded(cluster, kinds.pop(), params)})
 

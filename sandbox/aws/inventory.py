@@ -31,6 +31,7 @@ def inventory() -> Found:
         found["cloudformation"] += [stack.name for stack in stacks.stacks.values()]
     for balancers in regional("elbv2"):
         found["load_balancer"] += balancers.load_balancers
+        found["target_group"] += balancers.target_groups
     for logs in regional("logs"):
         found["log_group"] += logs.groups
     for ec2 in regional("ec2"):

@@ -1,9 +1,10 @@
 """The sandbox's local AWS: one process, one port on 127.0.0.1, state in memory.
 
-    python server.py --port 5555 --state DIR --kube-endpoint https://10.200.0.1:6443 --kube-ca FILE \
-        --registry http://127.0.0.1:5000 --registry-password SECRET [--wipe-command CMD]
+    python server.py --port 5556 --state DIR --kube-endpoint https://10.200.0.1:6444 --kube-ca FILE \
+        --registry http://127.0.0.1:5000 [--proxy-endpoint http://127.0.0.1:5001] \
+        --registry-password SECRET [--wipe-command CMD]
 
-The port answers AWS calls (``AWS_ENDPOINT_URL=http://127.0.0.1:5555``), ``/_sandbox/*`` (control.py),
+The port answers AWS calls, which in the sandbox come through its front, ``/_sandbox/*`` (control.py),
 and ``CONNECT sts.*.amazonaws.com:443``, where it ends TLS itself: with this port as HTTPS_PROXY and
 ``DIR/aws-ca.pem`` as its CA, the real aws-iam-authenticator asks here who a token belongs to.
 """
@@ -35,6 +36,7 @@ import ecr
 import eks
 import gate
 import identity
+import managed_interfaces
 from certificates import Authority
 from errors import Answer
 from faults import ConnectionLost, reset_connection
@@ -112,6 +114,7 @@ def install(options: Options) -> None:
         identity,
         gate,
         ec2_rules,
+        managed_interfaces,
         cfn_template,
         cfn_resources,
         cloudformation,
@@ -131,6 +134,7 @@ def arguments(argv: list[str] | None = None) -> Options:
     parser.add_argument("--kube-endpoint", required=True, help="URL of the real API server")
     parser.add_argument("--kube-ca", type=Path, required=True, help="its CA, PEM")
     parser.add_argument("--registry", required=True, help="URL of the distribution registry")
+    parser.add_argument("--proxy-endpoint", help="its URL for clients, where that is another")
     parser.add_argument("--registry-password", required=True, help="of its user AWS")
     parser.add_argument("--wipe-command", help="run by a shell when an EKS cluster goes")
     parser.add_argument("--nodes-command", help="the same with cordon or uncordon added")
@@ -143,6 +147,7 @@ def arguments(argv: list[str] | None = None) -> Options:
         kube_endpoint=given.kube_endpoint.rstrip("/"),
         kube_ca=given.kube_ca.resolve(),
         registry=given.registry.rstrip("/"),
+        proxy_endpoint=(given.proxy_endpoint or given.registry).rstrip("/"),
         registry_password=given.registry_password,
         wipe_command=given.wipe_command,
         nodes_command=given.nodes_command,

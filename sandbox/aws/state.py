@@ -36,6 +36,7 @@ class Config:
     eks_create_fail: str = ""
     eks_leak_security_group: bool = False
     eks_leak_network_interfaces: bool = False
+    eks_leak_volumes: bool = False
     eks_unsupported_zones: list[str] = field(default_factory=lambda: ["us-east-1e"])
     nodegroup_create_s: float = 1.0
     nodegroup_delete_s: float = 1.0
@@ -48,6 +49,7 @@ class Config:
     cfn_delete_s: float = 0.5
     cfn_create_fail: str = ""
     cfn_delete_fail: str = ""
+    elb_release_s: float = 0.0
     iam_propagation_s: float = 0.0
     wipe_timeout_s: float = 120.0
     check_signatures: bool = True
@@ -77,6 +79,7 @@ class Options:
     kube_endpoint: str
     kube_ca: Path
     registry: str
+    proxy_endpoint: str
     registry_password: str
     wipe_command: str | None = None
     nodes_command: str | None = None

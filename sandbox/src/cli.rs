@@ -9,8 +9,8 @@ use clap::{Parser, Subcommand};
 use crate::command;
 use crate::error::Error;
 use crate::process;
-use crate::state::{ACCESS_KEY_ID, AWS_PORT, Dirs, KUBECTL_CACHE, REGION, REGISTRY_PORT, SECRET_ACCESS_KEY};
-use crate::{addons, cleanup, install, owner, say, up};
+use crate::state::{ACCESS_KEY_ID, AWS_PORT, Dirs, KUBECTL_CACHE, REGION, REGISTRY_FRONT_PORT, SECRET_ACCESS_KEY};
+use crate::{addons, cleanup, front, install, owner, say, up};
 
 /// A real Kubernetes behind a local AWS endpoint.
 #[derive(Parser)]
@@ -46,7 +46,7 @@ enum Verb {
         #[arg(long)]
         cache: bool,
     },
-    /// Load faults (a JSON list) into the AWS endpoint; `-` reads standard input
+    /// Load faults (a JSON list) of AWS, Kubernetes and the registry; `-` reads standard input
     Fault {
         /// The file with the list
         file: PathBuf,
@@ -61,6 +61,9 @@ enum Verb {
         #[arg(value_parser = ["cordon", "uncordon"])]
         verb: String,
     },
+    /// The program that clients talk to; `up` starts it
+    #[command(hide = true)]
+    Front,
 }
 
 fn dispatch(dirs: &Dirs, verb: &Verb) -> Result<(), Error> {
@@ -75,6 +78,7 @@ fn dispatch(dirs: &Dirs, verb: &Verb) -> Result<(), Error> {
         Verb::Fault { file } => fault(file),
         Verb::Wipe => addons::wipe(dirs),
         Verb::Node { verb } => addons::kubectl(dirs, &[verb, "sandbox"]).map(drop),
+        Verb::Front => front::run(dirs).map(|never| match never {}),
     }
 }
 
@@ -124,7 +128,7 @@ fn env(dirs: &Dirs) -> Result<(), Error> {
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ("KUBECONFIG", dirs.kubeconfig().display().to_string()),
         ("KUBECACHEDIR", dirs.text(KUBECTL_CACHE)),
-        ("SANDBOX_REGISTRY", format!("http://127.0.0.1:{REGISTRY_PORT}")),
+        ("SANDBOX_REGISTRY", format!("http://127.0.0.1:{REGISTRY_FRONT_PORT}")),
     ];
     // Only these keys may count: a profile or a session token of the user's would belong to a real account.
     say::result("unset AWS_PROFILE AWS_SESSION_TOKEN AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");

@@ -1,14 +1,14 @@
 //! The programs outside the node and those in it: command lines, environment, readiness.
 
 use crate::error::Error;
-use crate::kubeconfig::server;
+use crate::kubeconfig::front_server;
 use crate::network;
 use crate::node::{self, inside};
 use crate::process::{Ready, Service};
 use crate::state::{
-    API_PORT, AUTHENTICATOR_PORT, AWS_PORT, CONTROLLER_MANAGER_PORT, Dirs, ETCD_PEER_PORT, ETCD_PORT, KUBECTL_CACHE,
-    KUBELET_HEALTH_PORT, NODE_IP, PROXY_HEALTH_PORT, REGION, REGISTRY_PASSWORD, REGISTRY_PORT, REGISTRY_USER,
-    SCHEDULER_PORT, create_dir, write,
+    API_PORT, AUTHENTICATOR_PORT, AWS_INNER_PORT, AWS_PORT, CONTROLLER_MANAGER_PORT, Dirs, ETCD_PEER_PORT, ETCD_PORT,
+    KUBECTL_CACHE, KUBELET_HEALTH_PORT, NODE_IP, PROXY_HEALTH_PORT, REGION, REGISTRY_FRONT_PORT, REGISTRY_PASSWORD,
+    REGISTRY_PORT, REGISTRY_USER, SCHEDULER_PORT, create_dir, write,
 };
 
 fn service(dirs: &Dirs, name: &'static str, program: &str, args: &[String], ready: Ready) -> Service {
@@ -58,11 +58,12 @@ pub(crate) fn aws(dirs: &Dirs) -> Result<Service, Error> {
     let own = std::env::current_exe().map_err(|e| Error::cannot("find", "this program", e))?;
     let call = format!("SANDBOX_DIR='{}' '{}'", dirs.state.display(), own.display());
     let args = flags(&format!(
-        "{server}\n--port\n{AWS_PORT}\n--state\n{state}\n--kube-endpoint\n{kube}\n--kube-ca\n{ca}\n\
-         --registry\nhttp://127.0.0.1:{REGISTRY_PORT}\n--registry-password\n{REGISTRY_PASSWORD}\n--wipe-command\n{call} wipe\n--nodes-command\n{call} node",
+        "{server}\n--port\n{AWS_INNER_PORT}\n--state\n{state}\n--kube-endpoint\n{kube}\n--kube-ca\n{ca}\n\
+         --registry\nhttp://127.0.0.1:{REGISTRY_PORT}\n--proxy-endpoint\nhttp://127.0.0.1:{REGISTRY_FRONT_PORT}\n\
+         --registry-password\n{REGISTRY_PASSWORD}\n--wipe-command\n{call} wipe\n--nodes-command\n{call} node",
         server = dirs.source.join("aws/server.py").display(),
         state = dirs.text("aws"),
-        kube = server(),
+        kube = front_server(),
         ca = dirs.text("pki/ca.crt"),
     ));
     create_dir(&dirs.at("aws"))?;
@@ -71,8 +72,25 @@ pub(crate) fn aws(dirs: &Dirs) -> Result<Service, Error> {
         "aws",
         "venv/bin/python",
         &args,
-        Ready::Port("127.0.0.1", AWS_PORT),
+        Ready::Port("127.0.0.1", AWS_INNER_PORT),
     ))
+}
+
+/// What clients talk to: it counts, holds and fails their calls and passes them on; this program itself.
+pub(crate) fn front(dirs: &Dirs) -> Result<Service, Error> {
+    let program = std::env::current_exe().map_err(|e| Error::cannot("find", "this program", e))?;
+    let caches = dirs.cache.parent().unwrap_or(&dirs.cache);
+    let env = [("SANDBOX_DIR", &*dirs.state), ("XDG_CACHE_HOME", caches)];
+    Ok(Service {
+        name: "front",
+        program,
+        args: vec!["front".to_owned()],
+        env: Some(
+            env.map(|(name, path)| (name.to_owned(), path.display().to_string()))
+                .to_vec(),
+        ),
+        ready: Ready::Port("127.0.0.1", AWS_PORT),
+    })
 }
 
 /// The real aws-iam-authenticator; it reaches "STS" through the AWS endpoint and knows one cluster id.
@@ -95,7 +113,7 @@ pub(crate) fn authenticator(dirs: &Dirs) -> Result<Service, Error> {
     let ready = Ready::Port("127.0.0.1", AUTHENTICATOR_PORT);
     let mut service = service(dirs, "authenticator", "aws-iam-authenticator", &args, ready);
     let env = [
-        ("HTTPS_PROXY", format!("http://127.0.0.1:{AWS_PORT}")),
+        ("HTTPS_PROXY", format!("http://127.0.0.1:{AWS_INNER_PORT}")),
         ("SSL_CERT_FILE", dirs.text("aws/aws-ca.pem")),
         ("SSL_CERT_DIR", "/nonexistent".to_owned()),
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),

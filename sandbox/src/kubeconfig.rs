@@ -1,7 +1,7 @@
 //! Kubeconfig files of the components, the administrator and the token webhook.
 
 use crate::error::Error;
-use crate::state::{API_PORT, AUTHENTICATOR_PORT, Dirs, NODE_IP, write};
+use crate::state::{API_PORT, AUTHENTICATOR_PORT, Dirs, KUBERNETES_FRONT_PORT, NODE_IP, write};
 
 /// Clients of the API server: the kubeconfig's name and the certificate it uses.
 const CLIENTS: [(&str, &str); 5] = [
@@ -12,9 +12,14 @@ const CLIENTS: [(&str, &str); 5] = [
     ("kube-proxy", "kube-proxy"),
 ];
 
-/// The API server's address for every client, in pods and outside.
+/// The API server's own address, for the cluster's programs, pods and the administrator.
 pub(crate) fn server() -> String {
     format!("https://{NODE_IP}:{API_PORT}")
+}
+
+/// Its address behind the front, for clients that come by the way of AWS.
+pub(crate) fn front_server() -> String {
+    format!("https://{NODE_IP}:{KUBERNETES_FRONT_PORT}")
 }
 
 /// Writes all of them.

@@ -3,7 +3,7 @@
 //! `up` flows down once: [`install`] (packages, venv, Go builds, all cached by the hash of their inputs) -> [`pki`] ->
 //! [`network`] and [`sysctl`] -> one component after another ([`components`], run by [`process`]) -> [`images`] in the registry ->
 //! [`addons`]. `down` is [`cleanup`]. Whose sandbox it is:
-//! [`owner`]. Where everything lives: [`state`].
+//! [`owner`]. Where everything lives: [`state`]. While it runs, what clients ask passes [`front`].
 
 mod addons;
 mod cleanup;
@@ -11,6 +11,7 @@ mod cli;
 mod command;
 mod components;
 mod error;
+mod front;
 mod images;
 mod inputs;
 mod install;

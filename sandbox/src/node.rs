@@ -22,7 +22,7 @@ pub(crate) const HOLDER: &str = "node";
 /// The first process itself, as the host sees it: it is gone only when everything in the namespace is.
 const FIRST: &str = "node-first";
 /// Registries that containerd finds in the local one.
-const MIRRORED: [&str; 6] = [
+const MIRRORED: [&str; 7] = [
     "123456789012.dkr.ecr.us-east-1.amazonaws.com",
     "quay.io",
     "registry.k8s.io",
@@ -30,6 +30,7 @@ const MIRRORED: [&str; 6] = [
     "public.ecr.aws",
     // By its own name, as a registry that is not ECR.
     "127.0.0.1:5000",
+    "127.0.0.1:5001",
 ];
 /// The kubelet's default is the host's `/var/log/pods`.
 const POD_LOGS: &str = "pod-logs";

@@ -20,7 +20,7 @@ struct Leaf {
     names: &'static [&'static str],
 }
 
-const LEAVES: [Leaf; 10] = [
+const LEAVES: [Leaf; 11] = [
     Leaf {
         file: "apiserver",
         group: None,
@@ -35,6 +35,12 @@ const LEAVES: [Leaf; 10] = [
             "kubernetes.default.svc",
             "kubernetes.default.svc.cluster.local",
         ],
+    },
+    Leaf {
+        file: "front",
+        group: None,
+        user: "front",
+        names: &["127.0.0.1", NODE_IP, "localhost"],
     },
     Leaf {
         file: "admin",

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-/// API server, etcd (client, peer), registry, AWS endpoint, authenticator.
+/// API server, etcd (client, peer), registry, AWS endpoint, authenticator. Clients of AWS, and those that come by the way of
+/// AWS, use the front's addresses.
 pub(crate) const API_PORT: u16 = 6443;
 pub(crate) const ETCD_PORT: u16 = 2379;
 pub(crate) const ETCD_PEER_PORT: u16 = 2380;
 pub(crate) const REGISTRY_PORT: u16 = 5000;
-pub(crate) const AWS_PORT: u16 = 5555;
+pub(crate) const AWS_INNER_PORT: u16 = 5556;
 pub(crate) const AUTHENTICATOR_PORT: u16 = 21362;
 /// The authenticator's health port: no flag moves it off all interfaces, a packet filter rule shuts it.
 pub(crate) const AUTHENTICATOR_HEALTH_PORT: u16 = 21363;
@@ -21,13 +22,20 @@ pub(crate) const PROXY_METRICS_PORT: u16 = 10249;
 pub(crate) const PROXY_HEALTH_PORT: u16 = 10256;
 pub(crate) const CONTROLLER_MANAGER_PORT: u16 = 10257;
 pub(crate) const SCHEDULER_PORT: u16 = 10259;
+/// The front: AWS, the API server on the node's address, the registry.
+pub(crate) const AWS_PORT: u16 = 5555;
+pub(crate) const KUBERNETES_FRONT_PORT: u16 = 6444;
+pub(crate) const REGISTRY_FRONT_PORT: u16 = 5001;
 /// Every fixed port, with the program that needs it.
-pub(crate) const PORTS: [(u16, &str); 12] = [
+pub(crate) const PORTS: [(u16, &str); 15] = [
     (API_PORT, "kube-apiserver"),
     (ETCD_PORT, "etcd"),
     (ETCD_PEER_PORT, "etcd"),
     (REGISTRY_PORT, "registry"),
-    (AWS_PORT, "aws"),
+    (AWS_INNER_PORT, "aws"),
+    (AWS_PORT, "front"),
+    (KUBERNETES_FRONT_PORT, "front"),
+    (REGISTRY_FRONT_PORT, "front"),
     (AUTHENTICATOR_PORT, "authenticator"),
     (AUTHENTICATOR_HEALTH_PORT, "authenticator"),
     (KUBELET_HEALTH_PORT, "kubelet"),

@@ -43,9 +43,10 @@ pub(crate) fn up(dirs: &Dirs) -> Result<(), Error> {
 }
 
 /// Every program's name, in the order of their start.
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 12] = [
     "registry",
     "aws",
+    "front",
     "etcd",
     "authenticator",
     "kube-apiserver",
@@ -67,12 +68,13 @@ pub(crate) fn all_running(dirs: &Dirs) -> bool {
 fn control_plane(dirs: &Dirs) -> Result<(), Error> {
     images::seed(dirs)?;
     say::timed("start the registry, the AWS endpoint and the control plane", || {
-        let (registry, aws, etcd) = (
+        let (registry, aws, front, etcd) = (
             components::registry(dirs)?,
             components::aws(dirs)?,
+            components::front(dirs)?,
             components::etcd(dirs),
         );
-        let first = [&registry, &aws, &etcd];
+        let first = [&registry, &aws, &front, &etcd];
         for service in first {
             process::start(dirs, service)?;
         }

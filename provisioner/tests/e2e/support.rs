@@ -294,13 +294,15 @@ impl Sandbox {
             .collect()
     }
 
-    /// Requests in the journal that change something.
+    /// Requests to AWS in the journal that change something. (What is applied to Kubernetes and is the same there is sent
+    /// all the same; see [`Self::resource_versions`].)
     pub(crate) fn mutating_requests(&self) -> Vec<String> {
         let journal = self.control("GET", "requests");
         let operations = journal
             .as_array()
             .expect("an array")
             .iter()
+            .filter(|r| r["service"] != "kubernetes" && r["service"] != "registry")
             .filter_map(|r| r["operation"].as_str());
         operations.filter(|o| is_mutating(o)).map(str::to_owned).collect()
     }

@@ -30,6 +30,7 @@ NODE_POLICIES = [
     "AmazonEC2ContainerRegistryPullOnly",
     "AmazonEKS_CNI_Policy",
 ]
+PROXY_ENDPOINT = "http://127.0.0.1:9"
 CA = "-----BEGIN CERTIFICATE-----\nbm90IGEgcmVhbCBvbmU=\n-----END CERTIFICATE-----\n"
 QUICK = {
     "eks_create_s": 0.3,
@@ -109,6 +110,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     command = [sys.executable, str(HERE.parent / "server.py"), "--port", str(port)]
     command += ["--state", str(directory), "--kube-endpoint", "https://10.200.0.1:6443"]
     command += ["--kube-ca", str(directory / "kube-ca.pem"), "--registry", registry.url]
+    command += ["--proxy-endpoint", PROXY_ENDPOINT]
     command += ["--registry-password", "registry-secret"]
     command += ["--wipe-command", f"sleep 0.3; echo wiped >> {directory}/wipes"]
     command += ["--nodes-command", f"sh -c 'echo $0 >> {directory}/nodes'"]

@@ -7,14 +7,14 @@ import datetime
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Endpoint, code_of
+from conftest import PROXY_ENDPOINT, Endpoint, code_of
 from fake_registry import MANIFEST_TYPE
 
 
 def test_token_is_for_the_local_registry(endpoint: Endpoint) -> None:
     (data,) = endpoint.client("ecr").get_authorization_token()["authorizationData"]
     assert base64.b64decode(data["authorizationToken"]) == b"AWS:registry-secret"
-    assert data["proxyEndpoint"] == endpoint.registry.url
+    assert data["proxyEndpoint"] == PROXY_ENDPOINT
     left = data["expiresAt"] - datetime.datetime.now(datetime.UTC)
     assert datetime.timedelta(hours=11.9) < left < datetime.timedelta(hours=12.1)
 

@@ -98,6 +98,7 @@ fn one_sandbox_lives_recovers_and_leaves_nothing() {
     assert!(ok(&dir, &["up"]).contains("up already"));
     assert!(ok(&dir, &["env"]).contains("export AWS_ENDPOINT_URL='http://127.0.0.1:5555'"));
     only_own_addresses_listen();
+    calls_of_clients_pass_the_front(&dir);
     refused(&folder.path().join("other"), &["up"], 2, "runs on this machine");
     faults_from_standard_input(&dir);
 
@@ -140,6 +141,49 @@ impl Drop for DownAtLast {
             let _ = sandbox(dir, &["down"]);
         }
     }
+}
+
+/// A signed AWS call, one to the API server with its CA, one to the registry: all three are written down.
+#[track_caller]
+fn calls_of_clients_pass_the_front(dir: &Path) {
+    let done = |program: &Path, args: &[&str]| {
+        let mut command = Command::new(program);
+        for (name, value) in [
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:5555"),
+            ("AWS_ACCESS_KEY_ID", "AKIASANDBOX000000DEV"),
+            ("AWS_SECRET_ACCESS_KEY", "sandbox-secret"),
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+        ] {
+            command.env(name, value);
+        }
+        let output = command.args(args).output().expect("the program starts");
+        assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let curl = Path::new("curl");
+    let control = "http://127.0.0.1:5555/_sandbox/requests";
+    done(curl, &["-sSf", "-X", "DELETE", control]);
+    let python = dir.join("bin/venv/bin/python");
+    done(
+        &python,
+        &["-c", "import boto3; boto3.client('sts').get_caller_identity()"],
+    );
+    let ca = dir.join("pki/ca.crt").display().to_string();
+    done(curl, &["-sSf", "--cacert", &ca, "https://10.200.0.1:6444/version"]);
+    done(curl, &["-sS", "http://127.0.0.1:5001/v2/"]);
+    let journal: serde_json::Value = serde_json::from_str(&done(curl, &["-sSf", control])).expect("JSON");
+    let shown: Vec<String> = journal
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(|e| format!("{} {} {}", e["service"], e["operation"], e["status"]).replace('"', ""))
+        .collect();
+    let expected = [
+        "sts GetCallerIdentity 200",
+        "kubernetes GET /version 200",
+        "registry GET /v2/ 401",
+    ];
+    assert_eq!(shown, expected);
 }
 
 /// Kills everything that is recorded as running and waits until it is gone.
@@ -209,7 +253,7 @@ fn faults_from_standard_input(dir: &Path) {
 #[track_caller]
 fn only_own_addresses_listen() {
     let sockets = Command::new("ss").args(["-Htlnp"]).output().expect("ss runs");
-    let own = ["etcd", "kube", "registry", "containerd", "aws-iam", "python"];
+    let own = ["etcd", "kube", "registry", "containerd", "aws-iam", "python", "sandbox"];
     let listed = text(&sockets.stdout);
     let foreign: Vec<&str> = listed
         .lines()
