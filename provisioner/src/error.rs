@@ -34,6 +34,11 @@ impl Exit {
     pub fn code(self) -> u8 {
         self as u8
     }
+
+    /// Whether a signal ended the command.
+    pub fn is_signal(self) -> bool {
+        matches!(self, Self::Interrupted | Self::Terminated)
+    }
 }
 
 /// Why a command did not reach its end.
@@ -62,6 +67,13 @@ impl Error {
             exit: Exit::Usage,
             ..Self::failed(source)
         }
+    }
+
+    /// The same failure before anything was changed, and one that trying again would not mend: exit 2.
+    #[must_use]
+    pub fn before_any_change(mut self) -> Self {
+        self.exit = Exit::Usage;
+        self
     }
 
     fn classified(is_configuration: bool, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -217,6 +229,7 @@ impl fmt::Display for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::cost::{Cost, Intents};
     use crate::report::Entries;
     use std::io;
 
@@ -232,14 +245,23 @@ mod tests {
                 .map(str::to_owned)
                 .into(),
             changed: true,
+            ..Entries::default()
         };
+        let plane = Intents {
+            control_planes: 1,
+            ..Intents::default()
+        };
+        let cost = Some(Cost::of(&plane, "us-east-1"));
         let (resume, remove) = (
             "provisioner bootstrap --cluster demo",
             "provisioner teardown --cluster demo",
         );
         Error::failed(Create(io::Error::other("access denied")))
             .hint("see docs/iam")
-            .remaining(Remains::new(entries, resume.into(), Some(remove.into())))
+            .remaining(Remains {
+                cost,
+                ..Remains::new(entries, resume.into(), Some(remove.into()))
+            })
     }
 
     #[test]
@@ -251,6 +273,7 @@ mod tests {
         stopped in: cluster
         remains:    repository demo/web-app
         may exist:  cluster `demo`
+        costs:      about $0.10 an hour, $2.40 a day (estimate, us-east-1 list prices of 2026-08-01)
         to resume:  provisioner bootstrap --cluster demo
         to remove:  provisioner teardown --cluster demo
 
@@ -260,7 +283,7 @@ mod tests {
 
     #[test]
     fn json_is_one_line_with_the_same_facts() {
-        insta::assert_snapshot!(stopped().render(Format::Json), @r#"{"event":"error","message":"cannot create cluster `demo`","causes":["access denied"],"hint":"see docs/iam","remains":{"phase":"cluster","made":["repository demo/web-app"],"under_way":["cluster `demo`"],"resume":"provisioner bootstrap --cluster demo","remove":"provisioner teardown --cluster demo"},"exit":1}"#);
+        insta::assert_snapshot!(stopped().render(Format::Json), @r#"{"event":"error","message":"cannot create cluster `demo`","causes":["access denied"],"hint":"see docs/iam","remains":{"phase":"cluster","made":["repository demo/web-app"],"under_way":["cluster `demo`"],"cost":{"currency":"USD","per_hour":0.1,"items":[{"what":"EKS control plane","quantity":1.0,"unit":"piece","per_hour":0.1}],"as_of":"2026-08-01","estimate":true,"prices_of":"us-east-1"},"resume":"provisioner bootstrap --cluster demo","remove":"provisioner teardown --cluster demo"},"exit":1}"#);
     }
 
     #[test]

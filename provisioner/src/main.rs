@@ -12,7 +12,9 @@ use provisioner::config::{Config, Format, Output, Sources};
 use provisioner::error::{Error, Exit};
 use provisioner::ops::{self, Context, Undo};
 use provisioner::report::{self, Ledger};
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 /// How long work that cannot be cancelled may hold up the exit.
@@ -32,12 +34,14 @@ fn main() -> ExitCode {
         file: cli.global.config.clone(),
         folder: ".".into(),
     };
-    let exit = start(&cli, &sources).unwrap_or_else(|error| {
-        // Where nobody reads, the exit code still tells.
-        let _ = writeln!(io::stderr(), "{}", error.render(sources.format()));
-        error.exit()
-    });
+    let exit = start(&cli, &sources).unwrap_or_else(|error| tell(&error, sources.format()));
     ExitCode::from(exit.code())
+}
+
+/// Tells the error. Where nobody reads, the exit code still tells.
+fn tell(error: &Error, format: Format) -> Exit {
+    let _ = writeln!(io::stderr(), "{}", error.render(format));
+    error.exit()
 }
 
 fn start(cli: &Cli, sources: &Sources) -> Result<Exit, Error> {
@@ -56,8 +60,9 @@ fn start(cli: &Cli, sources: &Sources) -> Result<Exit, Error> {
         can_ask: io::stdin().is_terminal() && io::stderr().is_terminal(),
         undo: Undo::default(),
         region: OnceLock::new(),
+        bill: OnceLock::new(),
     };
-    let runtime = tokio::runtime::Runtime::new().map_err(Error::failed)?;
+    let runtime = Runtime::new().map_err(Error::failed)?;
     let result = runtime.block_on(async {
         let result = tokio::select! {
             result = ops::run(&cli.command, &context) => result,
@@ -68,9 +73,30 @@ fn start(cli: &Cli, sources: &Sources) -> Result<Exit, Error> {
         }
         result
     });
-    runtime.shutdown_timeout(GRACE);
     let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
-    result.map_err(|error| ops::with_remains(error, &cli.command, &context, ledger.entries(), arguments))
+    // What remains is told before anything that may hold up the end.
+    let exit = result.unwrap_or_else(|error| {
+        let error = ops::with_remains(error, &cli.command, &context, ledger.entries(), arguments);
+        tell(&error, context.config.output.format)
+    });
+    let second = wind_down(runtime);
+    Ok(if exit.is_signal() { second.unwrap_or(exit) } else { exit })
+}
+
+/// Ends what still runs, within [`GRACE`]; a signal meanwhile ends the program at once, and decides its exit code.
+fn wind_down(runtime: Runtime) -> Option<Exit> {
+    let own = Builder::new_current_thread().enable_all().build().ok()?;
+    own.block_on(async {
+        let (ended, end) = oneshot::channel();
+        std::thread::spawn(move || {
+            runtime.shutdown_timeout(GRACE);
+            let _ = ended.send(());
+        });
+        tokio::select! {
+            _ = end => None,
+            signal = stop_signal() => Some(signal.exit()).filter(|exit| exit.is_signal()),
+        }
+    })
 }
 
 async fn stop_signal() -> Error {
@@ -107,4 +133,31 @@ fn start_log(output: &Output, filter: Option<&str>) -> Result<(), Error> {
         Format::Text => builder.with_target(false).init(),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Work that cannot be cancelled holds up the end; without the second signal it would be none after [`GRACE`].
+    #[test]
+    fn a_second_signal_ends_the_program_at_once_and_decides_its_exit_code() {
+        let runtime = Runtime::new().unwrap();
+        // The handler stays in place, so that a signal that comes early does not end the test.
+        let _handler = runtime.block_on(async { signal(SignalKind::terminate()).unwrap() });
+        let (_keep, never) = std::sync::mpsc::channel::<()>();
+        runtime.spawn_blocking(move || never.recv());
+        let winding = std::thread::spawn(move || wind_down(runtime));
+        while !winding.is_finished() {
+            let own = std::process::id().to_string();
+            let sent = std::process::Command::new("kill").args(["-TERM", &own]).status();
+            assert!(sent.unwrap().success());
+        }
+        assert_eq!(winding.join().unwrap(), Some(Exit::Terminated));
+    }
+
+    #[test]
+    fn nothing_holds_up_the_end_of_a_run_that_left_nothing() {
+        assert_eq!(wind_down(Runtime::new().unwrap()), None);
+    }
 }

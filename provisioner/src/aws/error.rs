@@ -50,6 +50,9 @@ pub enum AwsError {
     /// AWS refused a call, or its answer was lost.
     #[error(transparent)]
     Api(Box<ApiError>),
+    /// The credentials were good and ran out before the work was done; nothing of the call was done.
+    #[error("the AWS session ended on the way: {0}")]
+    SessionOver(Box<ApiError>),
     /// The object exists and this stack did not create it.
     #[error("{kind} `{name}` was not created by this stack")]
     NotOurs {
@@ -162,14 +165,19 @@ where
 {
     let object = object.to_owned();
     move |error| {
-        AwsError::Api(Box::new(ApiError {
+        let error = Box::new(ApiError {
             operation,
             intent,
             object,
             code: error.code().map(str::to_owned).or_else(|| status(&error)),
             message: error.message().map_or_else(|| chain(&error), str::to_owned),
             request_id: error.request_id().map(str::to_owned),
-        }))
+        });
+        if error.is_session_over() {
+            AwsError::SessionOver(error)
+        } else {
+            AwsError::Api(error)
+        }
     }
 }
 
@@ -230,7 +238,7 @@ impl AwsError {
     /// AWS's error code, where AWS answered with one.
     pub fn code(&self) -> Option<&str> {
         match self {
-            Self::Api(error) => error.code.as_deref(),
+            Self::Api(error) | Self::SessionOver(error) => error.code.as_deref(),
             _ => None,
         }
     }

@@ -13,6 +13,7 @@
 //!
 //! [`Reporter::waiting`]: crate::report::Reporter::waiting
 
+pub mod cost;
 mod ec2;
 pub mod ecr;
 pub mod eks;
@@ -251,10 +252,12 @@ async fn identify(config: &SdkConfig, region: &str) -> Result<Identity, AwsError
 /// Sets credentials that AWS refuses apart from other failures.
 fn refused(error: AwsError) -> AwsError {
     match error {
-        AwsError::Api(answer) if answer.refuses_credentials() => AwsError::InvalidCredentials {
-            reason: answer.answer(),
-            code: answer.code,
-        },
+        AwsError::Api(answer) | AwsError::SessionOver(answer) if answer.refuses_credentials() => {
+            AwsError::InvalidCredentials {
+                reason: answer.answer(),
+                code: answer.code,
+            }
+        }
         other => other,
     }
 }

@@ -46,7 +46,7 @@ async fn a_refused_call_keeps_operation_object_code_and_request_id() {
     let error = ecr::ensure_repository(&wire.aws(), &demo(), "web-app", &Silent).await;
     let error = error.expect_err("refused");
     insta::assert_snapshot!(error, @"cannot create repository `demo/web-app`: AccessDeniedException: User: x is not authorized (request id req-1)");
-    insta::assert_snapshot!(error.hint().unwrap_or_default(), @"the credentials need `ecr:CreateRepository`; docs/iam/ has the whole policy");
+    insta::assert_snapshot!(error.hint().unwrap_or_default(), @"the credentials need `ecr:CreateRepository`; docs/iam/bootstrap.json has the whole policy");
     assert_eq!(error.code(), Some("AccessDeniedException"));
     assert!(!error.is_configuration());
 }

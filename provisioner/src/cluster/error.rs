@@ -196,6 +196,15 @@ impl ClusterError {
         }
     }
 
+    /// Whether somebody else's objects or rights are in the way, which trying again does not mend.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Foreign(_) | Self::Rejected(_) | Self::UnknownKinds(_) => true,
+            Self::Request { failure, .. } => failure.code == Some(403),
+            _ => self.is_configuration(),
+        }
+    }
+
     /// Whether the input is wrong, not the world: nothing was changed, exit code 2.
     pub fn is_configuration(&self) -> bool {
         match self {

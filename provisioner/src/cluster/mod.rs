@@ -20,6 +20,7 @@ pub mod inventory;
 pub mod load_job;
 pub mod manifest;
 mod mark;
+pub mod nodes;
 mod object;
 mod order;
 pub mod ownership;

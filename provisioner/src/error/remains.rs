@@ -4,10 +4,11 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
+use crate::aws::cost::Cost;
 use crate::report::Entries;
 
 /// What remains after a failure, and the exact commands to go on from it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Remains {
     /// The phase it stopped in.
     pub phase: Option<String>,
@@ -15,6 +16,8 @@ pub struct Remains {
     pub made: Vec<String>,
     /// What was under way: it may exist.
     pub under_way: Vec<String>,
+    /// What it costs until it is removed; none where nothing of it is billed by the hour.
+    pub cost: Option<Cost>,
     /// The command that goes on.
     pub resume: String,
     /// The command that removes everything; none where the command made nothing that is to be removed.
@@ -34,6 +37,7 @@ impl Remains {
             phase: entries.phase,
             made: entries.made.into_iter().collect(),
             under_way: under_way.into_iter().collect(),
+            cost: None,
             resume,
             remove,
             removing: false,
@@ -56,6 +60,9 @@ impl fmt::Display for Remains {
         }
         if !self.under_way.is_empty() {
             write!(text, "\nmay exist:  {}", self.under_way.join(", "))?;
+        }
+        if let Some(cost) = &self.cost {
+            write!(text, "\ncosts:      {cost}")?;
         }
         write!(text, "\nto resume:  {}", self.resume)?;
         if let Some(remove) = &self.remove {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use tokio::try_join;
 
 use super::summary::Summary;
-use super::{Context, ask, deploy, files, images};
-use crate::cluster::ownership;
+use super::{Bill, Context, ask, deploy, files, images};
+use crate::cluster::{ClusterError, ownership};
 use crate::error::Error;
 use crate::plan::Plan;
 use crate::report::{Answer, Reporter};
@@ -57,23 +57,40 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
 /// Everything about the target that can refuse, before anything is changed. A cluster that is active is connected to
 /// and its objects are looked at; for one that will be created somebody has to agree.
 async fn check_target(context: &Context, place: &Place, plan: &Plan, found: &Found) -> Result<Option<Session>, Error> {
+    if let Place::Eks(aws, _) = place {
+        let there = found.eks().filter(|_| found.state() != State::Missing);
+        context.bill.get_or_init(|| Bill::new(there, aws.region()));
+    }
     match found.state() {
         State::Missing if !plan.create_cluster => Err(place.missing()),
         State::Missing => {
             context.report.note(&format!("to be made:\n{plan}"));
-            let question = format!("create EKS cluster `{}` (billable)?", plan.cluster);
+            let mut price = String::new();
+            if let Some(Bill { cost, .. }) = context.bill.get() {
+                context.report.note(&format!("costs {cost}:\n{}", cost.details()));
+                price = format!(" for {cost}");
+            }
+            let question = format!("create EKS cluster `{}`{price}?", plan.cluster);
             ask::confirm(context, &question).await?;
             Ok(None)
         }
         State::Usable => {
             let session = place.connect(found, ANSWER.min(context.config.output.timeout)).await?;
             let wanted = deploy::render_unresolved(&context.config, &plan.stack)?;
-            ownership::check(&session.cluster, &plan.stack, &wanted).await?;
+            let checked = ownership::check(&session.cluster, &plan.stack, &wanted).await;
+            checked.map_err(refused_before_any_change)?;
             Ok(Some(session))
         }
         State::Unfinished => Ok(None),
-        State::Unusable => Err(target::not_usable(found)),
+        State::Unusable => Err(target::not_usable(found).before_any_change()),
     }
+}
+
+/// A refusal leaves everything as it was; a failure may be over when the command is run again.
+fn refused_before_any_change(error: ClusterError) -> Error {
+    let is_refusal = error.is_refusal();
+    let error = Error::from(error);
+    if is_refusal { error.before_any_change() } else { error }
 }
 
 fn tell_where(place: &Place, registry: &Registry, report: &dyn Reporter) {

@@ -1,6 +1,7 @@
 //! The commands: each file is the story of one, told in the order in which it happens.
 
 mod ask;
+mod bill;
 mod bootstrap;
 mod deploy;
 mod files;
@@ -29,6 +30,7 @@ use crate::names::StackName;
 use crate::report::{Answer, Reporter};
 use crate::target::{self, Place, Registry};
 
+pub use bill::Bill;
 pub use resume::with_remains;
 pub use undo::Undo;
 
@@ -46,6 +48,8 @@ pub struct Context {
     pub undo: Undo,
     /// The region, once AWS was connected to: it may come from the AWS configuration.
     pub region: OnceLock<String>,
+    /// What the stack costs, once that is known.
+    pub bill: OnceLock<Bill>,
 }
 
 impl Context {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::aws::cost::Spent;
 use crate::cluster::delete::DeleteReceipt;
 use crate::error::Exit;
 use crate::report::{Outcome, Reporter};
@@ -26,6 +27,9 @@ pub(super) struct Receipt {
     pub(super) kept: Vec<Stays>,
     /// What should have gone and did not.
     pub(super) left: Vec<Stays>,
+    /// What the cluster cost from its creation on; none where none of ours went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cost: Option<Spent>,
     /// The command to give once what is left can go; null where nothing is left.
     pub(super) next: Option<String>,
     /// How long each phase took.
@@ -98,6 +102,7 @@ impl Receipt {
             deleted: Vec::new(),
             kept: Vec::new(),
             left: Vec::new(),
+            cost: None,
             next: None,
             times: BTreeMap::new(),
             elapsed_s: 0.0,
@@ -239,6 +244,9 @@ impl fmt::Display for Receipt {
         }
         for Stays { item, reason, .. } in &self.left {
             writeln!(f, "left      {} `{}`: {reason}", item.kind, item.name)?;
+        }
+        if let Some(cost) = &self.cost {
+            writeln!(f, "cost      {cost}")?;
         }
         if let Some(next) = &self.next {
             writeln!(f, "next      {next}")?;

@@ -41,6 +41,7 @@ pub fn with_remains(
     };
     error.remaining(Remains {
         removing: matches!(command, Command::Teardown(_)),
+        cost: context.bill.get().and_then(|bill| bill.of(&entries)),
         ..Remains::new(entries, resume, remove)
     })
 }
@@ -125,6 +126,7 @@ mod tests {
             can_ask: false,
             undo: crate::ops::Undo::default(),
             region: OnceLock::new(),
+            bill: OnceLock::new(),
         };
         (cli, context)
     }

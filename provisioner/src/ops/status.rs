@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::Context;
+use super::{Context, bill};
+use crate::aws::cost::Cost;
 use crate::chain::{Sample, sample};
 use crate::cli;
+use crate::cluster::nodes;
 use crate::error::Error;
 use crate::report::Answer;
+use crate::target::{Found, Place, Session};
 
 /// Between two lines of the table.
 const EVERY: Duration = Duration::from_secs(1);
@@ -18,12 +21,15 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Error> {
     let (_, stack) = context.target()?;
     let place = context.place().await?;
-    let session = place.session(stack, context.config.output.timeout).await?;
+    let found = place.find(stack).await?;
+    let session = place.connect(&found, context.config.output.timeout).await?;
     let began = Instant::now();
     if !flags.watch {
+        let (sample, cost) = tokio::join!(sample(&session.cluster), cost(context, &place, &found, &session));
         let look = Look {
             elapsed_s: 0.0,
-            sample: sample(&session.cluster).await?,
+            sample: sample?,
+            cost,
         };
         return context.print(&Answer::of(&look).map_err(Error::failed)?).map(drop);
     }
@@ -36,6 +42,7 @@ pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Er
                 let look = Look {
                     elapsed_s: began.elapsed().as_secs_f64(),
                     sample,
+                    cost: None,
                 };
                 let row = Answer::of(&Row(&look)).map_err(Error::failed)?;
                 if !context.print(&row)? {
@@ -47,12 +54,27 @@ pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Er
     }
 }
 
+/// What the stack costs an hour with the nodes that there are; none outside AWS.
+async fn cost(context: &Context, place: &Place, found: &Found, session: &Session) -> Option<Cost> {
+    let (aws, found) = (place.aws()?, found.eks()?);
+    match nodes::read(&session.cluster).await {
+        Ok(nodes) => Some(bill::running(found, &nodes, aws.region())),
+        Err(error) => {
+            context.report.warning(&format!("the cost is not known: {error}"));
+            None
+        }
+    }
+}
+
 /// Figures and when they were read.
 #[derive(Debug, Serialize)]
 struct Look {
     elapsed_s: f64,
     #[serde(flatten)]
     sample: Sample,
+    /// What it costs; not in a table, which is for figures that move.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<Cost>,
 }
 
 /// A look as a line of the table.
@@ -81,13 +103,16 @@ impl fmt::Display for Look {
         if let Some(problem) = &sample.problem {
             writeln!(f, "problem   {problem}")?;
         }
+        if let Some(cost) = &self.cost {
+            writeln!(f, "cost      {cost}")?;
+        }
         Ok(())
     }
 }
 
 impl fmt::Display for Row<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Look { elapsed_s, sample } = self.0;
+        let Look { elapsed_s, sample, .. } = self.0;
         let rate = or_dash(sample.rate_total.map(|rate| format!("{rate:.1}")));
         write!(
             f,
@@ -106,6 +131,7 @@ impl fmt::Display for Row<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::cost::Intents;
 
     fn look() -> Look {
         let sample = Sample {
@@ -120,6 +146,7 @@ mod tests {
         Look {
             elapsed_s: 12.3,
             sample,
+            cost: Some(Cost::of(&Intents::auto_mode_cluster(), "eu-west-1")),
         }
     }
 
@@ -130,6 +157,7 @@ mod tests {
         desired   10, at most 10
         rate      100.0 requests/s
         pod       web-app-a: 9.9 requests/s
+        cost      about $0.28 an hour, $6.75 a day (estimate, us-east-1 list prices of 2026-08-01; those of eu-west-1 differ)
         "#);
     }
 
@@ -138,6 +166,7 @@ mod tests {
         let mut blind = Look {
             elapsed_s: 3.0,
             sample: Sample::default(),
+            cost: None,
         };
         blind.sample.problem = Some("FailedGetPodsMetric: no such metric".into());
         insta::assert_snapshot!(format!("{}\n{}", Row(&look()), Row(&blind)), @r#"

@@ -10,6 +10,7 @@ use super::Context;
 use super::deploy::Deployed;
 use super::resume::{target_command, teardown};
 use crate::aws::Aws;
+use crate::aws::cost::Cost;
 use crate::chain::Chain;
 use crate::cluster::changes::Change;
 use crate::image::Published;
@@ -31,6 +32,8 @@ pub(super) struct Summary {
     load_image: String,
     changes: Counts,
     chain: Option<Chain>,
+    /// What the stack costs from now on.
+    cost: Option<Cost>,
     elapsed_s: f64,
     next: BTreeMap<&'static str, String>,
 }
@@ -71,6 +74,7 @@ impl Summary {
             load_image: load.reference,
             changes: Counts::of(&deployed.changes),
             chain: deployed.chain,
+            cost: context.bill.get().map(|bill| bill.cost.clone()),
             elapsed_s: elapsed.as_secs_f64(),
             next,
         }
@@ -124,6 +128,9 @@ impl fmt::Display for Summary {
                 "scaling   {} of {} pods wanted, {:.1} requests/s per pod",
                 chain.hpa_current, chain.hpa_desired, chain.hpa_value
             )?;
+        }
+        if let Some(cost) = &self.cost {
+            writeln!(f, "cost      {cost}")?;
         }
         writeln!(f, "took      {:.1} s", self.elapsed_s)?;
         writeln!(f, "\nnext:")?;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::receipt::{Item, Receipt};
 use super::resume::target_command;
-use super::{Context, ask, files};
+use super::{Bill, Context, ask, files};
 use crate::aws::{Aws, logs};
 use crate::cli;
 use crate::cluster::inventory;
@@ -55,6 +55,9 @@ pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Ans
         cluster,
     };
     let survey = Survey::of(&teardown).await?;
+    if let (Place::Eks(aws, _), Some(found)) = (&place, survey.cluster.eks()) {
+        context.bill.get_or_init(|| Bill::new(Some(found), aws.region()));
+    }
     let region = place.aws().or(registry.aws()).map(Aws::region);
     let mut receipt = Receipt::new(cluster, stack.as_str(), region, survey.items(cluster, stack));
     receipt.time("check", began);

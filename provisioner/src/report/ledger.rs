@@ -20,6 +20,8 @@ pub struct Entries {
     pub made: BTreeSet<String>,
     /// What was waited for last and has not been told ready.
     pub pending: BTreeSet<String>,
+    /// What was removed, as "kind name".
+    pub gone: BTreeSet<String>,
     /// Whether anything was made, changed or removed anywhere but on this machine.
     pub changed: bool,
 }
@@ -71,6 +73,7 @@ impl Entries {
                     }
                     Outcome::Deleted => {
                         self.made.remove(&thing);
+                        self.gone.insert(thing);
                     }
                     _ => {}
                 }
@@ -105,6 +108,7 @@ mod tests {
         assert_eq!(Vec::from_iter(entries.pending), ["cluster `demo`"]);
         ledger.done("repository", "demo/web-app", Outcome::Deleted, "");
         assert_eq!(ledger.entries().made.len(), 1);
+        assert_eq!(Vec::from_iter(ledger.entries().gone), ["repository demo/web-app"]);
     }
 
     #[test]

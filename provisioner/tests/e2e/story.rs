@@ -189,7 +189,7 @@ fn what_others_own_survives_teardown(sandbox: &Sandbox) {
         "web-app",
         "--tcp=8080",
     ]);
-    sandbox.refused(&BOOTSTRAP, 1, "web-app-service");
+    sandbox.refused(&BOOTSTRAP, 2, "web-app-service");
 }
 
 fn teardown_leaves_nothing(sandbox: &Sandbox) {

@@ -1,4 +1,5 @@
-//! An AWS where nothing exists: answers "not found" to every question and remembers what was asked.
+//! An AWS where nothing exists but what a test says: answers "not found" to every other question and remembers what
+//! was asked.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,17 +18,26 @@ pub(crate) struct FakeAws {
 }
 
 type Asked = Arc<Mutex<Vec<String>>>;
+/// Answers by operation: status and body, XML or JSON.
+pub(crate) type Answers = Vec<(&'static str, u16, String)>;
 
 impl FakeAws {
-    /// Starts on a free port.
+    /// Starts on a free port; nothing exists.
     pub(crate) fn start() -> Self {
+        Self::with(Vec::new())
+    }
+
+    /// Starts on a free port; `answers` are given instead of "not found".
+    pub(crate) fn with(answers: Answers) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
         let asked = Asked::default();
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&asked));
+        let router = Router::new()
+            .fallback(answer)
+            .with_state((Arc::clone(&asked), Arc::new(answers)));
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         runtime.spawn(async move { axum::serve(listener, router).await });
@@ -44,9 +54,26 @@ impl FakeAws {
     }
 }
 
-async fn answer(State(asked): State<Asked>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+type Known = (Asked, Arc<Answers>);
+
+async fn answer(
+    State((asked, answers)): State<Known>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let operation = operation(&method, &uri, &headers, &body);
     asked.lock().unwrap().push(operation.clone());
+    if let Some((_, status, body)) = answers.iter().find(|(known, ..)| *known == operation) {
+        let kind = if body.starts_with('<') {
+            "text/xml"
+        } else {
+            "application/json"
+        };
+        let status = StatusCode::from_u16(*status).unwrap();
+        return (status, [(CONTENT_TYPE, kind)], body.clone()).into_response();
+    }
     match operation.as_str() {
         "GetCallerIdentity" => xml(
             StatusCode::OK,

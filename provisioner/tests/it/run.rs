@@ -119,19 +119,14 @@ impl Started {
     /// Waits until standard output has shown `text`, then types `keys` on its terminal.
     #[track_caller]
     pub(crate) fn answer(&mut self, text: &str, keys: &str) {
-        let mut shown = Vec::new();
-        let output = self.child.stdout.as_mut().unwrap();
-        while !String::from_utf8_lossy(&shown).contains(text) {
-            let mut byte = [0];
-            assert_eq!(
-                output.read(&mut byte).unwrap(),
-                1,
-                "{}",
-                String::from_utf8_lossy(&shown)
-            );
-            shown.push(byte[0]);
-        }
+        shown(self.child.stdout.as_mut().unwrap(), text);
         self.child.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Waits until standard error has shown `text`; what was shown is not part of the end's.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        shown(self.child.stderr.as_mut().unwrap(), text);
     }
 
     pub(crate) fn end(mut self) -> Ended {
@@ -141,6 +136,18 @@ impl Started {
             output: self.child.wait_with_output().unwrap(),
             home: self.home,
         }
+    }
+}
+
+/// Reads until `text` was shown.
+#[track_caller]
+fn shown(stream: &mut impl Read, text: &str) {
+    let mut shown = Vec::new();
+    while !String::from_utf8_lossy(&shown).contains(text) {
+        let mut byte = [0];
+        let read = stream.read(&mut byte).unwrap();
+        assert_eq!(read, 1, "{}", String::from_utf8_lossy(&shown));
+        shown.push(byte[0]);
     }
 }
 

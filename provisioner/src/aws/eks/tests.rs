@@ -123,6 +123,22 @@ async fn roles_that_are_never_seen_end_with_the_words_of_eks() {
 }
 
 #[tokio::test]
+async fn a_session_that_ends_while_waiting_is_told_as_such() {
+    let over = error(
+        "ExpiredTokenException",
+        "The security token included in the request is expired",
+    );
+    let wire = Wire::default()
+        .on(DESCRIBE, 200, cluster("CREATING", true))
+        .on(DESCRIBE, 403, over);
+    let ended = run(&wire, ClusterSpec::default()).await.expect_err("over");
+    assert!(matches!(ended, AwsError::SessionOver(_)), "{ended:?}");
+    assert!(!ended.is_configuration(), "the cluster is being created");
+    insta::assert_snapshot!(ended, @"the AWS session ended on the way: cannot look up cluster `demo`: ExpiredTokenException: The security token included in the request is expired (request id req-1)");
+    assert!(ended.hint().is_some_and(|hint| hint.contains("resume")));
+}
+
+#[tokio::test]
 async fn other_refusals_are_not_repeated() {
     let wire = Wire::default().on(DESCRIBE, 404, absent()).on(
         CREATE,

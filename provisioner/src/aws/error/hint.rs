@@ -2,16 +2,25 @@
 
 use super::{ApiError, AwsError};
 
+/// Codes with which AWS says that temporary credentials ran out. The SDK renews those of providers that can (SSO,
+/// roles, `credential_process`) before that; keys that were given by hand it cannot.
+const EXPIRED_CODES: [&str; 2] = ["ExpiredToken", "ExpiredTokenException"];
+/// Codes with which AWS refuses what the credentials may do; where an answer has no code, its status says it.
+const DENIED_CODES: [&str; 4] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "HTTP 403",
+];
+
 /// Codes with which AWS refuses the credentials themselves, whatever the call.
-const CREDENTIAL_CODES: [&str; 9] = [
+const CREDENTIAL_CODES: [&str; 7] = [
     "InvalidClientTokenId",
     "UnrecognizedClientException",
     "SignatureDoesNotMatch",
     "InvalidSignatureException",
     "IncompleteSignature",
     "MissingAuthenticationToken",
-    "ExpiredToken",
-    "ExpiredTokenException",
     "AuthFailure",
 ];
 
@@ -32,6 +41,9 @@ impl AwsError {
             }
             Self::Unreachable { .. } => "check the network, the region's spelling and AWS_ENDPOINT_URL",
             Self::Api(error) => return error.hint(),
+            Self::SessionOver(_) => {
+                "sign in again, with a longer session where it can be had, then run the command to resume: it goes on from here"
+            }
             Self::NotOurs { .. } => {
                 "only what this stack created is deleted; delete it yourself, or give the `--name` that created it"
             }
@@ -60,15 +72,25 @@ impl AwsError {
 impl ApiError {
     /// Whether AWS refused the credentials themselves, not what they may do.
     pub(in crate::aws) fn refuses_credentials(&self) -> bool {
-        self.code.as_deref().is_some_and(|c| CREDENTIAL_CODES.contains(&c))
+        self.is_session_over() || self.code.as_deref().is_some_and(|c| CREDENTIAL_CODES.contains(&c))
+    }
+
+    /// Whether the credentials were good once and ran out.
+    pub(in crate::aws) fn is_session_over(&self) -> bool {
+        self.code.as_deref().is_some_and(|c| EXPIRED_CODES.contains(&c))
+    }
+
+    /// Whether AWS refused the call for lack of permission.
+    pub(in crate::aws) fn is_denied(&self) -> bool {
+        self.code.as_deref().is_some_and(|c| DENIED_CODES.contains(&c))
     }
 
     fn hint(&self) -> Option<String> {
         let code = self.code.as_deref().unwrap_or_default();
         let hint = match code {
-            "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "HTTP 403" => {
+            _ if self.is_denied() => {
                 return Some(format!(
-                    "the credentials need `{}`; docs/iam/ has the whole policy",
+                    "the credentials need `{}`; docs/iam/bootstrap.json has the whole policy",
                     self.operation
                 ));
             }
@@ -84,7 +106,7 @@ impl ApiError {
             }
             "" => "no answer came: check the network, then run the same command again",
             code if CREDENTIAL_CODES.contains(&code) => {
-                "the credentials ran out on the way: sign in again and run the same command, it goes on from here"
+                "AWS does not accept the credentials any more: check them and this machine's clock, then run the same command again"
             }
             _ => return None,
         };

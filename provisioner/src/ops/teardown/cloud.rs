@@ -6,8 +6,8 @@ use super::survey::Survey;
 use crate::aws::{Aws, AwsError, ecr, eks};
 use crate::error::Error;
 use crate::names::{APP, LOAD};
-use crate::ops::kubeconfig;
 use crate::ops::receipt::{Item, Receipt};
+use crate::ops::{bill, kubeconfig};
 use crate::report::Outcome;
 use crate::target::Registry;
 
@@ -37,6 +37,8 @@ pub(super) async fn remove_cluster(
         Some(reason) => Some(reason),
         None => match eks::delete(aws, name, stack, report).await {
             Ok(outcome) => {
+                let found = survey.cluster.eks().filter(|_| outcome == Outcome::Deleted);
+                receipt.cost = found.and_then(|found| bill::spent(found, aws.region(), jiff::Timestamp::now()));
                 receipt.enter(cluster.clone(), outcome, report);
                 None
             }

@@ -27,7 +27,7 @@ pub(crate) fn spec(workspace: &Path, source: Source) -> ImageSpec {
 }
 
 /// The header of a static ELF executable for x86-64 with no segments, then `content`.
-fn executable(content: &[u8]) -> Vec<u8> {
+pub(crate) fn executable(content: &[u8]) -> Vec<u8> {
     let mut file = vec![0; 64];
     file[..6].copy_from_slice(b"\x7fELF\x02\x01");
     (file[16], file[18], file[24]) = (2, 62, 1);

@@ -1,0 +1,96 @@
+//! The cluster's nodes: what they are decides what they cost and which images they run.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Cluster, ClusterError};
+
+/// Label with the EC2 instance type; cloud providers set it.
+const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
+/// Label with the processor architecture; every kubelet sets it.
+const ARCHITECTURE: &str = "kubernetes.io/arch";
+/// Label of EKS with the kind of compute; `auto` for Auto Mode's nodes.
+const COMPUTE_TYPE: &str = "eks.amazonaws.com/compute-type";
+
+/// One node.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Node {
+    /// EC2 instance type; none on nodes that are none of EC2's.
+    pub instance_type: Option<String>,
+    /// As Go spells it, e.g. `amd64`.
+    pub architecture: String,
+    /// Whether EKS Auto Mode runs it.
+    pub auto_mode: bool,
+    /// Whether it has a public address.
+    pub public: bool,
+}
+
+/// Reads the nodes.
+///
+/// # Errors
+/// The API server does not answer, or these credentials may not list nodes.
+pub async fn read(cluster: &Cluster) -> Result<Vec<Node>, ClusterError> {
+    let list = cluster.get_json("/api/v1/nodes").await;
+    let list = list.map_err(|failure| ClusterError::request("list", "the nodes", failure))?;
+    Ok(parse(&list))
+}
+
+fn parse(list: &Value) -> Vec<Node> {
+    let nodes = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let node = |node: &Value| {
+        let label = |name: &str| node["metadata"]["labels"][name].as_str();
+        let addresses = node["status"]["addresses"].as_array();
+        Node {
+            instance_type: label(INSTANCE_TYPE).map(str::to_owned),
+            architecture: label(ARCHITECTURE).unwrap_or_default().to_owned(),
+            auto_mode: label(COMPUTE_TYPE) == Some("auto"),
+            public: addresses.is_some_and(|all| all.iter().any(|address| address["type"] == "ExternalIP")),
+        }
+    };
+    nodes.iter().map(node).collect()
+}
+
+/// Nodes of the same kind, counted.
+pub fn counted(nodes: &[Node]) -> BTreeMap<&Node, u32> {
+    let mut kinds = BTreeMap::new();
+    for node in nodes {
+        *kinds.entry(node).or_default() += 1;
+    }
+    kinds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn labels_tell_what_a_node_is() {
+        let labels = json!({INSTANCE_TYPE: "c6a.large", ARCHITECTURE: "amd64", COMPUTE_TYPE: "auto"});
+        let auto = json!({
+            "metadata": {"labels": labels},
+            "status": {"addresses": [{"type": "InternalIP"}, {"type": "ExternalIP"}]},
+        });
+        let bare = json!({
+            "metadata": {"labels": {ARCHITECTURE: "arm64"}},
+            "status": {"addresses": [{"type": "InternalIP"}]},
+        });
+        let nodes = parse(&json!({"items": [auto, bare, auto]}));
+        let kinds: Vec<_> = counted(&nodes).into_iter().collect();
+        let bare = Node {
+            instance_type: None,
+            architecture: "arm64".to_owned(),
+            auto_mode: false,
+            public: false,
+        };
+        let auto = Node {
+            instance_type: Some("c6a.large".to_owned()),
+            architecture: "amd64".to_owned(),
+            auto_mode: true,
+            public: true,
+        };
+        assert_eq!(kinds, [(&bare, 1), (&auto, 2)]);
+        assert_eq!(parse(&json!({})), []);
+    }
+}
