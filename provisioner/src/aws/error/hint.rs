@@ -36,7 +36,9 @@ impl AwsError {
                 "sign in again: the session is over; or check this machine's clock"
             }
             Self::InvalidCredentials { .. } => "check the access key, the profile and this machine's clock",
-            Self::InsecureEndpoint { .. } => "use https, or unset AWS_ENDPOINT_URL",
+            Self::InsecureEndpoint { .. } => {
+                "use https, or take the endpoint out of the environment (AWS_ENDPOINT_URL...) or the profile"
+            }
             Self::Unreachable { .. } => "check the network, the region's spelling and AWS_ENDPOINT_URL",
             Self::Api(error) => return error.hint(),
             Self::SessionOver(_) => {
