@@ -11,6 +11,7 @@ mod fake_aws;
 mod profiles;
 mod refusals;
 mod registry;
+mod renewal;
 mod run;
 mod signals;
 mod support;
