@@ -30,6 +30,7 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     registry.check().await?;
     tell_where(&place, &registry, report);
     let found = place.find(stack).await?;
+    place.check(&plan, &found).await?;
     let ready = check_target(context, &place, &plan, &found).await?;
 
     report.phase("cluster and image");

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why")]
 
 mod leftovers;
+mod options;
 mod story;
 mod support;
 mod tokens;
