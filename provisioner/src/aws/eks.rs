@@ -20,7 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 
 pub use addon::ensure_addon;
 pub use delete::delete;
-pub use nodegroup::{ensure as ensure_node_group, role as node_group_role};
+pub use nodegroup::{NODES as NODE_GROUP_NODES, ensure as ensure_node_group, role as node_group_role};
 pub use settings::{drift, drift_of_ground};
 pub use spec::{ClusterSpec, Compute, LOG_TYPES, Settings};
 pub use versions::{check_sync_period, choose as choose_version};

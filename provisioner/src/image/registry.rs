@@ -83,7 +83,9 @@ impl<'a> Registry<'a> {
     async fn exchange_credentials(&self, Session { client, auth }: &Session) -> Result<(), ImageError> {
         let reference = &self.reference;
         let bearer = self
-            .tried(self.policy, "sign in to", || client.auth(reference, auth, RegistryOperation::Push))
+            .tried(self.policy, "sign in to", || {
+                client.auth(reference, auth, RegistryOperation::Push)
+            })
             .await?;
         let token = match (bearer, auth) {
             (Some(token), _) => RegistryTokenType::Bearer(RegistryToken::Token { token }),
@@ -200,12 +202,7 @@ impl<'a> Registry<'a> {
         self.tried(policy, action, || request(session.clone())).await
     }
 
-    async fn tried<T, F>(
-        &self,
-        policy: RetryPolicy,
-        action: &str,
-        request: impl FnMut() -> F,
-    ) -> Result<T, ImageError>
+    async fn tried<T, F>(&self, policy: RetryPolicy, action: &str, request: impl FnMut() -> F) -> Result<T, ImageError>
     where
         F: Future<Output = Result<T, OciDistributionError>>,
     {

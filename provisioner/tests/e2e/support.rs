@@ -256,13 +256,6 @@ impl Sandbox {
         self.control_with("POST", "config", &change.to_string());
     }
 
-    /// Changes settings of the endpoint until the next reset.
-    pub(crate) fn configure(&self, settings: &Value) {
-        let url = format!("{}/_sandbox/config", self.endpoint);
-        let body = settings.to_string();
-        done(Command::new("curl").args(["-sS", "--fail-with-body", "--max-time", "60", "-d", &body, &url]));
-    }
-
     /// What is left on AWS; `{}` when nothing is.
     pub(crate) fn inventory(&self) -> Value {
         self.control("GET", "inventory")

@@ -19,10 +19,9 @@ use crate::aws::wait::Wait;
 use crate::names::{NODE_GROUP, StackName};
 use crate::report::{Outcome, Reporter};
 
-/// Two vCPUs and 8 GiB: two of them hold the stack with ten pods of the app.
-const INSTANCE: &str = "t3.large";
+/// Type and number of the nodes of a new group: two vCPUs and 8 GiB each; two hold the stack with ten pods of the app.
+pub const NODES: (&str, u32) = ("t3.large", 2);
 const MIN: i32 = 1;
-const DESIRED: i32 = 2;
 const MAX: i32 = 3;
 
 /// Role of the nodes in our node group, if it exists.
@@ -182,7 +181,7 @@ fn request(
 ) -> CreateNodegroupFluentBuilder {
     let scaling = NodegroupScalingConfig::builder()
         .min_size(MIN)
-        .desired_size(DESIRED)
+        .desired_size(NODES.1.try_into().unwrap_or(MAX))
         .max_size(MAX)
         .build();
     let subnets = foundation.subnet_ids.join(",");
@@ -192,7 +191,7 @@ fn request(
         .cluster_name(&cluster.name)
         .nodegroup_name(NODE_GROUP)
         .scaling_config(scaling)
-        .instance_types(INSTANCE)
+        .instance_types(NODES.0)
         .ami_type(AmiTypes::Al2023X8664Standard)
         .capacity_type(CapacityTypes::OnDemand)
         .node_role(&foundation.node_role_arn)
