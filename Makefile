@@ -43,10 +43,11 @@ unit: ## tests that need neither root nor a sandbox
 
 check: lint unit ## lints and fast tests
 
-python: ## tests of the AWS endpoint, in a venv with its pinned packages
+python: ## tests of the AWS endpoint and lints of the foundation's template, in a venv with its pinned packages
 	python3 -m venv target/aws-venv
 	target/aws-venv/bin/pip install --quiet --require-hashes -r sandbox/aws/requirements.txt -r sandbox/aws/requirements-dev.txt
 	target/aws-venv/bin/ruff check sandbox/aws && target/aws-venv/bin/ruff format --check sandbox/aws
+	target/aws-venv/bin/cfn-lint provisioner/src/aws/foundation.json
 	cd sandbox/aws && ../../target/aws-venv/bin/python -m pytest -q
 
 e2e: build ## the flows on the sandbox; it is started and left running

@@ -90,7 +90,7 @@ pub enum Command {
     ///
     /// Everything is checked before anything changes. It ends with proof that the metrics arrive.
     /// A second run changes nothing; a run that was stopped goes on where it was.
-    Bootstrap(Bootstrap),
+    Bootstrap(Box<Bootstrap>),
     /// Build the app's image and push it; prints the reference with its digest
     Push(ImageArgs),
     /// Remove what bootstrap created, and prove that it is gone
@@ -116,12 +116,6 @@ pub struct Bootstrap {
     /// Create the cluster where it is missing (billable, takes about 15 minutes)
     #[arg(long)]
     pub create_cluster: bool,
-    /// Kubernetes version of a new cluster, e.g. 1.34 [default: the default of EKS]
-    #[arg(long, value_name = "VERSION")]
-    pub k8s_version: Option<String>,
-    /// IAM role or user that also becomes the cluster's administrator
-    #[arg(long, value_name = "ARN")]
-    pub admin_arn: Option<String>,
     /// Leave a component out; may be repeated
     #[arg(long, value_name = "COMPONENT", value_delimiter = ',')]
     pub without: Vec<String>,
@@ -143,6 +137,45 @@ pub struct Bootstrap {
     /// What is built.
     #[command(flatten)]
     pub image: ImageArgs,
+    /// What a new cluster is like.
+    #[command(flatten)]
+    pub eks: EksArgs,
+}
+
+/// What a new cluster is like. On a cluster that provisioner made, what is given must match, or is set right.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "New cluster")]
+pub struct EksArgs {
+    /// Kubernetes version, e.g. 1.34 [default: the default of EKS]
+    #[arg(long, value_name = "VERSION")]
+    pub k8s_version: Option<String>,
+    /// Where pods run: auto (EKS Auto Mode) or nodegroup (2 t3.large) [default: auto]
+    #[arg(long, value_name = "KIND")]
+    pub compute: Option<String>,
+    /// Put nodes into private subnets behind a NAT gateway (costs by the hour)
+    #[arg(long)]
+    pub private_nodes: bool,
+    /// Use these subnets, in two zones or more, instead of making a network
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub subnet_ids: Vec<String>,
+    /// Use this role for the control plane instead of making one
+    #[arg(long, value_name = "ARN")]
+    pub cluster_role_arn: Option<String>,
+    /// Use this role for the nodes instead of making one
+    #[arg(long, value_name = "ARN")]
+    pub node_role_arn: Option<String>,
+    /// IAM role or user that also becomes the cluster's administrator; may be repeated
+    #[arg(long, value_name = "ARN")]
+    pub admin_arn: Vec<String>,
+    /// Addresses that may reach the API server, e.g. 203.0.113.0/24; may be repeated [default: all]
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub public_access_cidr: Vec<String>,
+    /// Logs to `CloudWatch`: api, audit, authenticator, controllerManager, scheduler [default: none]
+    #[arg(long, value_name = "LOG", value_delimiter = ',')]
+    pub control_plane_logs: Vec<String>,
+    /// How often HPAs are evaluated, where EKS offers that, e.g. 10s [default: that of EKS]
+    #[arg(long, value_name = "DURATION")]
+    pub hpa_sync_period: Option<String>,
 }
 
 /// Flags of everything that builds an image.
@@ -253,17 +286,29 @@ impl Cli {
 impl Bootstrap {
     fn layer(&self, layer: &mut Layer) {
         switch(layer, "create-cluster", self.create_cluster);
-        text(layer, "k8s-version", self.k8s_version.as_ref());
-        text(layer, "admin-arn", self.admin_arn.as_ref());
+        self.eks.layer(layer);
         path(layer, "manifests", self.manifests.as_ref());
         switch(layer, "take-over", self.take_over);
         switch(layer, "force-conflicts", self.force_conflicts);
         switch(layer, "adopt", self.adopt);
         text(layer, "reaction", self.reaction.as_ref());
-        if !self.without.is_empty() {
-            layer.flag("without", self.without.clone());
-        }
+        list(layer, "without", &self.without);
         self.image.layer(layer);
+    }
+}
+
+impl EksArgs {
+    fn layer(&self, layer: &mut Layer) {
+        text(layer, "k8s-version", self.k8s_version.as_ref());
+        text(layer, "compute", self.compute.as_ref());
+        switch(layer, "private-nodes", self.private_nodes);
+        list(layer, "subnet-ids", &self.subnet_ids);
+        text(layer, "cluster-role-arn", self.cluster_role_arn.as_ref());
+        text(layer, "node-role-arn", self.node_role_arn.as_ref());
+        list(layer, "admin-arn", &self.admin_arn);
+        list(layer, "public-access-cidr", &self.public_access_cidr);
+        list(layer, "control-plane-logs", &self.control_plane_logs);
+        text(layer, "hpa-sync-period", self.hpa_sync_period.as_ref());
     }
 }
 
@@ -279,6 +324,12 @@ impl ImageArgs {
 fn text(layer: &mut Layer, flag: &'static str, value: Option<&String>) {
     if let Some(value) = value {
         layer.flag(flag, vec![value.clone()]);
+    }
+}
+
+fn list(layer: &mut Layer, flag: &'static str, values: &[String]) {
+    if !values.is_empty() {
+        layer.flag(flag, values.to_vec());
     }
 }
 

@@ -15,6 +15,10 @@ pub const TAG_STACK: &str = "provisioner:stack";
 pub const TAG_VERSION: &str = "provisioner:version";
 /// AWS tag, `true` only on what the tool created: teardown deletes nothing without it.
 pub const TAG_CREATED: &str = "provisioner:created";
+/// AWS tag of the foundation stack: the hash of the template that it was made from.
+pub const TAG_TEMPLATE: &str = "provisioner:template";
+/// The one managed node group of a cluster that is created with `--compute nodegroup`.
+pub const NODE_GROUP: &str = "provisioner";
 /// Kubernetes label whose value is always [`FIELD_MANAGER`].
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Kubernetes label whose value is the stack's name: the mark of ownership.

@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::aws::eks::Compute;
 use crate::cluster::reaction::Reaction;
-use crate::config::Config;
+use crate::config::{Config, Eks};
 use crate::names::{APP, LOAD, StackName};
 
 /// The decisions of a bootstrap.
@@ -18,10 +19,8 @@ pub struct Plan {
     pub stack: StackName,
     /// Whether a missing cluster is created.
     pub create_cluster: bool,
-    /// Kubernetes version of a new cluster; none takes the default of EKS.
-    pub k8s_version: Option<String>,
-    /// Another administrator of the cluster.
-    pub admin_arn: Option<String>,
+    /// What a new cluster is like, and what one of ours has to match.
+    pub eks: Eks,
     /// Repositories that images go to: those of ECR are created, others are used.
     pub repositories: Vec<String>,
     /// The registry where that is not ECR.
@@ -39,8 +38,7 @@ impl Plan {
             cluster: cluster.to_owned(),
             stack: stack.clone(),
             create_cluster: config.eks.create_cluster,
-            k8s_version: config.eks.k8s_version.clone(),
-            admin_arn: config.eks.admin_arn.clone(),
+            eks: config.eks.clone(),
             repositories: [APP, LOAD]
                 .map(|image| match &config.target.registry {
                     Some(prefix) => prefix.repository(image),
@@ -56,18 +54,8 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let version = self.k8s_version.as_deref().unwrap_or("default");
         if self.create_cluster {
-            writeln!(
-                f,
-                "EKS cluster `{}` (Kubernetes {version}) where it is missing",
-                self.cluster
-            )?;
-            writeln!(
-                f,
-                "CloudFormation stack `{}`: network and roles",
-                self.stack.foundation()
-            )?;
+            self.write_cluster(f)?;
         }
         let kind = self.registry.as_ref().map_or("ECR repositories", |_| "images in");
         writeln!(f, "{kind} `{}`", self.repositories.join("`, `"))?;
@@ -76,6 +64,34 @@ impl fmt::Display for Plan {
             write!(f, ", without {}", self.without.join(", "))?;
         }
         Ok(())
+    }
+}
+
+impl Plan {
+    fn write_cluster(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let eks = &self.eks;
+        let version = eks.k8s_version.as_deref().unwrap_or("default");
+        let compute = match eks.compute {
+            Some(Compute::NodeGroup) => ", one node group",
+            Some(Compute::Auto) | None => "",
+        };
+        writeln!(
+            f,
+            "EKS cluster `{}` (Kubernetes {version}{compute}) where it is missing",
+            self.cluster
+        )?;
+        let network = match (eks.subnet_ids.is_empty(), eks.private_nodes) {
+            (true, true) => Some("network with private subnets and a NAT gateway"),
+            (true, false) => Some("network"),
+            (false, _) => None,
+        };
+        let roles = (eks.cluster_role_arn.is_none() || eks.node_role_arn.is_none()).then_some("roles");
+        let parts: Vec<_> = network.into_iter().chain(roles).collect();
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let stack = self.stack.foundation();
+        writeln!(f, "CloudFormation stack `{stack}`: {}", parts.join(" and "))
     }
 }
 
@@ -108,6 +124,19 @@ mod tests {
         ECR repositories `demo/web-app`, `demo/load`
         Kubernetes objects of stack `demo`, without grafana
         "#);
+        config.eks.compute = Some(Compute::NodeGroup);
+        config.eks.private_nodes = true;
+        let text = Plan::build(&config, "Demo", &stack).to_string();
+        assert!(text.contains("(Kubernetes default, one node group)"), "{text}");
+        assert!(
+            text.contains("network with private subnets and a NAT gateway and roles"),
+            "{text}"
+        );
+        config.eks.subnet_ids = vec!["subnet-1".into(), "subnet-2".into()];
+        config.eks.cluster_role_arn = Some("arn:c".into());
+        config.eks.node_role_arn = Some("arn:n".into());
+        let text = Plan::build(&config, "Demo", &stack).to_string();
+        assert!(!text.contains("CloudFormation"), "{text}");
         let json = serde_json::to_value(Plan::build(&config, "Demo", &stack)).unwrap();
         assert_eq!(json["stack"], "demo");
         assert_eq!(json["reaction"], "fast");

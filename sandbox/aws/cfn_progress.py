@@ -69,6 +69,13 @@ class Progress:
         return [i for i in reversed(ordered(self.stack.template_dict)) if i in present]
 
 
+PROGRESS: dict[str, Progress] = {}
+
+
+def named(backend: CloudFormationBackend, name: str) -> Stack | None:
+    return next((s for s in backend.stacks.values() if s.name == name), None)
+
+
 def reason_of(error: Exception, kind: str) -> str:
     """In the words of CloudFormation's resource handlers."""
     text = getattr(error, "message", None) or getattr(error, "description", None) or str(error)

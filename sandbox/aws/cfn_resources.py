@@ -1,7 +1,8 @@
 """Making and deleting single resources of a stack: what moto forgets.
 
-Modelled: ManagedPolicyArns and inline policies of roles, stack tags on resources, deletion of every
-type in `DELETERS` through the service's own rules (a VPC with something in it does not go).
+Modelled: ManagedPolicyArns and inline policies of roles, associations of subnets with route tables,
+stack tags on resources, deletion of every type in `DELETERS` through the service's own rules (a VPC
+with something in it does not go).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from moto.cloudformation import parsing
 from moto.cloudformation.models import Stack
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.core import TaggedEC2Resource
+from moto.ec2.models.subnets import SubnetRouteTableAssociation
 from moto.iam.models import IAMBackend, Role, iam_backends
 
 import ecr
@@ -49,6 +51,9 @@ def create(stack: Stack, logical_id: str) -> Any:
     if isinstance(resource, TaggedEC2Resource):
         ec2 = ec2_backends[stack.account_id][stack.region_name]
         ec2.create_tags([resource.physical_resource_id], tags)
+    elif isinstance(resource, SubnetRouteTableAssociation):
+        ec2 = ec2_backends[stack.account_id][stack.region_name]
+        ec2.associate_route_table(resource.route_table_id, subnet_id=resource.subnet_id)
     elif isinstance(resource, Role):
         definition = stack.template_dict["Resources"][logical_id]
         properties = parsing.clean_json(definition.get("Properties") or {}, stack.resource_map)

@@ -6,13 +6,14 @@ UPDATE_ROLLBACK_COMPLETE all the same.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from moto.cloudformation.models import Stack
 
 import cfn_template as templates
 from cfn_progress import Progress, Row, complete, reason_of
-from cfn_work import Worker
+from cfn_work import Worker, run
 from state import STATE
 
 
@@ -32,6 +33,20 @@ class Change:
         same_tags = self.tags is None or self.tags == stack.tags
         same = template == templates.parsed(stack.template)  # moto changes its own copy
         return not (same and same_parameters and same_tags)
+
+
+def check_changeable(stack: Stack) -> None:
+    """Only a stack that is complete can be updated."""
+    if not re.fullmatch(r"(CREATE|UPDATE|UPDATE_ROLLBACK)_COMPLETE", stack.status):
+        text = f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated."
+        raise templates.validation_error(text)
+
+
+def start(progress: Progress, change: Change, token: str | None) -> None:
+    """Begin the update in the background."""
+    progress.token = token
+    progress.stack.status = "UPDATE_IN_PROGRESS"
+    run(progress, lambda worker: update(worker, change))
 
 
 def update(worker: Worker, change: Change) -> None:

@@ -11,22 +11,21 @@ import re
 from typing import Any
 
 from moto.cloudformation import urls
-from moto.cloudformation.models import CloudFormationBackend, Stack
-from moto.cloudformation.responses import CloudFormationResponse
+from moto.cloudformation.models import Stack
 from moto.cloudformation.utils import generate_stack_id
 from moto.core.responses import ActionResult, EmptyResult
 
 import cfn_template as templates
-from cfn_progress import Progress, Row, hide_outputs
-from cfn_update import Change, update
+from cfn_changes import ChangeSetCalls, forget_all
+from cfn_progress import PROGRESS, Progress, Row, hide_outputs, named
+from cfn_update import check_changeable, start
 from cfn_work import Worker, run
 from errors import Refusal
 
-PROGRESS: dict[str, Progress] = {}
 NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}")
 
 
-class StackCalls(CloudFormationResponse):
+class StackCalls(ChangeSetCalls):
     """moto's operations, with those replaced that it gets wrong."""
 
     def create_stack(self) -> ActionResult:
@@ -41,7 +40,7 @@ class StackCalls(CloudFormationResponse):
             if token and PROGRESS[existing.stack_id].token == token:
                 return ActionResult({"StackId": existing.stack_id})
             raise Refusal("AlreadyExistsException", f"Stack [{name}] already exists", 400)
-        stack = self._parsed_stack(name, self._body())
+        stack = self._parsed_stack(name, self.template_body())
         templates.check(stack.template_dict, stack.template, self._get_param("Capabilities", []))
         progress = Progress(stack, token, self._on_failure())
         PROGRESS[stack.stack_id] = progress
@@ -50,10 +49,6 @@ class StackCalls(CloudFormationResponse):
         progress.say("CREATE_IN_PROGRESS", "User Initiated")
         run(progress, Worker.create)
         return ActionResult({"StackId": stack.stack_id})
-
-    def _body(self) -> str:
-        url = self._get_param("TemplateURL")
-        return self._get_stack_from_s3_url(url) if url else self._get_param("TemplateBody") or ""
 
     def _on_failure(self) -> str:
         if self._get_bool_param("DisableRollback"):
@@ -88,28 +83,13 @@ class StackCalls(CloudFormationResponse):
         token = self._get_param("ClientRequestToken")
         if token and token == progress.token and stack.status.startswith("UPDATE"):
             return ActionResult({"StackId": stack.stack_id})
-        body = stack.template
-        if not self._get_bool_param("UsePreviousTemplate"):
-            body = self._body()
-        change = Change(body, self._new_parameters(stack), self._new_tags())
+        change = self.change_of(stack)
         changed = change.check(stack, self._get_param("Capabilities", []))
-        if not re.fullmatch(r"(CREATE|UPDATE|UPDATE_ROLLBACK)_COMPLETE", stack.status):
-            text = f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated."
-            raise templates.validation_error(text)
+        check_changeable(stack)
         if not changed:
             raise templates.validation_error("No updates are to be performed.")
-        progress.token = token
-        stack.status = "UPDATE_IN_PROGRESS"
-        run(progress, lambda worker: update(worker, change))
+        start(progress, change, token)
         return ActionResult({"StackId": stack.stack_id})
-
-    def _new_parameters(self, stack: Stack) -> dict[str, Any]:
-        given = self._get_param("Parameters", [])
-        return self._get_param_values(given, stack.stack_parameters)
-
-    def _new_tags(self) -> dict[str, str] | None:
-        tags = self._get_param("Tags", [])
-        return {tag["Key"]: tag["Value"] for tag in tags} or None
 
     def delete_stack(self) -> ActionResult:
         """Also of a stack that is being created: the creation stops. No stack: nothing to do."""
@@ -131,13 +111,9 @@ class StackCalls(CloudFormationResponse):
         run(progress, lambda worker: worker.delete(retain))
         return EmptyResult()
 
-    def create_change_set(self) -> ActionResult:
-        """moto would make resources that nothing here could delete again."""
-        raise NotImplementedError
-
     def validate_template(self) -> ActionResult:
         """The checks of CreateStack, without cfn-lint, which moto would need for it."""
-        body = self._body()
+        body = self.template_body()
         template = templates.parsed(body)
         templates.check(template, body, ["CAPABILITY_NAMED_IAM"])
         parameters = [
@@ -180,10 +156,6 @@ class StackCalls(CloudFormationResponse):
         return stack, list(progress.rows.values()) if progress else []
 
 
-def named(backend: CloudFormationBackend, name: str) -> Stack | None:
-    return next((s for s in backend.stacks.values() if s.name == name), None)
-
-
 def row_view(stack: Stack, row: Row) -> dict[str, Any]:
     """As the three resource operations show it."""
     return {
@@ -206,3 +178,4 @@ def install() -> None:
 
 def reset() -> None:
     PROGRESS.clear()
+    forget_all()

@@ -60,7 +60,9 @@ class ClusterCalls(EksCalls):
             if request.get("clientRequestToken") and request == existing.request:
                 return ActionResult({"cluster": existing.view()})
             raise in_use(f"Cluster already exists with name: {name}", clusterName=name)
-        rules.check_version(request.get("version") or DEFAULT_VERSION)
+        version = request.get("version") or DEFAULT_VERSION
+        rules.check_version(version)
+        rules.check_control_plane(request, version)
         rules.check_auto_mode(request, self.current_account)
         auto = rules.auto_mode(request)
         rules.check_cluster_role(request.get("roleArn"), self.current_account, auto)

@@ -17,7 +17,7 @@ from moto.ec2.models import ec2_backends
 from moto.iam.models import Role, iam_backends
 
 from eks_store import bad_parameter
-from eks_versions import supported_versions
+from eks_versions import VERSIONS, supported_versions
 from errors import Refusal
 from state import PARTITION, STATE
 
@@ -57,6 +57,14 @@ def check_name(name: str) -> None:
 def check_version(version: str) -> None:
     if version not in supported_versions():
         raise bad_parameter(f"unsupported Kubernetes version {version}")
+
+
+def check_control_plane(request: dict[str, Any], version: str) -> None:
+    """The version takes the settings of the control plane that are asked for."""
+    wanted = request.get("kubeControllerManagerConfig") or {}
+    offered = next(v.controller_manager for v in VERSIONS if v.name == version)
+    if unknown := sorted(set(wanted) - set(offered)):
+        raise bad_parameter(f"{unknown[0]} is not supported for Kubernetes version {version}")
 
 
 def visible_role(arn: str, account: str) -> Role | None:

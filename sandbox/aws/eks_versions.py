@@ -1,7 +1,7 @@
 """Kubernetes versions and add-on versions that EKS offers.
 
-Dates of 1.34 and 1.35 are those of the EKS calendar; the other dates and the add-on builds are
-assumptions of the right form. `TODAY` is fixed so that tests do not age.
+Dates of 1.34 and 1.35 are those of the EKS calendar; the other dates, the add-on builds, and which
+versions take an HPA sync period are assumptions of the right form. `TODAY` is fixed so that tests do not age.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Version:
     released: datetime
     standard_until: datetime
     extended_until: datetime
+    sync_period: bool = False
 
     @property
     def support(self) -> str:
@@ -46,12 +47,22 @@ class Version:
             "status": self.support.lower().replace("_", "-"),
             "versionStatus": self.support,
             "kubernetesPatchVersion": self.patch,
+            "controlPlaneComponentConfig": {"kubeControllerManagerConfig": self.controller_manager},
         }
+
+    @property
+    def controller_manager(self) -> dict[str, Any]:
+        """What can be set on the controller manager."""
+        if not self.sync_period:
+            return {}
+        offer = {"defaultValue": "15s", "constraints": {"min": "5s", "max": "60s"}}
+        period = {"horizontalPodAutoscalerSyncPeriod": offer}
+        return {"horizontalPodAutoscalerControllerConfig": period}
 
 
 VERSIONS = (
-    Version("1.36", "1.36.1", day("2026-06-03"), day("2027-08-02"), day("2028-08-02")),
-    Version("1.35", "1.35.4", day("2026-01-27"), day("2027-03-27"), day("2028-03-27")),
+    Version("1.36", "1.36.1", day("2026-06-03"), day("2027-08-02"), day("2028-08-02"), True),
+    Version("1.35", "1.35.4", day("2026-01-27"), day("2027-03-27"), day("2028-03-27"), True),
     Version("1.34", "1.34.6", day("2025-10-02"), day("2026-12-02"), day("2027-12-02")),
     Version("1.33", "1.33.9", day("2025-05-29"), day("2026-07-29"), day("2027-07-29")),
 )

@@ -14,6 +14,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::eks::NODE_GROUP_NODES;
+
 pub use prices::{AS_OF, REGION};
 
 /// Instance type that Auto Mode is assumed to choose for the stack's pods, and how many of them.
@@ -71,6 +73,28 @@ impl Intents {
             nodes: vec![nodes],
             public_ipv4: count,
             ..Self::images()
+        }
+    }
+
+    /// The same with the nodes of a new node group instead of Auto Mode's.
+    #[must_use]
+    pub fn with_node_group(self) -> Self {
+        let (instance_type, count) = NODE_GROUP_NODES;
+        let nodes = Nodes {
+            instance_type: instance_type.to_owned(),
+            count,
+            auto_mode: false,
+        };
+        self.with_nodes(vec![nodes], count)
+    }
+
+    /// The same with nodes in private subnets behind a NAT gateway, which has the only public address.
+    #[must_use]
+    pub fn behind_nat(self) -> Self {
+        Self {
+            nat_gateways: 1,
+            public_ipv4: 1,
+            ..self
         }
     }
 

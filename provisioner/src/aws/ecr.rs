@@ -1,18 +1,22 @@
 //! ECR: one repository per image, and the registry's password.
 //!
-//! Ours are named `NAME/IMAGE`, with immutable tags (but for `latest*`), AES256 and a lifecycle policy that bounds
-//! their cost.
+//! Ours are named `NAME/IMAGE`, with immutable tags (but for those that are made to move), AES256 and a lifecycle
+//! policy that bounds their cost.
 
+mod password;
 mod settings;
 
 use aws_sdk_ecr::operation::create_repository::CreateRepositoryError;
 use aws_sdk_ecr::operation::delete_repository::DeleteRepositoryError;
 use aws_sdk_ecr::operation::describe_repositories::DescribeRepositoriesError;
 use aws_sdk_ecr::types::{self as ecr, ImageTagMutability, Tag};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
+pub(super) use password::Kept;
+pub use password::{RegistryAuth, authorize, reauthorize};
+
+use super::drift::{Drift, Refused, made_by_newer};
 use super::error::{AwsError, api, is};
+use super::quota::QuotaIsFinal;
 use super::{Aws, error};
 use crate::names::StackName;
 use crate::report::{Outcome, Reporter};
@@ -28,27 +32,8 @@ pub struct Repository {
     pub arn: String,
     /// Whether its tags say that this stack created it.
     pub created_by_us: bool,
-}
-
-/// Basic authentication for the registry, good for 12 hours.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RegistryAuth {
-    /// `proxyEndpoint`, with its scheme.
-    pub endpoint: String,
-    /// `AWS`.
-    pub username: String,
-    /// A secret.
-    pub password: String,
-}
-
-impl std::fmt::Debug for RegistryAuth {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RegistryAuth")
-            .field("endpoint", &self.endpoint)
-            .field("username", &self.username)
-            .field("password", &"***")
-            .finish()
-    }
+    /// Set where a newer version of the tool created it.
+    pub newer: Option<Drift>,
 }
 
 /// The repository of `image`, if it exists.
@@ -59,6 +44,9 @@ pub async fn find_repository(aws: &Aws, stack: &StackName, image: &str) -> Resul
 /// Makes sure that the repository of `image` exists; one of ours also gets its tag rules and lifecycle policy back.
 /// A repository that we did not create is used as it is. It is told here, and one that is new at once: it is there also
 /// where its settings are refused afterwards.
+///
+/// # Errors
+/// [`AwsError::Drift`] for one of ours that a newer version of the tool made; nothing was changed.
 pub async fn ensure_repository(
     aws: &Aws,
     stack: &StackName,
@@ -98,26 +86,6 @@ pub async fn ensure_repository(
     }
 }
 
-/// The registry's address and password.
-pub async fn authorize(aws: &Aws) -> Result<RegistryAuth, AwsError> {
-    let operation = "ecr:GetAuthorizationToken";
-    let answer = aws.ecr.get_authorization_token().send().await;
-    let answer = answer.map_err(api(operation, "get a password of the registry in", &aws.region))?;
-    let missing = |missing| error::incomplete(operation, &aws.region, missing);
-    let data = answer.authorization_data();
-    let data = data.first().ok_or_else(|| missing("authorization data"))?;
-    let endpoint = data.proxy_endpoint().ok_or_else(|| missing("endpoint"))?;
-    let pair = data.authorization_token().ok_or_else(|| missing("token"))?;
-    let pair = STANDARD.decode(pair).ok().and_then(|b| String::from_utf8(b).ok());
-    let pair = pair.ok_or_else(|| missing("readable token"))?;
-    let (username, password) = pair.split_once(':').ok_or_else(|| missing("password"))?;
-    Ok(RegistryAuth {
-        endpoint: endpoint.to_owned(),
-        username: username.to_owned(),
-        password: password.to_owned(),
-    })
-}
-
 /// Deletes the repository of `image` with its images, if we created it; else it is [`Outcome::Skipped`].
 pub async fn delete_repository(aws: &Aws, stack: &StackName, image: &str) -> Result<Outcome, AwsError> {
     let Some(found) = find_repository(aws, stack, image).await? else {
@@ -149,7 +117,9 @@ async fn look(aws: &Aws, stack: &StackName, image: &str) -> Result<Option<(Repos
     let mut found = repository(&settings, operation)?;
     let tags = aws.ecr.list_tags_for_resource().resource_arn(&found.arn).send().await;
     let tags = tags.map_err(api("ecr:ListTagsForResource", "read the tags of repository", &name))?;
-    found.created_by_us = stack.owns(tags.tags().iter().map(|t| (t.key(), t.value())));
+    let tags = || tags.tags().iter().map(|t| (t.key(), t.value()));
+    found.created_by_us = stack.owns(tags());
+    found.newer = made_by_newer(("repository", &name), tags());
     Ok(Some((found, settings)))
 }
 
@@ -160,6 +130,7 @@ fn repository(settings: &ecr::Repository, operation: &'static str) -> Result<Rep
         uri: settings.repository_uri().ok_or_else(|| missing("URI"))?.to_owned(),
         arn: settings.repository_arn().ok_or_else(|| missing("ARN"))?.to_owned(),
         created_by_us: false,
+        newer: None,
         name,
     })
 }
@@ -173,13 +144,14 @@ async fn create(aws: &Aws, stack: &StackName, image: &str) -> Result<Option<Repo
         .create_repository()
         .repository_name(&name)
         .image_tag_mutability(ImageTagMutability::ImmutableWithExclusion)
-        .image_tag_mutability_exclusion_filters(settings::moving_tags()?)
+        .set_image_tag_mutability_exclusion_filters(Some(settings::moving_tags()?))
         .encryption_configuration(settings::aes256()?);
     for (key, value) in stack.aws_tags() {
         let tag = Tag::builder().key(key).value(value).build();
         call = call.tags(tag.map_err(error::request(operation))?);
     }
-    let answer = match call.send().await {
+    let quota = aws_sdk_ecr::Config::builder().retry_classifier(QuotaIsFinal::<CreateRepositoryError>::new());
+    let answer = match call.customize().config_override(quota).send().await {
         Err(e) if is(&e, CreateRepositoryError::is_repository_already_exists_exception) => {
             return Ok(None);
         }
@@ -205,6 +177,13 @@ async fn settle(
             found.name
         ));
         return Ok((found, Outcome::Unchanged));
+    }
+    if let Some(refused) = found
+        .newer
+        .as_ref()
+        .and_then(|drift| Refused::of(std::slice::from_ref(drift)))
+    {
+        return Err(AwsError::Drift(refused));
     }
     let mut outcome = Outcome::Unchanged;
     if !settings::has_tag_rules(as_found) {

@@ -1,4 +1,4 @@
-//! EKS: the cluster, found, ensured and deleted. Auto Mode: nodes come and go with the pods.
+//! EKS: the cluster, found, ensured and deleted; with Auto Mode, or with one managed node group.
 //!
 //! One loop per verb looks at the cluster, does what its state allows, and waits; so every half-done state, ours or
 //! someone else's, leads on from where it is.
@@ -7,6 +7,11 @@ mod access;
 mod addon;
 mod create;
 mod delete;
+mod nodegroup;
+mod propagation;
+mod settings;
+mod spec;
+mod versions;
 
 use aws_sdk_eks::operation::describe_cluster::DescribeClusterError;
 use aws_sdk_eks::types::{Cluster, ClusterIssue, ClusterStatus};
@@ -15,8 +20,13 @@ use base64::engine::general_purpose::STANDARD;
 
 pub use addon::ensure_addon;
 pub use delete::delete;
+pub use nodegroup::{NODES as NODE_GROUP_NODES, ensure as ensure_node_group, role as node_group_role};
+pub use settings::{drift, drift_of_ground};
+pub use spec::{ClusterSpec, Compute, LOG_TYPES, Settings};
+pub use versions::{check_sync_period, choose as choose_version};
 
 use super::Aws;
+use super::drift::Refused;
 use super::error::{AwsError, api, incomplete, is};
 use super::foundation::Foundation;
 use super::wait::Wait;
@@ -48,15 +58,21 @@ pub struct EksCluster {
     pub deletion_protection: bool,
     /// The VPC that it is in.
     pub vpc_id: Option<String>,
+    /// What is set on it.
+    pub settings: Settings,
 }
 
-/// What to create.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ClusterSpec {
-    /// Kubernetes version; none: EKS's default.
-    pub kubernetes_version: Option<String>,
-    /// IAM users and roles (session ARNs of roles too) that become administrators, besides the creator.
-    pub admin_arns: Vec<String>,
+/// A cluster that is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    /// Its name.
+    pub cluster: &'a str,
+    /// The stack that owns it.
+    pub stack: &'a StackName,
+    /// What it stands on.
+    pub foundation: &'a Foundation,
+    /// What it is to be like.
+    pub spec: &'a ClusterSpec,
 }
 
 /// The cluster, if it exists, in whatever state.
@@ -75,25 +91,20 @@ pub async fn find(aws: &Aws, cluster: &str, stack: &StackName) -> Result<Option<
 }
 
 /// Leads to an `ACTIVE` cluster from any state: creates it, joins a creation that is under way, waits for a deletion
-/// or update to end. On a cluster of ours it also ensures the administrators' access; one that we did not create is
-/// used as it is.
+/// or update to end. On a cluster of ours it also sets right the settings that are asked for and the administrators'
+/// access; one that we did not create is used as it is.
 ///
 /// # Errors
-/// [`AwsError::Failed`] with EKS's health issues for a cluster that came to nothing.
-pub async fn ensure(
-    aws: &Aws,
-    cluster: &str,
-    stack: &StackName,
-    foundation: &Foundation,
-    spec: &ClusterSpec,
-    report: &dyn Reporter,
-) -> Result<(EksCluster, Outcome), AwsError> {
+/// [`AwsError::Failed`] with EKS's health issues for a cluster that came to nothing; [`AwsError::UnsupportedZone`] with
+/// the zones that EKS serves; [`AwsError::Drift`] for one of ours that differs in what is not set right.
+pub async fn ensure(aws: &Aws, order: Order<'_>, report: &dyn Reporter) -> Result<(EksCluster, Outcome), AwsError> {
+    let cluster = order.cluster;
     let wait = Wait::new(aws, format!("cluster `{cluster}`"), report);
     let mut creating = false;
     loop {
-        let state = match find(aws, cluster, stack).await? {
+        let state = match find(aws, cluster, order.stack).await? {
             Some(found) if found.status == "ACTIVE" => {
-                let outcome = finish(aws, &found, creating, spec, report).await?;
+                let outcome = finish(aws, &found, creating, order.spec, report).await?;
                 return Ok((found, outcome));
             }
             Some(found) if found.status == "FAILED" => return Err(failed(&found)),
@@ -103,7 +114,7 @@ pub async fn ensure(
             }
             None if creating => "not visible yet".to_owned(),
             None => {
-                create::create(aws, cluster, stack, foundation, spec, report).await?;
+                create::create(aws, order, report).await?;
                 creating = true;
                 "requested".to_owned()
             }
@@ -120,29 +131,38 @@ async fn finish(
     spec: &ClusterSpec,
     report: &dyn Reporter,
 ) -> Result<Outcome, AwsError> {
-    if let (Some(wanted), Some(version)) = (&spec.kubernetes_version, &found.version)
-        && wanted != version
-    {
-        report.warning(&format!(
-            "cluster `{}` runs Kubernetes {version}, not {wanted}: upgrades are left to you",
-            found.name
-        ));
-    }
     if !found.created_by_us {
-        if !spec.admin_arns.is_empty() {
-            report.warning(&format!(
-                "cluster `{}` was not created by this stack: its access entries are left as they are",
-                found.name
-            ));
-        }
+        tell_left_alone(found, spec, report);
         return Ok(Outcome::Unchanged);
     }
-    let changed = access::ensure_admins(aws, &found.name, &spec.admin_arns, report).await?;
-    Ok(match (created, changed) {
+    if let Some(refused) = Refused::of(&drift(found, spec)) {
+        return Err(AwsError::Drift(refused));
+    }
+    let repaired = settings::repair(aws, found, spec, report).await?;
+    let admitted = access::ensure_admins(aws, &found.name, &spec.admin_arns, report).await?;
+    Ok(match (created, repaired || admitted) {
         (true, _) => Outcome::Created,
         (false, true) => Outcome::Updated,
         (false, false) => Outcome::Unchanged,
     })
+}
+
+/// A cluster of others is used as it is: what is asked for beyond that is named.
+fn tell_left_alone(found: &EksCluster, spec: &ClusterSpec, report: &dyn Reporter) {
+    if let (Some(wanted), Some(version)) = (&spec.kubernetes_version, &found.version)
+        && wanted != version
+    {
+        report.warning(&format!(
+            "cluster `{}` runs Kubernetes {version}, not {wanted}: it was not created by this stack",
+            found.name
+        ));
+    }
+    if !spec.admin_arns.is_empty() {
+        report.warning(&format!(
+            "cluster `{}` was not created by this stack: its access entries are left as they are",
+            found.name
+        ));
+    }
 }
 
 fn state_of(found: &EksCluster) -> String {
@@ -170,6 +190,7 @@ fn failed(found: &EksCluster) -> AwsError {
 
 fn view(found: Cluster, name: &str, stack: &StackName) -> Result<EksCluster, AwsError> {
     let missing = |missing| incomplete("eks:DescribeCluster", name, missing);
+    let settings = settings::settings(&found);
     let ca = found.certificate_authority.and_then(|c| c.data);
     let ca = ca.map(|data| STANDARD.decode(data)).transpose();
     let time =
@@ -189,6 +210,7 @@ fn view(found: Cluster, name: &str, stack: &StackName) -> Result<EksCluster, Aws
             .unwrap_or_default(),
         deletion_protection: found.deletion_protection.unwrap_or(false),
         vpc_id: found.resources_vpc_config.and_then(|v| v.vpc_id),
+        settings,
     })
 }
 

@@ -12,6 +12,8 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use super::drift::Refused;
+
 /// A failure of this module. `Display` is one line in lower case; [`AwsError::hint`] says what to try.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -80,6 +82,43 @@ pub enum AwsError {
         status: String,
         /// The first real cause.
         reason: String,
+    },
+    /// Something of ours differs from what is asked for, in what is not changed in place.
+    #[error("{0}")]
+    Drift(Refused),
+    /// EKS does not offer the Kubernetes version.
+    #[error("EKS does not offer Kubernetes {wanted} in {region}{}: valid are {valid}", extended_note(*.extended))]
+    UnknownVersion {
+        /// The version that was asked for.
+        wanted: String,
+        /// The region.
+        region: String,
+        /// Whether it is offered in extended support only.
+        extended: bool,
+        /// Versions in standard support, with commas.
+        valid: String,
+    },
+    /// EKS does not offer a setting on that Kubernetes version.
+    #[error("EKS does not offer {what} on Kubernetes {version}: {reason}")]
+    NotOffered {
+        /// The setting, e.g. "an HPA sync period".
+        what: &'static str,
+        /// The version.
+        version: String,
+        /// What it offers instead.
+        reason: String,
+    },
+    /// EKS does not serve a zone of the subnets.
+    #[error("cannot create {kind} `{name}`: {message}")]
+    UnsupportedZone {
+        /// Kind of object, e.g. "cluster".
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// EKS's words.
+        message: String,
+        /// Zones that EKS serves; may be empty.
+        valid: Vec<String>,
     },
     /// A wait was given up; the object may still get there.
     #[error("gave up waiting for {what} after {} s, last state: {state}", .after.as_secs())]
@@ -226,6 +265,14 @@ pub(super) fn chain(error: &dyn StdError) -> String {
     texts.join(": ")
 }
 
+fn extended_note(extended: bool) -> &'static str {
+    if extended {
+        " but in extended support, at six times the price"
+    } else {
+        ""
+    }
+}
+
 fn after_colon(reason: &str) -> String {
     if reason.is_empty() {
         String::new()
@@ -243,7 +290,8 @@ impl AwsError {
         }
     }
 
-    /// Whether region or credentials are missing or invalid: found before anything was changed, exit code 2.
+    /// Whether region or credentials are missing or invalid, or what is asked for cannot be: found before anything was
+    /// changed, exit code 2.
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
@@ -251,6 +299,9 @@ impl AwsError {
                 | Self::NoCredentials { .. }
                 | Self::InvalidCredentials { .. }
                 | Self::InsecureEndpoint { .. }
+                | Self::Drift(_)
+                | Self::UnknownVersion { .. }
+                | Self::NotOffered { .. }
         )
     }
 }

@@ -105,6 +105,21 @@ impl Wire {
             .build()
     }
 
+    /// The same with the retries of the real one, without its pauses.
+    pub(super) fn patient(&self) -> Aws {
+        let retry = RetryConfig::standard()
+            .with_max_attempts(3)
+            .with_initial_backoff(Duration::from_millis(1));
+        let config = self.config().into_builder().retry_config(retry).build();
+        Aws {
+            ecr: aws_sdk_ecr::Client::new(&config),
+            eks: aws_sdk_eks::Client::new(&config),
+            cloudformation: aws_sdk_cloudformation::Client::new(&config),
+            config,
+            ..self.aws()
+        }
+    }
+
     /// A connection over this wire that looks every millisecond and gives up after one second.
     pub(super) fn aws(&self) -> Aws {
         let config = self.config();
@@ -124,6 +139,7 @@ impl Wire {
             region: "eu-central-1".to_owned(),
             poll: Duration::from_millis(1),
             timeout: Duration::from_secs(1),
+            password: super::ecr::Kept::default(),
             run: 1,
         }
     }

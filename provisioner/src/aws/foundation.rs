@@ -1,43 +1,51 @@
-//! The foundation: one `CloudFormation` stack with the network and the two IAM roles that a cluster needs.
+//! The foundation: one `CloudFormation` stack with the network and the two IAM roles that a cluster needs, as far as
+//! they are not brought along; where everything is, there is no stack.
 //!
 //! The stack is all or nothing and its own state: whatever a run finds (nothing, half-done, failed, complete), the
-//! same call leads to a complete one. Template: `foundation.json`.
+//! same call leads to a complete one. Template: `foundation.json`. A newer template is applied through a change set,
+//! in which AWS itself says what would happen: one that replaces or removes a resource is refused.
 
 mod cause;
+mod change;
 mod network;
+mod spec;
 mod stack;
 
 use sha2::{Digest, Sha256};
 
 pub use self::network::{Network, network};
+pub use self::spec::FoundationSpec;
+use self::spec::{KIND, Parameters};
 use self::stack::{Phase, Stack};
 use super::Aws;
+use super::drift::{Aspect, Drift, Refused, made_by_newer};
+use super::eks::Compute;
 use super::error::{AwsError, incomplete};
-use crate::names::{StackName, TAG_VERSION};
+use crate::names::{StackName, TAG_TEMPLATE};
 use crate::report::{Outcome, Reporter};
 
 /// The template, as it is sent.
 const TEMPLATE: &str = include_str!("foundation.json");
-/// Tag with the hash of the template that the stack was made from.
-const TAG_TEMPLATE: &str = "provisioner:template";
 
-/// What the stack made.
+/// What a cluster stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Foundation {
-    /// The VPC.
-    pub vpc_id: String,
-    /// Two public subnets in two zones.
+    /// The VPC, where the stack made it.
+    pub vpc_id: Option<String>,
+    /// Subnets of cluster and nodes, in at least two zones: the private ones where there are any.
     pub subnet_ids: Vec<String>,
     /// Role that the control plane acts with.
     pub cluster_role_arn: String,
     /// Role that the nodes act with.
     pub node_role_arn: String,
+    /// What the roles are made for.
+    pub compute: Compute,
 }
 
 /// The foundation, if it is complete; a stack that is under way, failed or being deleted is none.
 pub async fn find(aws: &Aws, stack: &StackName) -> Result<Option<Foundation>, AwsError> {
     match stack::describe(aws, &stack.foundation()).await? {
-        Some(found) if found.phase() == Phase::Ready => Ok(Some(foundation(&found)?)),
+        Some(found) if found.phase() == Phase::Ready => Ok(Some(foundation(&found, &FoundationSpec::default())?)),
         _ => Ok(None),
     }
 }
@@ -47,31 +55,103 @@ pub async fn exists(aws: &Aws, stack: &StackName) -> Result<bool, AwsError> {
     Ok(stack::describe(aws, &stack.foundation()).await?.is_some())
 }
 
+/// How a foundation of ours differs from `spec`; nothing where there is none yet. Changes nothing.
+pub async fn drift(aws: &Aws, stack: &StackName, spec: &FoundationSpec) -> Result<Vec<Drift>, AwsError> {
+    let name = stack.foundation();
+    match stack::describe(aws, &name).await? {
+        Some(found) if !found.is_ours(stack) => Ok(Vec::new()),
+        // It is replaced, whatever it was made with.
+        Some(found) if found.phase() == Phase::Broken => {
+            Ok(made_by_newer((KIND, &name), &found.tags).into_iter().collect())
+        }
+        Some(found) if found.phase() == Phase::Working => {
+            let drifts = spec.drift(&found).into_iter();
+            Ok(drifts.filter(|drift| is_known_early(drift.aspect)).collect())
+        }
+        Some(found) => Ok(spec.drift(&found)),
+        None => Ok(missing(&name, spec)),
+    }
+}
+
+/// Whether a stack that is under way, and has no outputs yet, already tells.
+fn is_known_early(aspect: Aspect) -> bool {
+    matches!(aspect, Aspect::MadeBy | Aspect::Compute | Aspect::PrivateNodes)
+}
+
+/// What cannot be told or made any more without a stack, since a cluster stands already.
+fn missing(name: &str, spec: &FoundationSpec) -> Vec<Drift> {
+    if !spec.standing {
+        return Vec::new();
+    }
+    let refused = |aspect, found: &str, wanted: &str| Drift::refused((KIND, name), aspect, found, wanted);
+    let private = spec
+        .private_nodes
+        .then(|| refused(Aspect::PrivateNodes, "unknown", "made"));
+    let role = spec.node_role_arn.is_none();
+    let role = role.then(|| refused(Aspect::NodeRole, "unknown", "given with `--node-role-arn`"));
+    private.into_iter().chain(role).collect()
+}
+
 /// Leads to a complete foundation from any state: joins a creation that is under way, replaces one of ours that
 /// failed, updates one of ours that an older version made. A complete stack without our tags is used as it is.
+/// [`Outcome::Skipped`]: everything was brought along, there is no stack.
 ///
 /// # Errors
-/// [`AwsError::Failed`] with the first real cause from the stack's events.
-pub async fn ensure(aws: &Aws, stack: &StackName, report: &dyn Reporter) -> Result<(Foundation, Outcome), AwsError> {
+/// [`AwsError::Failed`] with the first real cause from the stack's events; [`AwsError::Drift`] for one of ours that
+/// differs from `spec` in what is not changed in place, before anything was changed.
+pub async fn ensure(
+    aws: &Aws,
+    stack: &StackName,
+    spec: &FoundationSpec,
+    report: &dyn Reporter,
+) -> Result<(Foundation, Outcome), AwsError> {
     let name = stack.foundation();
     let first = stack::describe(aws, &name).await?;
     let joined = first.as_ref().is_some_and(Stack::is_being_created);
     let Some(found) = stack::settled(aws, &name, first, report).await? else {
-        return create(aws, stack, report).await;
+        refuse(&missing(&name, spec))?;
+        return match spec.brought_along() {
+            Some(given) => Ok((given, Outcome::Skipped)),
+            None => create(aws, stack, spec, report).await,
+        };
     };
     match found.phase() {
         Phase::Broken => {
-            require_ours(stack, &found)?;
             let status = found.status.as_str();
-            report.note(&format!("foundation stack `{name}` is {status}: it is replaced"));
-            stack::remove(aws, &found, report).await?;
-            create(aws, stack, report).await
+            replace_stack(aws, stack, (&found, status), report).await?;
+            create(aws, stack, spec, report).await
         }
-        Phase::Ready if is_outdated(stack, &found, report) => update(aws, stack, found, report).await,
-        Phase::Ready if joined => Ok((foundation(&found)?, Outcome::Created)),
-        Phase::Ready => Ok((foundation(&found)?, Outcome::Unchanged)),
+        Phase::Ready if found.is_ours(stack) => {
+            let drifts = spec.drift(&found);
+            refuse(&drifts)?;
+            if drifts.iter().any(|drift| drift.aspect == Aspect::Template) {
+                return update(aws, stack, (found, spec), report).await;
+            }
+            let outcome = if joined { Outcome::Created } else { Outcome::Unchanged };
+            Ok((foundation(&found, spec)?, outcome))
+        }
+        Phase::Ready => Ok((foundation(&found, spec)?, Outcome::Unchanged)),
         Phase::Working | Phase::Stuck => Err(cause::failure(aws, &found).await),
     }
+}
+
+/// Makes the network again in the zones that `spec` names: for a foundation of ours on which no cluster came to stand,
+/// since EKS does not serve its zones.
+///
+/// # Errors
+/// As [`ensure`]; [`AwsError::NotOurs`] for a stack without our tags.
+pub async fn move_to_zones(
+    aws: &Aws,
+    stack: &StackName,
+    spec: &FoundationSpec,
+    report: &dyn Reporter,
+) -> Result<Foundation, AwsError> {
+    let name = stack.foundation();
+    let first = stack::describe(aws, &name).await?;
+    if let Some(found) = stack::settled(aws, &name, first, report).await? {
+        replace_stack(aws, stack, (&found, "in zones that EKS does not serve"), report).await?;
+    }
+    Ok(create(aws, stack, spec, report).await?.0)
 }
 
 /// Deletes the stack and waits until it is gone. One without our tags is [`Outcome::Skipped`].
@@ -90,10 +170,7 @@ pub async fn delete(aws: &Aws, stack: &StackName, report: &dyn Reporter) -> Resu
         return Ok(Outcome::Skipped);
     }
     if found.protected {
-        return Err(AwsError::Protected {
-            kind: "foundation stack",
-            name,
-        });
+        return Err(AwsError::Protected { kind: KIND, name });
     }
     // A stack that is under way may refuse; one that is being deleted is gone at the end of this wait.
     if let Some(settled) = stack::settled(aws, &name, Some(found), report).await? {
@@ -102,26 +179,65 @@ pub async fn delete(aws: &Aws, stack: &StackName, report: &dyn Reporter) -> Resu
     Ok(Outcome::Deleted)
 }
 
-async fn create(aws: &Aws, stack: &StackName, report: &dyn Reporter) -> Result<(Foundation, Outcome), AwsError> {
+async fn create(
+    aws: &Aws,
+    stack: &StackName,
+    spec: &FoundationSpec,
+    report: &dyn Reporter,
+) -> Result<(Foundation, Outcome), AwsError> {
     let name = stack.foundation();
-    stack::create(aws, &name, TEMPLATE, tags(stack)).await?;
+    let order = stack::Order {
+        template: TEMPLATE,
+        parameters: spec.parameters(),
+        tags: tags(stack),
+    };
+    stack::create(aws, &name, order).await?;
     let made = finished(aws, &name, report).await?;
-    Ok((foundation(&made)?, Outcome::Created))
+    Ok((foundation(&made, spec)?, Outcome::Created))
+}
+
+/// Removes one of ours, so that another can be made.
+async fn replace_stack(
+    aws: &Aws,
+    stack: &StackName,
+    (found, why): (&Stack, &str),
+    report: &dyn Reporter,
+) -> Result<(), AwsError> {
+    if !found.is_ours(stack) {
+        let name = found.name.clone();
+        return Err(AwsError::NotOurs { kind: KIND, name });
+    }
+    refuse(
+        &made_by_newer((KIND, &found.name), &found.tags)
+            .into_iter()
+            .collect::<Vec<_>>(),
+    )?;
+    report.note(&format!("foundation stack `{}` is {why}: it is replaced", found.name));
+    stack::remove(aws, found, report).await
 }
 
 async fn update(
     aws: &Aws,
     stack: &StackName,
-    found: Stack,
+    (found, spec): (Stack, &FoundationSpec),
     report: &dyn Reporter,
 ) -> Result<(Foundation, Outcome), AwsError> {
-    stack::update(aws, &found, TEMPLATE, tags(stack)).await?;
+    let Some(set) = change::propose(aws, &found, TEMPLATE, tags(stack), report).await? else {
+        return Ok((foundation(&found, spec)?, Outcome::Unchanged));
+    };
+    if !set.harmful.is_empty() {
+        change::discard(aws, &set).await?;
+        let wanted = format!("{}, which would {}", template_hash(), set.harmful.join(", "));
+        let was = found.tags.get(TAG_TEMPLATE).cloned().unwrap_or_default();
+        refuse(&[Drift::refused((KIND, &found.name), Aspect::Template, was, wanted)])?;
+    }
+    change::execute(aws, &set).await?;
     let updated = finished(aws, &found.name, report).await?;
     // UPDATE_ROLLBACK_COMPLETE is a working stack, but not the one that was wanted.
-    if !is_current(&updated) {
+    if updated.tags.get(TAG_TEMPLATE) != Some(&template_hash()) {
         return Err(cause::failure(aws, &updated).await);
     }
-    Ok((foundation(&updated)?, Outcome::Updated))
+    Ok((foundation(&updated, spec)?, Outcome::Updated))
 }
 
 /// The stack once nothing is under way; fails with the cause unless it works.
@@ -131,7 +247,7 @@ async fn finished(aws: &Aws, name: &str, report: &dyn Reporter) -> Result<Stack,
         Some(stack) if stack.phase() == Phase::Ready => Ok(stack),
         Some(stack) => Err(cause::failure(aws, &stack).await),
         None => Err(AwsError::Failed {
-            kind: "foundation stack",
+            kind: KIND,
             name: name.to_owned(),
             status: "gone".to_owned(),
             reason: "it was deleted while it was waited for".to_owned(),
@@ -139,38 +255,8 @@ async fn finished(aws: &Aws, name: &str, report: &dyn Reporter) -> Result<Stack,
     }
 }
 
-fn require_ours(stack: &StackName, found: &Stack) -> Result<(), AwsError> {
-    if found.is_ours(stack) {
-        return Ok(());
-    }
-    Err(AwsError::NotOurs {
-        kind: "foundation stack",
-        name: found.name.clone(),
-    })
-}
-
-fn is_outdated(stack: &StackName, found: &Stack, report: &dyn Reporter) -> bool {
-    if !found.is_ours(stack) || is_current(found) {
-        return false;
-    }
-    let made_by = found.tags.get(TAG_VERSION).map_or("", String::as_str);
-    if version(made_by) > version(env!("CARGO_PKG_VERSION")) {
-        report.warning(&format!(
-            "foundation stack `{}` was made by version {made_by}, newer than this one: it is left as it is",
-            found.name
-        ));
-        return false;
-    }
-    true
-}
-
-fn is_current(found: &Stack) -> bool {
-    found.tags.get(TAG_TEMPLATE) == Some(&template_hash())
-}
-
-/// Dotted numbers, for comparison; what is none counts as 0.
-fn version(text: &str) -> Vec<u64> {
-    text.split('.').map(|n| n.parse().unwrap_or(0)).collect()
+fn refuse(drifts: &[Drift]) -> Result<(), AwsError> {
+    Refused::of(drifts).map_or(Ok(()), |refused| Err(AwsError::Drift(refused)))
 }
 
 fn template_hash() -> String {
@@ -182,16 +268,20 @@ fn tags(stack: &StackName) -> Vec<(String, String)> {
     stack.aws_tags().into_iter().chain([template]).collect()
 }
 
-fn foundation(found: &Stack) -> Result<Foundation, AwsError> {
-    let output = |key: &'static str| {
-        let value = found.outputs.get(key).filter(|v| !v.is_empty()).cloned();
+/// What the stack made, and for the rest what was brought along.
+fn foundation(found: &Stack, spec: &FoundationSpec) -> Result<Foundation, AwsError> {
+    let output = |key: &str| found.outputs.get(key).filter(|v| !v.is_empty()).cloned();
+    let known = |key: &'static str, given: Option<String>| {
+        let value = output(key).or(given);
         value.ok_or_else(|| incomplete("cloudformation:DescribeStacks", &found.name, key))
     };
+    let given = (!spec.subnet_ids.is_empty()).then(|| spec.subnet_ids.join(","));
     Ok(Foundation {
-        vpc_id: output("VpcId")?,
-        subnet_ids: output("SubnetIds")?.split(',').map(str::to_owned).collect(),
-        cluster_role_arn: output("ClusterRoleArn")?,
-        node_role_arn: output("NodeRoleArn")?,
+        vpc_id: output("VpcId"),
+        subnet_ids: known("SubnetIds", given)?.split(',').map(str::to_owned).collect(),
+        cluster_role_arn: known("ClusterRoleArn", spec.cluster_role_arn.clone())?,
+        node_role_arn: known("NodeRoleArn", spec.node_role_arn.clone())?,
+        compute: Parameters(found).compute(),
     })
 }
 

@@ -14,6 +14,7 @@
 //! [`Reporter::waiting`]: crate::report::Reporter::waiting
 
 pub mod cost;
+pub mod drift;
 mod ec2;
 pub mod ecr;
 pub mod eks;
@@ -21,6 +22,7 @@ mod endpoint;
 mod error;
 pub mod foundation;
 pub mod logs;
+mod quota;
 pub mod removal;
 pub mod sweep;
 pub mod token;
@@ -105,6 +107,7 @@ pub struct Aws {
     region: String,
     poll: Duration,
     timeout: Duration,
+    password: ecr::Kept,
     /// When this run began, nanoseconds: part of every request token, see [`Aws::request_token`].
     run: u128,
 }
@@ -154,6 +157,7 @@ impl Aws {
             region,
             poll: options.poll,
             timeout: options.timeout,
+            password: ecr::Kept::default(),
             run,
         })
     }

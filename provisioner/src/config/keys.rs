@@ -42,7 +42,7 @@ const fn key(path: &'static str, flag: &'static str, kind: Kind) -> Key {
 }
 
 /// Every setting. A new one is a line here, a field in `Config` and a flag in `cli.rs`.
-pub(crate) const KEYS: [Key; 25] = [
+pub(crate) const KEYS: [Key; 33] = [
     key("target.cluster", "cluster", Kind::Text),
     key("target.kube-context", "kube-context", Kind::Text),
     key("target.registry", "registry", Kind::Text),
@@ -51,7 +51,15 @@ pub(crate) const KEYS: [Key; 25] = [
     key("target.profile", "profile", Kind::Text),
     key("eks.create-cluster", "create-cluster", Kind::Switch),
     key("eks.k8s-version", "k8s-version", Kind::Text),
-    key("eks.admin-arn", "admin-arn", Kind::Text),
+    key("eks.compute", "compute", Kind::Text),
+    key("eks.private-nodes", "private-nodes", Kind::Switch),
+    key("eks.subnet-ids", "subnet-ids", Kind::List),
+    key("eks.cluster-role-arn", "cluster-role-arn", Kind::Text),
+    key("eks.node-role-arn", "node-role-arn", Kind::Text),
+    key("eks.admin-arn", "admin-arn", Kind::List),
+    key("eks.public-access-cidr", "public-access-cidr", Kind::List),
+    key("eks.control-plane-logs", "control-plane-logs", Kind::List),
+    key("eks.hpa-sync-period", "hpa-sync-period", Kind::Text),
     key("image.tag", "tag", Kind::Text),
     key("image.binary", "binary", Kind::Path),
     key("image.workspace", "workspace", Kind::Path),

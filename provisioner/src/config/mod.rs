@@ -3,6 +3,7 @@
 //! Nothing here touches the network, and every problem is reported, not only the first.
 
 pub mod duration;
+mod eks;
 mod keys;
 mod layer;
 mod read;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use layer::Layer;
 
+use crate::aws::eks::Compute;
 use crate::cluster::reaction::Reaction;
 use crate::image::RegistryPrefix;
 use crate::names::StackName;
@@ -56,15 +58,39 @@ pub struct Target {
     pub profile: Option<String>,
 }
 
-/// `[eks]`: how a cluster is created.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// `[eks]`: how a cluster is created. On a cluster of ours, what is given must match or is set right; what is not
+/// given is left as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Eks {
     /// Whether a missing cluster is created.
+    #[serde(skip)]
     pub create_cluster: bool,
     /// Kubernetes version of a new cluster; none takes the default of EKS.
     pub k8s_version: Option<String>,
-    /// IAM principal that also becomes the cluster's administrator.
-    pub admin_arn: Option<String>,
+    /// Where pods run; none is as found, or Auto Mode.
+    pub compute: Option<Compute>,
+    /// Whether nodes get private subnets behind a NAT gateway.
+    pub private_nodes: bool,
+    /// Existing subnets instead of a network of its own.
+    pub subnet_ids: Vec<String>,
+    /// Existing role of the control plane.
+    pub cluster_role_arn: Option<String>,
+    /// Existing role of the nodes.
+    pub node_role_arn: Option<String>,
+    /// IAM principals that also become the cluster's administrators.
+    pub admin_arns: Vec<String>,
+    /// IPv4 ranges that may reach the API server; empty leaves it open.
+    pub public_access_cidrs: Vec<String>,
+    /// Logs of the control plane that go to `CloudWatch`.
+    pub control_plane_logs: Vec<String>,
+    /// How often HPAs are evaluated, whole seconds.
+    #[serde(rename = "hpa_sync_period_s", serialize_with = "whole_seconds")]
+    pub hpa_sync_period: Option<Duration>,
+}
+
+#[expect(clippy::ref_option, reason = "the signature is serde's")]
+fn whole_seconds<S: serde::Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&value.map(|period| period.as_secs()), serializer)
 }
 
 /// `[image]`: what is built and pushed.

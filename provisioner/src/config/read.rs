@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::layer::{Layer, Setting};
-use super::{Config, Eks, Format, Image, Output, Problem, Stack, Target, duration};
+use super::{Config, Format, Image, Output, Problem, Stack, Target, duration};
 use crate::cluster::reaction::Reaction;
 use crate::image::RegistryPrefix;
 use crate::names::StackName;
@@ -27,15 +27,7 @@ impl<'a> Reader<'a> {
     pub(super) fn config(&mut self) -> Config {
         Config {
             target: self.target(),
-            eks: Eks {
-                create_cluster: self.create_cluster(),
-                k8s_version: self.checked("eks.k8s-version", is_version, "like `1.34`"),
-                admin_arn: self.checked(
-                    "eks.admin-arn",
-                    is_principal,
-                    "the ARN of an IAM role, of its session, or of a user",
-                ),
-            },
+            eks: self.eks(),
             image: self.image(),
             stack: Stack {
                 without: self.find("stack.without").map(|s| s.texts.clone()).unwrap_or_default(),
@@ -111,7 +103,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A cluster is created in EKS only; where a lower source asks for it, a context of a higher one wins.
-    fn create_cluster(&mut self) -> bool {
+    pub(super) fn create_cluster(&mut self) -> bool {
         let asked = self.switch("eks.create-cluster");
         let (Some(create), Some(context)) = (self.rank("eks.create-cluster"), self.rank("target.kube-context")) else {
             return asked;
@@ -158,22 +150,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn find(&self, path: &str) -> Option<&'a Setting> {
+    pub(super) fn find(&self, path: &str) -> Option<&'a Setting> {
         self.layers.iter().find_map(|layer| layer.get(path))
     }
 
     /// The source of a setting: 0 is the highest.
-    fn rank(&self, path: &str) -> Option<usize> {
+    pub(super) fn rank(&self, path: &str) -> Option<usize> {
         self.layers.iter().position(|layer| layer.get(path).is_some())
     }
 
-    fn problem(&mut self, setting: &Setting, what: &str) {
+    pub(super) fn problem(&mut self, setting: &Setting, what: &str) {
         let text = setting.texts.join(",");
         self.problems
             .push(Problem::new(format!("{}: `{text}` {what}", setting.origin)));
     }
 
-    fn text(&mut self, path: &str) -> Option<String> {
+    pub(super) fn text(&mut self, path: &str) -> Option<String> {
         let setting = self.find(path)?;
         let text = setting.texts.concat();
         if text.is_empty() {
@@ -183,7 +175,7 @@ impl<'a> Reader<'a> {
         Some(text)
     }
 
-    fn checked(&mut self, path: &str, valid: fn(&str) -> bool, wanted: &str) -> Option<String> {
+    pub(super) fn checked(&mut self, path: &str, valid: fn(&str) -> bool, wanted: &str) -> Option<String> {
         let setting = self.find(path)?;
         let text = setting.texts.concat();
         if !valid(&text) {
@@ -208,7 +200,7 @@ impl<'a> Reader<'a> {
         Some(file)
     }
 
-    fn switch(&mut self, path: &str) -> bool {
+    pub(super) fn switch(&mut self, path: &str) -> bool {
         let Some(setting) = self.find(path) else {
             return false;
         };
@@ -222,7 +214,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn duration(&mut self, path: &str) -> Option<Duration> {
+    pub(super) fn duration(&mut self, path: &str) -> Option<Duration> {
         let setting = self.find(path)?;
         match duration::parse(&setting.texts.concat()) {
             Ok(duration) => Some(duration),
@@ -233,7 +225,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn choice<T: Copy + Default>(&mut self, path: &str, choices: &[(&str, T)]) -> T {
+    pub(super) fn choice<T: Copy + Default>(&mut self, path: &str, choices: &[(&str, T)]) -> T {
         let Some(setting) = self.find(path) else {
             return T::default();
         };
@@ -263,26 +255,6 @@ fn is_region(text: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
         && !text.starts_with('-')
         && !text.ends_with('-')
-}
-
-fn is_version(text: &str) -> bool {
-    text.strip_prefix("1.")
-        .is_some_and(|minor| (1..=3).contains(&minor.len()) && minor.chars().all(|c| c.is_ascii_digit()))
-}
-
-/// A user, a role, or a role's session, which counts as its role: the ARN that `aws sts get-caller-identity` shows.
-fn is_principal(text: &str) -> bool {
-    let parts: Vec<&str> = text.splitn(6, ':').collect();
-    let ["arn", _, service, "", account, name] = parts[..] else {
-        return false;
-    };
-    let name: Vec<&str> = name.split('/').collect();
-    let known = match (service, &name[..]) {
-        ("iam", ["role" | "user", path @ ..]) => !path.is_empty(),
-        ("sts", ["assumed-role", _role, _session]) => true,
-        _ => false,
-    };
-    known && account.len() == 12 && name.iter().all(|part| !part.is_empty())
 }
 
 /// Tag grammar of the OCI distribution specification.

@@ -68,7 +68,14 @@ registry = "ghcr.io/team"
 [eks]
 create-cluster = true
 k8s-version = "1.34"
-admin-arn = "arn:aws:iam::123456789012:role/admin"
+compute = "nodegroup"
+private-nodes = true
+cluster-role-arn = "arn:aws:iam::123456789012:role/cluster"
+node-role-arn = "arn:aws:iam::123456789012:role/nodes"
+admin-arn = ["arn:aws:iam::123456789012:role/admin"]
+public-access-cidr = ["203.0.113.0/24"]
+control-plane-logs = ["audit"]
+hpa-sync-period = "10s"
 [image]
 tag = "v1"
 binary = "provisioner.toml"
@@ -96,7 +103,12 @@ poll-interval = "500ms"
     assert_eq!(config.target.profile.as_deref(), Some("work"));
     assert!(config.eks.create_cluster);
     assert_eq!(config.eks.k8s_version.as_deref(), Some("1.34"));
-    assert!(config.eks.admin_arn.is_some());
+    assert!(config.eks.private_nodes && config.eks.compute.is_some());
+    assert!(config.eks.cluster_role_arn.is_some() && config.eks.node_role_arn.is_some());
+    assert_eq!(config.eks.admin_arns.len(), 1);
+    assert_eq!(config.eks.public_access_cidrs, ["203.0.113.0/24"]);
+    assert_eq!(config.eks.control_plane_logs, ["audit"]);
+    assert_eq!(config.eks.hpa_sync_period, Some(Duration::from_secs(10)));
     assert_eq!(config.image.tag.as_deref(), Some("v1"));
     assert_eq!(config.image.binary, Some(folder.path().join("provisioner.toml")));
     assert_eq!(config.image.refs, Some(folder.path().join("refs.txt")));

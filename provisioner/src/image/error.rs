@@ -93,6 +93,14 @@ pub enum ImageError {
         /// Why.
         reason: String,
     },
+    /// The registry no longer took the credentials, and there are no new ones.
+    #[error("cannot renew the credentials for `{place}`")]
+    Renewal {
+        /// Registry and repository.
+        place: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A text is no tag.
     #[error("cannot use tag `{tag}`: 1 to 128 letters, digits, `_`, `.` and `-`, not starting with `.` or `-`")]
     Tag {

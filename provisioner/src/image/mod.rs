@@ -16,6 +16,7 @@ mod layout;
 mod prefix;
 mod push;
 mod registry;
+mod renewal;
 mod retry;
 mod target;
 
@@ -26,6 +27,7 @@ pub use error::ImageError;
 pub use layout::{Blob, Image, assemble};
 pub use prefix::{InvalidPrefix, RegistryPrefix};
 pub use push::{Published, publish, publish_with};
+pub use renewal::{Credentials, Renewal};
 pub use retry::RetryPolicy;
 pub use target::RegistryTarget;
 

@@ -90,6 +90,7 @@ impl RegistryPrefix {
             password,
             repository: format!("{}/{image}", self.path),
             reference_base: self.repository(image),
+            renewal: None,
         }
     }
 }

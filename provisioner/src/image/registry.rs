@@ -12,6 +12,7 @@ use oci_client::errors::OciDistributionError;
 use oci_client::secrets::RegistryAuth;
 use oci_client::token_cache::{RegistryToken, RegistryTokenType};
 use oci_client::{Client, Reference, RegistryOperation};
+use tokio::sync::RwLock;
 
 use super::layout::MANIFEST_TYPE;
 use super::retry::{self, Exhausted};
@@ -20,15 +21,31 @@ use crate::report::Reporter;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A client that is signed in.
+/// A repository, seen through one tag, with a client that is signed in.
 pub(super) struct Registry<'a> {
-    client: Client,
-    auth: RegistryAuth,
+    target: &'a RegistryTarget,
+    session: RwLock<Session>,
     reference: Reference,
     tag: &'a str,
-    place: String,
     reporter: &'a dyn Reporter,
     policy: RetryPolicy,
+}
+
+/// A client and the credentials that it is signed in with. The client keeps both, so that other credentials need
+/// another one.
+#[derive(Clone)]
+struct Session {
+    client: Client,
+    auth: RegistryAuth,
+}
+
+impl Session {
+    fn password(&self) -> &str {
+        match &self.auth {
+            RegistryAuth::Basic(_, password) => password,
+            _ => "",
+        }
+    }
 }
 
 impl<'a> Registry<'a> {
@@ -36,40 +53,39 @@ impl<'a> Registry<'a> {
     ///
     /// The client would do so by itself, but takes a failing registry for one that wants no credentials.
     pub(super) async fn sign_in(
-        target: &RegistryTarget,
+        target: &'a RegistryTarget,
         tag: &'a str,
         reporter: &'a dyn Reporter,
         policy: RetryPolicy,
     ) -> Result<Self, ImageError> {
         target.check()?;
-        let client = client(target).map_err(|error| ImageError::Registry {
-            action: "set up a client for".to_owned(),
-            place: target.place(),
-            attempts: 1,
-            source: Box::new(error),
-        })?;
         let auth = match (&target.username, &target.password) {
             (Some(user), Some(password)) => RegistryAuth::Basic(user.clone(), password.clone()),
             _ => RegistryAuth::Anonymous,
         };
         let (host, repository) = (target.registry.clone(), target.repository.clone());
         let registry = Self {
-            client,
-            auth,
+            session: RwLock::new(session(target, auth)?),
             reference: Reference::with_tag(host, repository, tag.to_owned()),
+            target,
             tag,
-            place: target.place(),
             reporter,
             policy,
         };
-        registry.exchange_credentials().await?;
+        let first = registry.session.read().await.clone();
+        match registry.exchange_credentials(&first).await {
+            Err(error) if is_unauthorized(&error) && target.renewal.is_some() => registry.renew(&first, error).await?,
+            outcome => outcome?,
+        }
         Ok(registry)
     }
 
-    async fn exchange_credentials(&self) -> Result<(), ImageError> {
-        let (client, reference, auth) = (&self.client, &self.reference, &self.auth);
+    async fn exchange_credentials(&self, Session { client, auth }: &Session) -> Result<(), ImageError> {
+        let reference = &self.reference;
         let bearer = self
-            .attempt("sign in to", || client.auth(reference, auth, RegistryOperation::Push))
+            .tried(self.policy, "sign in to", || {
+                client.auth(reference, auth, RegistryOperation::Push)
+            })
             .await?;
         let token = match (bearer, auth) {
             (Some(token), _) => RegistryTokenType::Bearer(RegistryToken::Token { token }),
@@ -83,29 +99,55 @@ impl<'a> Registry<'a> {
         Ok(())
     }
 
+    /// Signs in with new credentials in place of `refused`, unless another request did so meanwhile; without a source
+    /// of new ones the refusal stands.
+    async fn renew(&self, refused: &Session, refusal: ImageError) -> Result<(), ImageError> {
+        let Some(renewal) = &self.target.renewal else {
+            return Err(refusal);
+        };
+        let mut current = self.session.write().await;
+        if current.auth != refused.auth {
+            return Ok(());
+        }
+        let place = self.target.place();
+        self.reporter.note(&format!(
+            "registry `{place}` no longer takes the password: a new one is asked for"
+        ));
+        let renewed = renewal.renew(refused.password().to_owned()).await;
+        let renewed = renewed.map_err(|source| ImageError::Renewal { place, source })?;
+        let auth = RegistryAuth::Basic(renewed.username, renewed.password);
+        let next = session(self.target, auth)?;
+        self.exchange_credentials(&next).await?;
+        *current = next;
+        Ok(())
+    }
+
     /// The digest that the tag points to, if it exists.
     pub(super) async fn tagged(&self) -> Result<Option<String>, ImageError> {
-        let (client, reference, auth) = (&self.client, &self.reference, &self.auth);
-        self.attempt(&format!("look up tag `{}` in", self.tag), || async move {
-            match client.fetch_manifest_digest(reference, auth).await {
-                Ok(digest) => Ok(Some(digest)),
-                Err(error) if retry::status(&error) == Some(404) => Ok(None),
-                Err(error) => Err(error),
-            }
-        })
+        let reference = &self.reference;
+        self.attempt(
+            &format!("look up tag `{}` in", self.tag),
+            |Session { client, auth }| async move {
+                match client.fetch_manifest_digest(reference, &auth).await {
+                    Ok(digest) => Ok(Some(digest)),
+                    Err(error) if retry::status(&error) == Some(404) => Ok(None),
+                    Err(error) => Err(error),
+                }
+            },
+        )
         .await
     }
 
     /// Makes sure that the registry has `blob`; the result says whether it was sent. An upload whose answer got lost
     /// is looked for before it is repeated.
     pub(super) async fn ensure_blob(&self, blob: &Blob) -> Result<bool, ImageError> {
-        let (client, reference) = (&self.client, &self.reference);
+        let reference = &self.reference;
         let sent = &AtomicBool::new(false);
         let (action, policy) = (
             format!("push blob {} to", blob.digest),
             self.policy.sending(blob.bytes.len()),
         );
-        self.attempt_with(policy, &action, || async move {
+        self.attempt_with(policy, &action, |Session { client, .. }| async move {
             if client.blob_exists(reference, &blob.digest).await? {
                 return Ok(());
             }
@@ -121,16 +163,21 @@ impl<'a> Registry<'a> {
 
     /// Puts `manifest` under the tag.
     pub(super) async fn put_manifest(&self, manifest: &Bytes, digest: &str) -> Result<(), ImageError> {
-        self.attempt(&format!("push manifest {digest} to"), || {
-            let media_type = HeaderValue::from_static(MANIFEST_TYPE);
-            self.client
-                .push_manifest_raw(&self.reference, manifest.clone(), media_type)
-        })
+        self.attempt(
+            &format!("push manifest {digest} to"),
+            |Session { client, .. }| async move {
+                let media_type = HeaderValue::from_static(MANIFEST_TYPE);
+                client
+                    .push_manifest_raw(&self.reference, manifest.clone(), media_type)
+                    .await
+            },
+        )
         .await
         .map(|_| ())
     }
 
-    async fn attempt<T, F>(&self, action: &str, request: impl FnMut() -> F) -> Result<T, ImageError>
+    /// A request with its retries; where the registry no longer takes the credentials, once more with new ones.
+    async fn attempt<T, F>(&self, action: &str, request: impl Fn(Session) -> F) -> Result<T, ImageError>
     where
         F: Future<Output = Result<T, OciDistributionError>>,
     {
@@ -141,22 +188,50 @@ impl<'a> Registry<'a> {
         &self,
         policy: RetryPolicy,
         action: &str,
-        request: impl FnMut() -> F,
+        request: impl Fn(Session) -> F,
     ) -> Result<T, ImageError>
     where
         F: Future<Output = Result<T, OciDistributionError>>,
     {
-        let what = format!("{action} `{}`", self.place);
+        let session = self.session.read().await.clone();
+        match self.tried(policy, action, || request(session.clone())).await {
+            Err(error) if is_unauthorized(&error) => self.renew(&session, error).await?,
+            outcome => return outcome,
+        }
+        let session = self.session.read().await.clone();
+        self.tried(policy, action, || request(session.clone())).await
+    }
+
+    async fn tried<T, F>(&self, policy: RetryPolicy, action: &str, request: impl FnMut() -> F) -> Result<T, ImageError>
+    where
+        F: Future<Output = Result<T, OciDistributionError>>,
+    {
+        let place = self.target.place();
+        let what = format!("{action} `{place}`");
         policy
             .run(&what, self.reporter, request)
             .await
             .map_err(|Exhausted { attempts, error }| ImageError::Registry {
                 action: action.to_owned(),
-                place: self.place.clone(),
+                place,
                 attempts,
                 source: Box::new(error),
             })
     }
+}
+
+fn is_unauthorized(error: &ImageError) -> bool {
+    matches!(error, ImageError::Registry { source, .. } if retry::status(source) == Some(401))
+}
+
+fn session(target: &RegistryTarget, auth: RegistryAuth) -> Result<Session, ImageError> {
+    let client = client(target).map_err(|error| ImageError::Registry {
+        action: "set up a client for".to_owned(),
+        place: target.place(),
+        attempts: 1,
+        source: Box::new(error),
+    })?;
+    Ok(Session { client, auth })
 }
 
 /// One POST and one PUT per blob, as containerd does it: ECR wants parts of 5 MiB, GHCR at most 4 MiB, but both take

@@ -4,7 +4,7 @@ use std::fmt;
 
 use url::Url;
 
-use super::ImageError;
+use super::{ImageError, Renewal};
 use crate::loopback::is_loopback;
 
 /// A repository of a registry and the credentials for it.
@@ -22,6 +22,8 @@ pub struct RegistryTarget {
     pub repository: String,
     /// What the printed reference starts with, e.g. `<account>.dkr.ecr.<region>.amazonaws.com/demo/web-app`.
     pub reference_base: String,
+    /// Where new credentials come from when the registry no longer takes these; none: nowhere.
+    pub renewal: Option<Renewal>,
 }
 
 impl fmt::Debug for RegistryTarget {
@@ -33,6 +35,7 @@ impl fmt::Debug for RegistryTarget {
             .field("password", &self.password.as_ref().map(|_| "(hidden)"))
             .field("repository", &self.repository)
             .field("reference_base", &self.reference_base)
+            .field("renewal", &self.renewal)
             .finish()
     }
 }
@@ -58,7 +61,15 @@ impl RegistryTarget {
             password: Some(password),
             repository: repository.to_owned(),
             reference_base: repository_uri.to_owned(),
+            renewal: None,
         })
+    }
+
+    /// The same with a source of new credentials.
+    #[must_use]
+    pub fn renewed_by(mut self, renewal: Renewal) -> Self {
+        self.renewal = Some(renewal);
+        self
     }
 
     /// Checks again what [`Self::from_endpoint`] does, for targets put together by hand.

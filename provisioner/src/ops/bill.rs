@@ -3,8 +3,9 @@
 use jiff::{Timestamp, Unit};
 
 use crate::aws::cost::{Cost, Intents, Nodes, Owner, Spent};
-use crate::aws::eks::EksCluster;
+use crate::aws::eks::{Compute, EksCluster};
 use crate::cluster::nodes::{Node, counted};
+use crate::config::Eks;
 use crate::report::Entries;
 
 /// Name of nodes that do not tell what they are.
@@ -26,7 +27,7 @@ impl Bill {
         let (intents, there) = match found {
             None => (Intents::auto_mode_cluster(), Vec::new()),
             Some(ours) if ours.created_by_us => (
-                Intents::auto_mode_cluster(),
+                cluster(Some(ours.settings.compute)),
                 vec![Owner::Cluster, Owner::Network, Owner::Images],
             ),
             Some(_) => (Intents::images(), vec![Owner::Images]),
@@ -34,6 +35,20 @@ impl Bill {
         Self {
             cost: Cost::of(&intents, region),
             there,
+        }
+    }
+
+    /// For the cluster that will be made as `eks` says.
+    pub(super) fn planned(eks: &Eks, region: &str) -> Self {
+        let intents = cluster(eks.compute);
+        let intents = if eks.private_nodes {
+            intents.behind_nat()
+        } else {
+            intents
+        };
+        Self {
+            cost: Cost::of(&intents, region),
+            there: Vec::new(),
         }
     }
 
@@ -53,6 +68,14 @@ impl Bill {
         let owners: Vec<Owner> = words.into_iter().filter(exists).map(|(_, owner)| owner).collect();
         let cost = self.cost.only(&owners);
         cost.is_billable().then_some(cost)
+    }
+}
+
+fn cluster(compute: Option<Compute>) -> Intents {
+    let intents = Intents::auto_mode_cluster();
+    match compute {
+        Some(Compute::NodeGroup) => intents.with_node_group(),
+        Some(Compute::Auto) | None => intents,
     }
 }
 
@@ -96,6 +119,7 @@ mod tests {
             health: Vec::new(),
             deletion_protection: false,
             vpc_id: None,
+            settings: crate::aws::eks::Settings::default(),
         }
     }
 
@@ -107,6 +131,24 @@ mod tests {
             gone: set(gone),
             ..Entries::default()
         }
+    }
+
+    #[test]
+    fn nodes_of_a_group_and_their_gateway_have_their_price() {
+        let plain = Bill::planned(&Eks::default(), "us-east-1").cost;
+        assert_eq!(plain, Bill::new(None, "us-east-1").cost);
+        let eks = Eks {
+            compute: Some(Compute::NodeGroup),
+            private_nodes: true,
+            ..Eks::default()
+        };
+        let cost = Bill::planned(&eks, "us-east-1").cost;
+        let what: Vec<&str> = cost.items.iter().map(|item| item.what.as_str()).collect();
+        assert!(what.iter().any(|what| what.contains("t3.large")), "{what:?}");
+        assert!(what.iter().any(|what| what.contains("NAT")), "{what:?}");
+        // Control plane, two nodes, gateway, its address; and the images.
+        let hourly = 0.10 + 2.0 * 0.0832 + 0.045 + 0.005;
+        assert!((cost.per_hour - hourly).abs() < 0.001, "{}", cost.per_hour);
     }
 
     #[test]

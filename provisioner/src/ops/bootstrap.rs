@@ -30,6 +30,7 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     registry.check().await?;
     tell_where(&place, &registry, report);
     let found = place.find(stack).await?;
+    place.check(&plan, &found).await?;
     let ready = check_target(context, &place, &plan, &found).await?;
 
     report.phase("cluster and image");
@@ -59,7 +60,10 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
 async fn check_target(context: &Context, place: &Place, plan: &Plan, found: &Found) -> Result<Option<Session>, Error> {
     if let Place::Eks(aws, _) = place {
         let there = found.eks().filter(|_| found.state() != State::Missing);
-        context.bill.get_or_init(|| Bill::new(there, aws.region()));
+        context.bill.get_or_init(|| match there {
+            None => Bill::planned(&plan.eks, aws.region()),
+            Some(_) => Bill::new(there, aws.region()),
+        });
     }
     match found.state() {
         State::Missing if !plan.create_cluster => Err(place.missing()),

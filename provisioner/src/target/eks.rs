@@ -1,15 +1,94 @@
 //! The target `--cluster`: an EKS cluster of the region.
 
-use crate::aws::eks::{self, ClusterSpec, EksCluster};
-use crate::aws::{Aws, foundation};
+use crate::aws::drift::{Drift, Refused};
+use crate::aws::eks::{self, ClusterSpec, Compute, EksCluster, Order};
+use crate::aws::foundation::{self, Foundation, FoundationSpec};
+use crate::aws::{Aws, AwsError};
 use crate::cluster::Endpoint;
 use crate::error::Error;
-use crate::names::StackName;
+use crate::names::{NODE_GROUP, StackName};
 use crate::plan::Plan;
 use crate::report::{Outcome, Reporter};
 
-/// What Auto Mode does not bring along and a cluster of ours gets: resource metrics.
+/// What no kind of compute brings along and a cluster of ours gets: resource metrics.
 const ADDON: &str = "metrics-server";
+
+/// How what is ours differs from the plan; what a bootstrap sets right is told by [`Drift::repaired`]. Changes nothing.
+///
+/// # Errors
+/// What a bootstrap would refuse: drift that is not set right, versions and settings that EKS does not offer; exit 2.
+pub(super) async fn check(aws: &Aws, plan: &Plan, found: Option<&EksCluster>) -> Result<Vec<Drift>, Error> {
+    let standing = standing(found);
+    if standing.is_some_and(|found| !found.created_by_us) || (standing.is_none() && !plan.create_cluster) {
+        return Ok(Vec::new());
+    }
+    let spec = cluster_spec(plan);
+    let mut drifts = standing.map(|found| eks::drift(found, &spec)).unwrap_or_default();
+    drifts.extend(standing.map(|found| moved(found, plan)).unwrap_or_default());
+    let wanted = foundation_spec(aws, plan, standing).await?;
+    drifts.extend(Box::pin(foundation::drift(aws, &plan.stack, &wanted)).await?);
+    if let Some(refused) = Refused::of(&drifts) {
+        return Err(AwsError::Drift(refused).into());
+    }
+    match (standing.and_then(|found| found.version.as_ref()), spec.hpa_sync_period) {
+        (Some(version), Some(period)) => Box::pin(eks::check_sync_period(aws, version, period)).await?,
+        (Some(_), None) => {}
+        (None, _) => drop(Box::pin(eks::choose_version(aws, &spec)).await?),
+    }
+    Ok(drifts)
+}
+
+/// A cluster that is there to stay; what follows one that is being deleted is a new one.
+fn standing(found: Option<&EksCluster>) -> Option<&EksCluster> {
+    found.filter(|found| found.status != "DELETING")
+}
+
+/// Where a cluster of ours stands on something else than what is brought along.
+fn moved(found: &EksCluster, plan: &Plan) -> Vec<Drift> {
+    let role = plan.eks.cluster_role_arn.as_deref();
+    eks::drift_of_ground(found, &plan.eks.subnet_ids, role)
+}
+
+fn cluster_spec(plan: &Plan) -> ClusterSpec {
+    let eks = &plan.eks;
+    ClusterSpec {
+        kubernetes_version: eks.k8s_version.clone(),
+        compute: eks.compute,
+        admin_arns: eks.admin_arns.clone(),
+        public_access_cidrs: eks.public_access_cidrs.clone(),
+        logs: eks.control_plane_logs.clone(),
+        hpa_sync_period: eks.hpa_sync_period,
+    }
+}
+
+/// What the cluster is to stand on; of one that stands already, what it says itself.
+async fn foundation_spec(aws: &Aws, plan: &Plan, standing: Option<&EksCluster>) -> Result<FoundationSpec, Error> {
+    let eks = &plan.eks;
+    let asked = FoundationSpec {
+        compute: eks.compute,
+        private_nodes: eks.private_nodes,
+        subnet_ids: eks.subnet_ids.clone(),
+        cluster_role_arn: eks.cluster_role_arn.clone(),
+        node_role_arn: eks.node_role_arn.clone(),
+        ..FoundationSpec::default()
+    };
+    let Some(found) = standing else {
+        return Ok(asked);
+    };
+    let is = &found.settings;
+    let node_role = match is.compute {
+        Compute::Auto => is.node_role_arn.clone(),
+        Compute::NodeGroup => Box::pin(eks::node_group_role(aws, &found.name)).await?,
+    };
+    Ok(FoundationSpec {
+        compute: Some(is.compute),
+        subnet_ids: is.subnet_ids.clone(),
+        cluster_role_arn: is.role_arn.clone(),
+        node_role_arn: node_role.or(asked.node_role_arn),
+        standing: true,
+        ..asked
+    })
+}
 
 /// Leads to an active cluster. One that others created is used as it is; ours is completed from any state.
 ///
@@ -30,18 +109,61 @@ pub(super) async fn provision(
         );
         return Ok(foreign.clone());
     }
-    let (foundation, outcome) = foundation::ensure(aws, &plan.stack, report).await?;
-    report.done("foundation", &plan.stack.foundation(), outcome, &foundation.vpc_id);
-    let spec = ClusterSpec {
-        kubernetes_version: plan.k8s_version.clone(),
-        admin_arns: plan.admin_arn.iter().cloned().collect(),
-    };
-    let (cluster, outcome) = eks::ensure(aws, &plan.cluster, &plan.stack, &foundation, &spec, report).await?;
+    let wanted = foundation_spec(aws, plan, standing(found)).await?;
+    let (foundation, outcome) = Box::pin(foundation::ensure(aws, &plan.stack, &wanted, report)).await?;
+    let detail = foundation.vpc_id.as_deref().unwrap_or("network brought along");
+    report.done("foundation", &plan.stack.foundation(), outcome, detail);
+    let (cluster, foundation, outcome) = make_cluster(aws, plan, (foundation, wanted), report).await?;
     let version = cluster.version.as_deref().unwrap_or_default();
     report.done("cluster", &plan.cluster, outcome, &format!("Kubernetes {version}"));
+    if cluster.created_by_us && cluster.settings.compute == Compute::NodeGroup {
+        let outcome = Box::pin(eks::ensure_node_group(aws, &cluster, &plan.stack, &foundation, report)).await?;
+        report.done("node group", NODE_GROUP, outcome, "");
+    }
     let outcome = eks::ensure_addon(aws, &cluster, &plan.stack, ADDON, report).await?;
     report.done("add-on", ADDON, outcome, "");
     Ok(cluster)
+}
+
+/// The cluster on its foundation. Where EKS does not serve the zones of a network of ours, on which nothing stands yet,
+/// the network is made again in zones that it does serve; once.
+async fn make_cluster(
+    aws: &Aws,
+    plan: &Plan,
+    (foundation, wanted): (Foundation, FoundationSpec),
+    report: &dyn Reporter,
+) -> Result<(EksCluster, Foundation, Outcome), Error> {
+    let spec = cluster_spec(plan);
+    let order = |foundation| Order {
+        cluster: &plan.cluster,
+        stack: &plan.stack,
+        foundation,
+        spec: &spec,
+    };
+    let zones = match Box::pin(eks::ensure(aws, order(&foundation), report)).await {
+        Ok((cluster, outcome)) => return Ok((cluster, foundation, outcome)),
+        Err(error) => other_zones(error, &wanted, report)?,
+    };
+    let wanted = FoundationSpec {
+        zones: Some(zones),
+        ..wanted
+    };
+    let foundation = Box::pin(foundation::move_to_zones(aws, &plan.stack, &wanted, report)).await?;
+    let (cluster, outcome) = Box::pin(eks::ensure(aws, order(&foundation), report)).await?;
+    Ok((cluster, foundation, outcome))
+}
+
+/// Two zones that EKS serves, where it refused those of a network that can be made again; else the error.
+fn other_zones(error: AwsError, wanted: &FoundationSpec, report: &dyn Reporter) -> Result<[String; 2], AwsError> {
+    if let AwsError::UnsupportedZone { valid, message, .. } = &error
+        && wanted.subnet_ids.is_empty()
+        && let [first, second, ..] = valid.as_slice()
+    {
+        report.warning(message);
+        report.note(&format!("the network is made again in zones {first} and {second}"));
+        return Ok([first.clone(), second.clone()]);
+    }
+    Err(error)
 }
 
 /// The cluster, for commands that create none.

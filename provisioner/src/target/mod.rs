@@ -15,6 +15,7 @@ pub(crate) use eks::{endpoint, existing, is_usable};
 pub use registry::Registry;
 pub use session::Session;
 
+use crate::aws::drift::Drift;
 use crate::aws::eks::EksCluster;
 use crate::aws::{Aws, Options};
 use crate::config::Config;
@@ -86,6 +87,17 @@ impl Place {
                 let found = crate::aws::eks::find(aws, cluster, stack).await?;
                 Ok(found.map_or(Found::Missing, |found| Found::Eks(Box::new(found))))
             }
+        }
+    }
+
+    /// How what is ours differs from the plan, as far as a bootstrap sets it right. Changes nothing.
+    ///
+    /// # Errors
+    /// What a bootstrap would refuse: drift that is not set right, versions and settings that EKS does not offer; exit 2.
+    pub async fn check(&self, plan: &Plan, found: &Found) -> Result<Vec<Drift>, Error> {
+        match self {
+            Self::Eks(aws, _) => eks::check(aws, plan, found.eks()).await,
+            Self::Context(_) => Ok(Vec::new()),
         }
     }
 

@@ -5,7 +5,7 @@
 use super::credentials;
 use crate::aws::{Aws, ecr};
 use crate::error::Error;
-use crate::image::{RegistryPrefix, RegistryTarget};
+use crate::image::{Credentials, RegistryPrefix, RegistryTarget, Renewal};
 use crate::names::StackName;
 use crate::report::Reporter;
 
@@ -49,12 +49,28 @@ impl Registry {
         };
         let (repository, _) = ecr::ensure_repository(aws, stack, image, report).await?;
         let auth = ecr::authorize(aws).await?;
-        Ok(RegistryTarget::from_endpoint(
+        let target = RegistryTarget::from_endpoint(
             &auth.endpoint,
             auth.username,
             auth.password,
             &repository.name,
             &repository.uri,
-        )?)
+        )?;
+        Ok(target.renewed_by(renewal(aws)))
     }
+}
+
+/// New passwords from ECR.
+fn renewal(aws: &Aws) -> Renewal {
+    let aws = aws.clone();
+    Renewal::new(move |refused| {
+        let aws = aws.clone();
+        Box::pin(async move {
+            let auth = ecr::reauthorize(&aws, &refused).await?;
+            Ok(Credentials {
+                username: auth.username,
+                password: auth.password,
+            })
+        })
+    })
 }

@@ -4,6 +4,7 @@
 
 mod iam;
 mod leftovers;
+mod options;
 mod story;
 mod support;
 mod tokens;

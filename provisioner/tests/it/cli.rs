@@ -71,12 +71,6 @@ fn help_of_bootstrap_shows_its_flags() {
           --create-cluster
               Create the cluster where it is missing (billable, takes about 15 minutes)
 
-          --k8s-version <VERSION>
-              Kubernetes version of a new cluster, e.g. 1.34 [default: the default of EKS]
-
-          --admin-arn <ARN>
-              IAM role or user that also becomes the cluster's administrator
-
           --without <COMPONENT>
               Leave a component out; may be repeated
 
@@ -109,6 +103,37 @@ fn help_of_bootstrap_shows_its_flags() {
 
       -h, --help
               Print help (see a summary with '-h')
+
+    New cluster:
+          --k8s-version <VERSION>
+              Kubernetes version, e.g. 1.34 [default: the default of EKS]
+
+          --compute <KIND>
+              Where pods run: auto (EKS Auto Mode) or nodegroup (2 t3.large) [default: auto]
+
+          --private-nodes
+              Put nodes into private subnets behind a NAT gateway (costs by the hour)
+
+          --subnet-ids <ID>
+              Use these subnets, in two zones or more, instead of making a network
+
+          --cluster-role-arn <ARN>
+              Use this role for the control plane instead of making one
+
+          --node-role-arn <ARN>
+              Use this role for the nodes instead of making one
+
+          --admin-arn <ARN>
+              IAM role or user that also becomes the cluster's administrator; may be repeated
+
+          --public-access-cidr <CIDR>
+              Addresses that may reach the API server, e.g. 203.0.113.0/24; may be repeated [default: all]
+
+          --control-plane-logs <LOG>
+              Logs to `CloudWatch`: api, audit, authenticator, controllerManager, scheduler [default: none]
+
+          --hpa-sync-period <DURATION>
+              How often HPAs are evaluated, where EKS offers that, e.g. 10s [default: that of EKS]
     "#);
 }
 
@@ -210,6 +235,41 @@ fn a_billable_creation_is_not_asked_for_where_nobody_can_answer() {
     assert!(stderr.contains("cannot ask without a terminal"), "{stderr}");
     assert!(stderr.contains("hint: give `--yes`"), "{stderr}");
     only_reads(&aws);
+}
+
+#[test]
+fn what_eks_does_not_offer_ends_bootstrap_before_anything_changes() {
+    for (flags, says) in [
+        ("--k8s-version 1.20", "valid are 1.35 (the default)"),
+        (
+            "--hpa-sync-period 10s",
+            "does not offer an HPA sync period on Kubernetes 1.35",
+        ),
+    ] {
+        let aws = FakeAws::start();
+        let run = Run::in_workspace(&format!(
+            "bootstrap --cluster demo --region eu-west-1 --create-cluster --yes {flags}"
+        ));
+        let stderr = run.aws(&aws.url).end().refused(2);
+        assert!(stderr.contains(says), "{stderr}");
+        only_reads(&aws);
+    }
+}
+
+#[test]
+fn flags_that_cannot_be_together_are_named_together() {
+    let run = Run::of(
+        "bootstrap --cluster demo --create-cluster --private-nodes --subnet-ids subnet-01234567,subnet-x --compute pods \
+         --admin-arn me --public-access-cidr 203.0.113.7",
+    );
+    let stderr = run.end().refused(2);
+    insta::assert_snapshot!(stderr, @r#"
+    error: `--compute`: `pods` is none of `auto`, `nodegroup`
+    error: `--subnet-ids`: `subnet-x` is not valid: like `subnet-0123456789abcdef0`
+    error: `--admin-arn`: `me` is not valid: the ARN of an IAM role, of its session, or of a user
+    error: `--public-access-cidr`: `203.0.113.7` is an address: write `203.0.113.7/32` for it alone
+    error: `--private-nodes` and `--subnet-ids` cannot be together: nodes go to the subnets that are given, private or not
+    "#);
 }
 
 #[test]

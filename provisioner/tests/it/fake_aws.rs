@@ -93,6 +93,12 @@ async fn answer(
              <Message>Stack with id provisioner-demo does not exist</Message></Error></ErrorResponse>",
         ),
         "DescribeRepositories" => json("RepositoryNotFoundException", StatusCode::BAD_REQUEST),
+        "GET /cluster-versions" => (
+            StatusCode::OK,
+            [(CONTENT_TYPE, "application/json")],
+            r#"{"clusterVersions": [{"clusterVersion": "1.35", "defaultVersion": true, "versionStatus": "STANDARD_SUPPORT"}]}"#,
+        )
+            .into_response(),
         read if read.starts_with("GET ") => json("ResourceNotFoundException", StatusCode::NOT_FOUND),
         _ => json("AccessDeniedException", StatusCode::FORBIDDEN),
     }

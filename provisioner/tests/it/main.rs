@@ -12,6 +12,7 @@ mod iam;
 mod profiles;
 mod refusals;
 mod registry;
+mod renewal;
 mod run;
 mod signals;
 mod support;

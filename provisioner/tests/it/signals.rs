@@ -51,7 +51,8 @@ fn a_question_takes_an_answer_and_a_signal() {
 /// A cluster of this stack that is being created, on a foundation that is being created.
 fn under_way() -> FakeAws {
     let cluster = r#"{"cluster": {"name": "demo", "arn": "arn:aws:eks:eu-west-1:123456789012:cluster/demo",
-        "status": "CREATING", "tags": {"provisioner:stack": "demo", "provisioner:created": "true"}}}"#;
+        "status": "CREATING", "computeConfig": {"enabled": true, "nodeRoleArn": "arn:n"},
+        "tags": {"provisioner:stack": "demo", "provisioner:created": "true"}}}"#;
     let stack = "<DescribeStacksResponse><DescribeStacksResult><Stacks><member>\
         <StackName>provisioner-demo</StackName><StackStatus>CREATE_IN_PROGRESS</StackStatus>\
         <CreationTime>2026-09-01T00:00:00Z</CreationTime></member></Stacks></DescribeStacksResult>\

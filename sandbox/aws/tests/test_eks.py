@@ -203,3 +203,25 @@ def test_missing_cluster_is_not_found(endpoint: Endpoint) -> None:
     with pytest.raises(ClientError) as refused:
         endpoint.client("eks").describe_cluster(name="none")
     assert code_of(refused) == ("ResourceNotFoundException", 404)
+
+
+SYNC_PERIOD = {
+    "horizontalPodAutoscalerControllerConfig": {"horizontalPodAutoscalerSyncPeriod": "10s"}
+}
+
+
+def test_sync_period_only_where_the_version_offers_it(endpoint: Endpoint, ground: Ground) -> None:
+    eks = endpoint.client("eks")
+    offers = {
+        v["clusterVersion"]: v["controlPlaneComponentConfig"]["kubeControllerManagerConfig"]
+        for v in eks.describe_cluster_versions()["clusterVersions"]
+    }
+    assert "horizontalPodAutoscalerControllerConfig" in offers["1.35"]
+    assert offers["1.34"] == {}
+    wanted = {"kubeControllerManagerConfig": SYNC_PERIOD}
+    with pytest.raises(ClientError) as refused:
+        eks.create_cluster(**cluster_request(ground, version="1.34", **wanted))
+    assert code_of(refused) == ("InvalidParameterException", 400)
+    eks.create_cluster(**cluster_request(ground, version="1.35", **wanted))
+    shown = eks.describe_cluster(name="demo")["cluster"]
+    assert shown["kubeControllerManagerConfig"] == SYNC_PERIOD

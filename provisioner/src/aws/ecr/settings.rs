@@ -9,8 +9,9 @@ use aws_sdk_ecr::types::{
 use crate::aws::Aws;
 use crate::aws::error::{self, AwsError, api, is};
 
-/// Tags that may move.
-const MOVING_TAGS: &str = "latest*";
+/// Tags that may move: the latest image, and the fallback tags `sha256-DIGEST`, under which clients keep the list of
+/// what refers to an image (signatures, bills of material) on registries without a referrers API.
+const MOVING_TAGS: [&str; 2] = ["latest*", "sha256-*"];
 
 /// Untagged images go after a week, of the tagged ones the last 20 stay.
 pub(super) const LIFECYCLE: &str = r#"{"rules":[{"rulePriority":1,"description":"provisioner: untagged images after 7 days","selection":{"tagStatus":"untagged","countType":"sinceImagePushed","countUnit":"days","countNumber":7},"action":{"type":"expire"}},{"rulePriority":2,"description":"provisioner: all but the last 20 images","selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":20},"action":{"type":"expire"}}]}"#;
@@ -18,7 +19,8 @@ pub(super) const LIFECYCLE: &str = r#"{"rules":[{"rulePriority":1,"description":
 pub(super) fn has_tag_rules(settings: &ecr::Repository) -> bool {
     let filters = settings.image_tag_mutability_exclusion_filters();
     settings.image_tag_mutability() == Some(&ImageTagMutability::ImmutableWithExclusion)
-        && filters.iter().any(|f| f.filter() == MOVING_TAGS)
+        && filters.len() == MOVING_TAGS.len()
+        && MOVING_TAGS.iter().all(|tag| filters.iter().any(|f| f.filter() == *tag))
 }
 
 pub(super) async fn put_tag_rules(aws: &Aws, name: &str) -> Result<(), AwsError> {
@@ -27,7 +29,7 @@ pub(super) async fn put_tag_rules(aws: &Aws, name: &str) -> Result<(), AwsError>
         .put_image_tag_mutability()
         .repository_name(name)
         .image_tag_mutability(ImageTagMutability::ImmutableWithExclusion)
-        .image_tag_mutability_exclusion_filters(moving_tags()?);
+        .set_image_tag_mutability_exclusion_filters(Some(moving_tags()?));
     let answer = call.send().await;
     answer.map_err(api(
         "ecr:PutImageTagMutability",
@@ -63,12 +65,15 @@ pub(super) async fn put_lifecycle(aws: &Aws, name: &str) -> Result<(), AwsError>
     Ok(())
 }
 
-pub(super) fn moving_tags() -> Result<ImageTagMutabilityExclusionFilter, AwsError> {
-    ImageTagMutabilityExclusionFilter::builder()
-        .filter_type(ImageTagMutabilityExclusionFilterType::Wildcard)
-        .filter(MOVING_TAGS)
-        .build()
-        .map_err(error::request("ecr:CreateRepository"))
+pub(super) fn moving_tags() -> Result<Vec<ImageTagMutabilityExclusionFilter>, AwsError> {
+    let filter = |tag: &&str| {
+        ImageTagMutabilityExclusionFilter::builder()
+            .filter_type(ImageTagMutabilityExclusionFilterType::Wildcard)
+            .filter(*tag)
+            .build()
+            .map_err(error::request("ecr:CreateRepository"))
+    };
+    MOVING_TAGS.iter().map(filter).collect()
 }
 
 pub(super) fn aes256() -> Result<EncryptionConfiguration, AwsError> {

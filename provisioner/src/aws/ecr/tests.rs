@@ -1,6 +1,12 @@
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::settings::LIFECYCLE;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 use crate::aws::fake::{Record, Wire, demo, error};
 use crate::names::MOVING_TAG;
@@ -12,7 +18,9 @@ fn repository() -> Value {
         "repositoryArn": "arn:aws:ecr:eu-central-1:123456789012:repository/demo/web-app",
         "repositoryUri": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/demo/web-app",
         "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
-        "imageTagMutabilityExclusionFilters": [{"filterType": "WILDCARD", "filter": "latest*"}],
+        "imageTagMutabilityExclusionFilters": [
+            {"filterType": "WILDCARD", "filter": "latest*"}, {"filterType": "WILDCARD", "filter": "sha256-*"},
+        ],
     })
 }
 
@@ -58,8 +66,9 @@ async fn a_missing_repository_is_created_with_tags_and_lifecycle() {
     );
     let sent: Value = serde_json::from_str(&wire.body("CreateRepository")).expect("JSON");
     assert_eq!(sent["imageTagMutability"], "IMMUTABLE_WITH_EXCLUSION");
-    let moving = format!("{MOVING_TAG}*");
-    assert_eq!(sent["imageTagMutabilityExclusionFilters"][0]["filter"], moving.as_str());
+    let filters = &sent["imageTagMutabilityExclusionFilters"];
+    assert_eq!(filters[0]["filter"], format!("{MOVING_TAG}*"));
+    assert_eq!(filters[1]["filter"], "sha256-*");
     assert_eq!(sent["encryptionConfiguration"]["encryptionType"], "AES256");
     assert_eq!(sent["tags"].as_array().map(Vec::len), Some(3));
 }
@@ -177,4 +186,91 @@ async fn the_password_is_read_and_hidden() {
     let empty = Wire::default().on("GetAuthorizationToken", 200, "{}");
     let error = authorize(&empty.aws()).await.expect_err("empty");
     insta::assert_snapshot!(error, @"answer to ecr:GetAuthorizationToken for `eu-central-1` has no authorization data");
+}
+
+#[tokio::test]
+async fn tag_rules_that_lack_one_filter_are_set_right() {
+    let mut repository = repository();
+    repository["imageTagMutabilityExclusionFilters"] = json!([{"filterType": "WILDCARD", "filter": "latest*"}]);
+    let wire = Wire::default()
+        .on("DescribeRepositories", 200, json!({"repositories": [repository]}))
+        .on("ListTagsForResource", 200, tags(true))
+        .on("PutImageTagMutability", 200, "{}")
+        .on("GetLifecyclePolicy", 200, json!({"lifecyclePolicyText": LIFECYCLE}));
+    assert_eq!(ensure(&wire).await.1, Outcome::Updated);
+    assert!(wire.body("PutImageTagMutability").contains("sha256-*"));
+}
+
+#[tokio::test]
+async fn a_repository_of_a_newer_version_is_refused() {
+    let mut newer = tags(true);
+    for tag in newer["tags"].as_array_mut().expect("tags") {
+        if tag["Key"] == "provisioner:version" {
+            tag["Value"] = json!("99.0.0");
+        }
+    }
+    let wire = Wire::default()
+        .on("DescribeRepositories", 200, described())
+        .on("ListTagsForResource", 200, newer);
+    let refused = ensure_repository(&wire.aws(), &demo(), "web-app", &Silent).await;
+    let refused = refused.expect_err("refused");
+    assert!(refused.is_configuration(), "{refused}");
+    assert_eq!(wire.calls(), ["DescribeRepositories", "ListTagsForResource"]);
+}
+
+#[tokio::test]
+async fn a_quota_of_repositories_is_told_at_once() {
+    let wire = Wire::default().on("DescribeRepositories", 400, absent()).on(
+        "CreateRepository",
+        400,
+        error("LimitExceededException", "too many"),
+    );
+    let refused = ensure_repository(&wire.patient(), &demo(), "web-app", &Silent).await;
+    let hint = refused.expect_err("refused").hint().unwrap_or_default();
+    assert!(hint.starts_with("the quota `Registered repositories`"), "{hint}");
+    assert_eq!(wire.calls(), ["DescribeRepositories", "CreateRepository"]);
+}
+
+fn token(text: &str) -> Value {
+    json!({"authorizationData": [{
+        "authorizationToken": STANDARD.encode(format!("AWS:{text}")),
+        "proxyEndpoint": "http://127.0.0.1:5000",
+        "expiresAt": 1_420_070_400,
+    }]})
+}
+
+/// What AWS says about the end does not count, this machine's clock does.
+#[tokio::test]
+async fn the_password_is_kept_for_almost_twelve_hours() {
+    let wire =
+        Wire::default()
+            .on("GetAuthorizationToken", 200, token("one"))
+            .on("GetAuthorizationToken", 200, token("two"));
+    let (aws, began) = (wire.aws(), Instant::now());
+    let after = async |minutes| {
+        let now = began + Duration::from_mins(minutes);
+        password::authorize_at(&aws.clone(), now)
+            .await
+            .expect("authorized")
+            .password
+    };
+    for (minutes, expected) in [(0, "one"), (1, "one"), (11 * 60 + 54, "one"), (11 * 60 + 56, "two")] {
+        assert_eq!(after(minutes).await, expected, "{minutes} min");
+    }
+    assert_eq!(wire.calls().len(), 2);
+}
+
+#[tokio::test]
+async fn a_password_that_is_refused_is_asked_again_once() {
+    let wire =
+        Wire::default()
+            .on("GetAuthorizationToken", 200, token("one"))
+            .on("GetAuthorizationToken", 200, token("two"));
+    let aws = wire.aws();
+    authorize(&aws).await.expect("authorized");
+    // Two uploads met the refusal at the same time.
+    let (first, second) = tokio::join!(reauthorize(&aws, "one"), reauthorize(&aws, "one"));
+    assert_eq!(first.expect("new").password, "two");
+    assert_eq!(second.expect("new").password, "two");
+    assert_eq!(wire.calls().len(), 2);
 }

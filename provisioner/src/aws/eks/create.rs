@@ -1,58 +1,42 @@
-//! `CreateCluster`: the request, and patience with IAM, whose new roles take a while to be seen everywhere.
-
-use std::time::Duration;
+//! `CreateCluster`: the request for either kind of compute.
 
 use aws_sdk_eks::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_eks::operation::create_cluster::CreateClusterError;
 use aws_sdk_eks::operation::create_cluster::builders::CreateClusterFluentBuilder;
 use aws_sdk_eks::types::{
     AuthenticationMode, BlockStorage, ComputeConfigRequest, CreateAccessConfigRequest, ElasticLoadBalancing,
-    KubernetesNetworkConfigRequest, StorageConfigRequest, SupportType, UpgradePolicyRequest, VpcConfigRequest,
+    KubernetesNetworkConfigRequest, StorageConfigRequest, SupportType, UpgradePolicyRequest,
 };
 
-use super::ClusterSpec;
+use super::{Compute, Order, propagation, settings, versions};
 use crate::aws::Aws;
-use crate::aws::error::{AwsError, api, incomplete, is};
+use crate::aws::error::{AwsError, api, is};
 use crate::aws::foundation::Foundation;
-use crate::aws::wait::Wait;
-use crate::names::StackName;
 use crate::report::Reporter;
 
-/// How long a role may take to be seen by EKS.
-const PROPAGATION: Duration = Duration::from_mins(2);
-
-/// What `InvalidParameterException` says while a new role is not seen yet; there is no code of its own (AWS.md 6).
-const PROPAGATION_MESSAGES: [&str; 6] = [
-    "does not exist",
-    "Error in role params",
-    "Role could not be assumed because the trusted entity is not correct",
-    "could not be assumed because it does not exist or the trusted entity is not correct",
-    "doesn't have the Amazon EKS Managed Policies",
-    "IAM role's policy must include",
-];
-
 /// Starts the creation. A cluster of that name that exists meanwhile is no error: its state tells.
-pub(super) async fn create(
-    aws: &Aws,
-    cluster: &str,
-    stack: &StackName,
-    foundation: &Foundation,
-    spec: &ClusterSpec,
-    report: &dyn Reporter,
-) -> Result<(), AwsError> {
-    let version = match &spec.kubernetes_version {
-        Some(version) => version.clone(),
-        None => default_version(aws).await?,
-    };
-    let call = request(aws, cluster, stack, foundation, &version);
-    let what = format!("IAM roles of cluster `{cluster}`");
-    let wait = Wait::new(aws, what, report).at_most(PROPAGATION);
+pub(super) async fn create(aws: &Aws, order: Order<'_>, report: &dyn Reporter) -> Result<(), AwsError> {
+    let version = versions::choose(aws, order.spec).await?;
+    if order.spec.public_access_cidrs.is_empty() {
+        report.note("the API server will answer to every address: `--public-access-cidr` narrows that down");
+    }
+    let call = request(aws, order, &version);
+    let cluster = order.cluster;
+    let wait = propagation::wait(aws, &format!("cluster `{cluster}`"), report);
     loop {
         let Err(error) = call.clone().send().await else {
             return Ok(());
         };
         if is(&error, CreateClusterError::is_resource_in_use_exception) {
             return Ok(());
+        }
+        if let Some(CreateClusterError::UnsupportedAvailabilityZoneException(zones)) = error.as_service_error() {
+            return Err(AwsError::UnsupportedZone {
+                kind: "cluster",
+                name: cluster.to_owned(),
+                message: zones.message().unwrap_or_default().to_owned(),
+                valid: zones.valid_zones().to_vec(),
+            });
         }
         let pending = is_propagation(&error);
         let error = api("eks:CreateCluster", "create cluster", cluster)(error);
@@ -64,37 +48,17 @@ pub(super) async fn create(
 }
 
 fn is_propagation(error: &SdkError<CreateClusterError>) -> bool {
-    let invalid = error.as_service_error();
-    invalid.is_some_and(CreateClusterError::is_invalid_parameter_exception)
-        && error
-            .message()
-            .is_some_and(|m| PROPAGATION_MESSAGES.iter().any(|p| m.contains(p)))
+    is(error, CreateClusterError::is_invalid_parameter_exception) && propagation::is_pending(error.message())
 }
 
-/// Asked, never hard-coded: versions leave standard support every few months.
-async fn default_version(aws: &Aws) -> Result<String, AwsError> {
-    let operation = "eks:DescribeClusterVersions";
-    let answer = aws.eks.describe_cluster_versions().default_only(true).send().await;
-    let answer = answer.map_err(api(operation, "ask for the default Kubernetes version", ""))?;
-    let versions = answer.cluster_versions();
-    let default = versions.iter().find(|v| v.default_version());
-    let version = default.and_then(|v| v.cluster_version());
-    let version = version.ok_or_else(|| incomplete(operation, &aws.region, "default version"))?;
-    Ok(version.to_owned())
-}
-
-fn request(
-    aws: &Aws,
-    cluster: &str,
-    stack: &StackName,
-    foundation: &Foundation,
-    version: &str,
-) -> CreateClusterFluentBuilder {
-    let network = VpcConfigRequest::builder()
-        .set_subnet_ids(Some(foundation.subnet_ids.clone()))
-        .endpoint_public_access(true)
-        .endpoint_private_access(true)
-        .build();
+fn request(aws: &Aws, order: Order<'_>, version: &str) -> CreateClusterFluentBuilder {
+    let Order {
+        cluster,
+        foundation,
+        spec,
+        ..
+    } = order;
+    let network = settings::vpc_access(spec).set_subnet_ids(Some(foundation.subnet_ids.clone()));
     // Auto Mode needs access entries, and the default over the SDK is CONFIG_MAP.
     let access = CreateAccessConfigRequest::builder()
         .authentication_mode(AuthenticationMode::Api)
@@ -102,19 +66,26 @@ fn request(
         .build();
     // Without this a forgotten cluster slips into extended support at six times the price.
     let support = UpgradePolicyRequest::builder().support_type(SupportType::Standard);
-    let token = [cluster, version, &foundation.vpc_id, &foundation.cluster_role_arn];
+    let subnets = foundation.subnet_ids.join(",");
+    let token = [cluster, version, &subnets, &foundation.cluster_role_arn];
     let call = aws
         .eks
         .create_cluster()
         .name(cluster)
         .version(version)
         .role_arn(&foundation.cluster_role_arn)
-        .resources_vpc_config(network)
+        .resources_vpc_config(network.build())
         .access_config(access)
         .upgrade_policy(support.build())
+        .logging(settings::logging(spec))
+        .set_kube_controller_manager_config(settings::controller_manager(spec))
         .client_request_token(aws.request_token(&token))
-        .set_tags(Some(stack.aws_tags().into_iter().collect()));
-    auto_mode(call, foundation)
+        .set_tags(Some(order.stack.aws_tags().into_iter().collect()));
+    match foundation.compute {
+        Compute::Auto => auto_mode(call, foundation),
+        // The network, DNS and proxy that nodes of one's own need: EKS installs them with the cluster.
+        Compute::NodeGroup => call.bootstrap_self_managed_addons(true),
+    }
 }
 
 /// The three switches of Auto Mode: EKS takes them all on or all off, in one request. The pool `general-purpose`

@@ -5,9 +5,9 @@ use aws_sdk_eks::operation::delete_addon::DeleteAddonError;
 use aws_sdk_eks::operation::delete_cluster::DeleteClusterError;
 use aws_sdk_eks::operation::delete_nodegroup::DeleteNodegroupError;
 use aws_sdk_eks::operation::describe_nodegroup::DescribeNodegroupError;
-use aws_sdk_eks::types::{NodegroupHealth, NodegroupStatus};
+use aws_sdk_eks::types::NodegroupStatus;
 
-use super::{EksCluster, find, state_of};
+use super::{EksCluster, find, nodegroup, state_of};
 use crate::aws::Aws;
 use crate::aws::error::{AwsError, api, is};
 use crate::aws::wait::Wait;
@@ -103,14 +103,7 @@ async fn is_deletable(aws: &Aws, cluster: &str, name: &str) -> Result<bool, AwsE
         return Ok(false);
     };
     if group.status() == Some(&NodegroupStatus::DeleteFailed) {
-        let issues = group.health().map(NodegroupHealth::issues).unwrap_or_default();
-        let texts: Vec<_> = issues.iter().filter_map(|i| i.message()).collect();
-        return Err(AwsError::Failed {
-            kind: "node group",
-            name: name.to_owned(),
-            status: "DELETE_FAILED".to_owned(),
-            reason: texts.join("; "),
-        });
+        return Err(nodegroup::failed(name, &group));
     }
     let busy = [
         NodegroupStatus::Deleting,

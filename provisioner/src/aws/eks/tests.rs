@@ -1,4 +1,6 @@
 mod delete;
+mod nodegroup;
+mod options;
 
 use serde_json::{Value, json};
 
@@ -16,7 +18,8 @@ fn cluster(status: &str, ours: bool) -> Value {
         "name": "demo", "arn": "arn:aws:eks:eu-central-1:123456789012:cluster/demo", "status": status,
         "version": "1.34", "createdAt": 1_800_000_000, "tags": tags,
         "endpoint": "https://127.0.0.1:6443", "certificateAuthority": {"data": STANDARD.encode("PEM")},
-        "resourcesVpcConfig": {"vpcId": "vpc-1"},
+        "resourcesVpcConfig": {"vpcId": "vpc-1", "subnetIds": ["subnet-a", "subnet-b"]},
+        "computeConfig": {"enabled": true, "nodeRoleArn": "arn:n"}, "roleArn": "arn:c",
     }})
 }
 
@@ -26,39 +29,63 @@ fn absent() -> String {
 
 fn foundation() -> Foundation {
     Foundation {
-        vpc_id: "vpc-1".to_owned(),
+        vpc_id: Some("vpc-1".to_owned()),
         subnet_ids: vec!["subnet-a".to_owned(), "subnet-b".to_owned()],
         cluster_role_arn: "arn:c".to_owned(),
         node_role_arn: "arn:n".to_owned(),
+        compute: Compute::Auto,
     }
 }
 
 async fn run(wire: &Wire, spec: ClusterSpec) -> Result<(EksCluster, Outcome), AwsError> {
-    ensure(&wire.aws(), "demo", &demo(), &foundation(), &spec, &Silent).await
+    run_on(&wire.aws(), &foundation(), &spec, &Silent).await
+}
+
+async fn run_on(
+    aws: &Aws,
+    foundation: &Foundation,
+    spec: &ClusterSpec,
+    report: &dyn Reporter,
+) -> Result<(EksCluster, Outcome), AwsError> {
+    let order = Order {
+        cluster: "demo",
+        stack: &demo(),
+        foundation,
+        spec,
+    };
+    ensure(aws, order, report).await
 }
 
 fn spec(version: Option<&str>, admins: &[&str]) -> ClusterSpec {
     ClusterSpec {
         kubernetes_version: version.map(str::to_owned),
         admin_arns: admins.iter().map(|a| (*a).to_owned()).collect(),
+        ..ClusterSpec::default()
     }
 }
 
 fn appears() -> Wire {
     Wire::default()
+        .on(VERSIONS, 200, versions())
         .on(DESCRIBE, 404, absent())
         .on(DESCRIBE, 200, cluster("CREATING", true))
         .on(DESCRIBE, 200, cluster("ACTIVE", true))
 }
 
+const VERSIONS: &str = "GET /cluster-versions";
+
+fn versions() -> Value {
+    json!({"clusterVersions": [
+        {"clusterVersion": "1.36", "defaultVersion": false, "versionStatus": "STANDARD_SUPPORT"},
+        {"clusterVersion": "1.35", "defaultVersion": true, "versionStatus": "STANDARD_SUPPORT"},
+        {"clusterVersion": "1.34", "defaultVersion": false, "versionStatus": "STANDARD_SUPPORT"},
+        {"clusterVersion": "1.33", "defaultVersion": false, "versionStatus": "EXTENDED_SUPPORT"},
+    ]})
+}
+
 #[tokio::test]
 async fn a_missing_cluster_is_created_in_auto_mode_with_the_default_version() {
-    let versions = json!({"clusterVersions": [
-        {"clusterVersion": "1.36", "defaultVersion": false}, {"clusterVersion": "1.35", "defaultVersion": true},
-    ]});
-    let wire = appears()
-        .on("GET /cluster-versions", 200, versions)
-        .on(CREATE, 200, cluster("CREATING", true));
+    let wire = appears().on(CREATE, 200, cluster("CREATING", true));
     let (made, outcome) = run(&wire, ClusterSpec::default()).await.expect("created");
     assert_eq!(outcome, Outcome::Created);
     assert_eq!(made.ca_pem.as_deref(), Some(b"PEM".as_slice()));
@@ -89,10 +116,11 @@ async fn a_creation_under_way_is_joined_and_a_deletion_waited_out() {
         .on(DESCRIBE, 404, absent())
         .on(DESCRIBE, 200, cluster("CREATING", true))
         .on(DESCRIBE, 200, cluster("ACTIVE", true))
+        .on(VERSIONS, 200, versions())
         .on(CREATE, 409, error("ResourceInUseException", "exists"));
     let (_, outcome) = run(&wire, spec(Some("1.34"), &[])).await.expect("joined");
     assert_eq!(outcome, Outcome::Created);
-    assert_eq!(wire.calls(), [DESCRIBE, DESCRIBE, CREATE, DESCRIBE, DESCRIBE]);
+    assert_eq!(wire.calls(), [DESCRIBE, DESCRIBE, VERSIONS, CREATE, DESCRIBE, DESCRIBE]);
 }
 
 #[tokio::test]
@@ -109,16 +137,16 @@ async fn roles_that_are_not_seen_yet_are_waited_for() {
 
 #[tokio::test]
 async fn roles_that_are_never_seen_end_with_the_words_of_eks() {
-    let wire = Wire::default().on(DESCRIBE, 404, absent()).on(
-        CREATE,
-        400,
-        error("InvalidParameterException", "Error in role params"),
-    );
+    let refusal = error("InvalidParameterException", "Error in role params");
+    let wire = Wire::default()
+        .on(DESCRIBE, 404, absent())
+        .on(VERSIONS, 200, versions())
+        .on(CREATE, 400, refusal);
     let aws = Aws {
         timeout: std::time::Duration::from_millis(20),
         ..wire.aws()
     };
-    let done = ensure(&aws, "demo", &demo(), &foundation(), &spec(Some("1.34"), &[]), &Silent).await;
+    let done = run_on(&aws, &foundation(), &spec(Some("1.34"), &[]), &Silent).await;
     insta::assert_snapshot!(done.expect_err("never"), @"cannot create cluster `demo`: InvalidParameterException: Error in role params (request id req-1)");
 }
 
@@ -140,13 +168,38 @@ async fn a_session_that_ends_while_waiting_is_told_as_such() {
 
 #[tokio::test]
 async fn other_refusals_are_not_repeated() {
-    let wire = Wire::default().on(DESCRIBE, 404, absent()).on(
-        CREATE,
-        400,
-        error("InvalidParameterException", "unsupported Kubernetes version 9.9"),
-    );
-    assert!(run(&wire, spec(Some("9.9"), &[])).await.is_err());
-    assert_eq!(wire.calls(), [DESCRIBE, CREATE]);
+    let refusals = [
+        (
+            "InvalidParameterException",
+            400,
+            "The subnet ID 'subnet-a' does not exist",
+        ),
+        (
+            "ResourceLimitExceededException",
+            400,
+            "You've reached your quota of clusters",
+        ),
+        (
+            "AccessDeniedException",
+            403,
+            "User: u is not authorized to perform: iam:PassRole on resource: arn:c",
+        ),
+    ];
+    let mut hints = Vec::new();
+    for (code, status, message) in refusals {
+        let wire = Wire::default()
+            .on(DESCRIBE, 404, absent())
+            .on(VERSIONS, 200, versions())
+            .on(CREATE, status, error(code, message));
+        let refused = run(&wire, spec(Some("1.34"), &[])).await.expect_err(code);
+        assert_eq!(wire.calls(), [DESCRIBE, VERSIONS, CREATE], "{code}");
+        hints.push(refused.hint().unwrap_or_default());
+    }
+    insta::assert_snapshot!(hints.join("\n"), @r#"
+
+    the quota `Clusters` of Amazon EKS is used up: delete something, or raise it in Service Quotas; trying again does not help
+    the credentials need `iam:PassRole`; docs/iam/bootstrap.json has the whole policy
+    "#);
 }
 
 #[tokio::test]
@@ -191,7 +244,7 @@ async fn a_foreign_cluster_is_used_without_marks() {
     let record = Record::default();
     let wanted = spec(Some("1.99"), &[ENTRY]);
     let aws = wire.aws();
-    let done = ensure(&aws, "demo", &demo(), &foundation(), &wanted, &record).await;
+    let done = run_on(&aws, &foundation(), &wanted, &record).await;
     let (found, outcome) = done.expect("used");
     assert_eq!((found.created_by_us, outcome), (false, Outcome::Unchanged));
     let addon = ensure_addon(&aws, &found, &demo(), "metrics-server", &record).await;

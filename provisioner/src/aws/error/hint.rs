@@ -1,5 +1,7 @@
 //! What a person can try.
 
+mod quota;
+
 use super::{ApiError, AwsError};
 
 /// Codes with which AWS says that temporary credentials ran out. The SDK renews those of providers that can (SSO,
@@ -23,6 +25,13 @@ const CREDENTIAL_CODES: [&str; 7] = [
     "MissingAuthenticationToken",
     "AuthFailure",
 ];
+
+/// The policy that the tool needs.
+const POLICY: &str = "docs/iam/bootstrap.json";
+/// Whether the reason of a failed resource carries such a code.
+fn is_denied(reason: &str) -> bool {
+    DENIED_CODES.iter().any(|code| reason.contains(code))
+}
 
 impl AwsError {
     /// What to try, where there is something to try.
@@ -56,6 +65,24 @@ impl AwsError {
             Self::Protected { .. } => {
                 "switch deletion protection off with eks:UpdateClusterConfig, then run the command again"
             }
+            Self::Drift(refused) => return Some(refused.way_out()),
+            Self::UnknownVersion { .. } => "give one of these with `--k8s-version`, or leave it out for the default",
+            Self::NotOffered { .. } => "leave `--hpa-sync-period` out, or give another `--k8s-version`",
+            Self::UnsupportedZone { valid, .. } if valid.is_empty() => {
+                "choose subnets in other zones, or another region"
+            }
+            Self::UnsupportedZone { valid, .. } => {
+                return Some(format!(
+                    "give `--subnet-ids` of two of these zones: {}",
+                    valid.join(", ")
+                ));
+            }
+            Self::Failed { reason, .. } if quota::of_reason(reason).is_some() => return quota::of_reason(reason),
+            Self::Failed { reason, .. } if is_denied(reason) => {
+                return Some(format!(
+                    "the reason names what the credentials may not do; {POLICY} has the whole policy"
+                ));
+            }
             Self::Failed { kind: "cluster", .. } => {
                 "remove the cause, delete the cluster with `provisioner teardown --delete-cluster`, then run the command again"
             }
@@ -85,20 +112,27 @@ impl ApiError {
         self.code.as_deref().is_some_and(|c| DENIED_CODES.contains(&c))
     }
 
+    /// The action that is not allowed: AWS's words name it, since it may be another than the call's own, e.g.
+    /// `iam:PassRole` for `eks:CreateCluster`.
+    fn denied_action(&self) -> &str {
+        let named = self.message.split_once("not authorized to perform: ");
+        let action = named.and_then(|(_, rest)| rest.split_whitespace().next());
+        action
+            .filter(|a| a.contains(':'))
+            .map_or(self.operation, |a| a.trim_end_matches(['.', ',']))
+    }
+
     fn hint(&self) -> Option<String> {
         let code = self.code.as_deref().unwrap_or_default();
         let hint = match code {
             _ if self.is_denied() => {
                 return Some(format!(
-                    "the credentials need `{}`; docs/iam/bootstrap.json has the whole policy",
-                    self.operation
+                    "the credentials need `{}`; {POLICY} has the whole policy",
+                    self.denied_action()
                 ));
             }
             "LimitExceededException" | "ResourceLimitExceededException" | "LimitExceeded" => {
-                "an account quota is used up: delete something or raise it in Service Quotas"
-            }
-            "UnsupportedAvailabilityZoneException" => {
-                "the message lists the zones that work: choose another region, or give `--subnet-ids` in these zones"
+                return Some(quota::of_operation(self.operation));
             }
             "InsufficientCapabilitiesException" => "the foundation makes IAM roles: the credentials must be allowed to",
             "Throttling" | "ThrottlingException" | "TooManyRequestsException" => {

@@ -1,15 +1,16 @@
-//! `CloudFormation` stacks: describe, create, update, remove, and why one failed.
+//! `CloudFormation` stacks: describe, create, wait, remove.
 
 use std::collections::HashMap;
 
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_cloudformation::operation::create_stack::CreateStackError;
 use aws_sdk_cloudformation::operation::describe_stacks::DescribeStacksError;
-use aws_sdk_cloudformation::types::{self as cfn, Capability, OnFailure, StackStatus, Tag};
+use aws_sdk_cloudformation::types::{self as cfn, Capability, OnFailure, Parameter, StackStatus, Tag};
 
 use super::cause;
 use crate::aws::Aws;
 use crate::aws::error::{AwsError, api, is};
+use crate::aws::quota::QuotaIsFinal;
 use crate::aws::wait::Wait;
 use crate::names::StackName;
 use crate::report::Reporter;
@@ -41,6 +42,14 @@ pub(super) struct Stack {
     pub(super) created_at: Option<jiff::Timestamp>,
     pub(super) tags: HashMap<String, String>,
     pub(super) outputs: HashMap<String, String>,
+    pub(super) parameters: HashMap<String, String>,
+}
+
+/// What to create.
+pub(super) struct Order {
+    pub(super) template: &'static str,
+    pub(super) parameters: Vec<(&'static str, String)>,
+    pub(super) tags: Vec<(String, String)>,
 }
 
 impl Stack {
@@ -93,6 +102,7 @@ fn is_absent(error: &SdkError<DescribeStacksError>) -> bool {
 fn stack(found: cfn::Stack, name: &str) -> Stack {
     let tags = found.tags.unwrap_or_default().into_iter();
     let outputs = found.outputs.unwrap_or_default().into_iter();
+    let parameters = found.parameters.unwrap_or_default().into_iter();
     Stack {
         id: found.stack_id.unwrap_or_else(|| name.to_owned()),
         name: name.to_owned(),
@@ -104,6 +114,9 @@ fn stack(found: cfn::Stack, name: &str) -> Stack {
             .and_then(|time| jiff::Timestamp::from_second(time.secs()).ok()),
         tags: tags.filter_map(|t| Some((t.key?, t.value?))).collect(),
         outputs: outputs.filter_map(|o| Some((o.output_key?, o.output_value?))).collect(),
+        parameters: parameters
+            .filter_map(|p| Some((p.parameter_key?, p.parameter_value?)))
+            .collect(),
     }
 }
 
@@ -124,46 +137,28 @@ pub(super) async fn settled(
 }
 
 /// Starts the creation. A stack of that name that exists meanwhile is no error: its state tells.
-pub(super) async fn create(aws: &Aws, name: &str, template: &str, tags: Vec<(String, String)>) -> Result<(), AwsError> {
+pub(super) async fn create(aws: &Aws, name: &str, order: Order) -> Result<(), AwsError> {
+    let parameter = |(key, value)| Parameter::builder().parameter_key(key).parameter_value(value).build();
+    let tag = |(key, value)| Tag::builder().key(key).value(value).build();
+    let parameters: Vec<_> = order.parameters.into_iter().map(parameter).collect();
+    let token = aws.request_token(&["create", name, order.template, &format!("{parameters:?}")]);
     let call = aws
         .cloudformation
         .create_stack()
         .stack_name(name)
-        .template_body(template)
+        .template_body(order.template)
+        .set_parameters(Some(parameters))
         .capabilities(Capability::CapabilityIam)
         .on_failure(OnFailure::Rollback)
         .timeout_in_minutes(CREATE_MINUTES)
-        .client_request_token(aws.request_token(&["create", name, template]))
-        .set_tags(Some(tag_list(tags)));
-    match call.send().await {
+        .client_request_token(token)
+        .set_tags(Some(order.tags.into_iter().map(tag).collect()));
+    let quota = aws_sdk_cloudformation::Config::builder().retry_classifier(QuotaIsFinal::<CreateStackError>::new());
+    match call.customize().config_override(quota).send().await {
         Err(e) if is(&e, CreateStackError::is_already_exists_exception) => Ok(()),
         Err(e) => Err(api("cloudformation:CreateStack", "create foundation stack", name)(e)),
         Ok(_) => Ok(()),
     }
-}
-
-/// Starts an update to `template`.
-pub(super) async fn update(
-    aws: &Aws,
-    stack: &Stack,
-    template: &str,
-    tags: Vec<(String, String)>,
-) -> Result<(), AwsError> {
-    let call = aws
-        .cloudformation
-        .update_stack()
-        .stack_name(&stack.name)
-        .template_body(template)
-        .capabilities(Capability::CapabilityIam)
-        .client_request_token(aws.request_token(&["update", &stack.id, template]))
-        .set_tags(Some(tag_list(tags)));
-    let answer = call.send().await;
-    answer.map_err(api(
-        "cloudformation:UpdateStack",
-        "update foundation stack",
-        &stack.name,
-    ))?;
-    Ok(())
 }
 
 /// Deletes a stack and waits until it is gone.
@@ -181,11 +176,6 @@ pub(super) async fn remove(aws: &Aws, stack: &Stack, report: &dyn Reporter) -> R
             .await?;
     }
     Ok(())
-}
-
-fn tag_list(tags: Vec<(String, String)>) -> Vec<Tag> {
-    let tag = |(key, value)| Tag::builder().key(key).value(value).build();
-    tags.into_iter().map(tag).collect()
 }
 
 #[cfg(test)]

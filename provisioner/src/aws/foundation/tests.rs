@@ -1,9 +1,11 @@
-use std::fmt::Write as _;
+mod options;
+mod template;
 
-use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 use super::*;
 use crate::aws::fake::{Wire, demo, query_error};
+use crate::names::TAG_VERSION;
 use crate::report::Silent;
 
 fn stack(status: &str, tags: &[(String, String)]) -> String {
@@ -59,7 +61,11 @@ const EVENTS: &str = "<DescribeStackEventsResponse><DescribeStackEventsResult><S
     </member></StackEvents></DescribeStackEventsResult></DescribeStackEventsResponse>";
 
 async fn run(wire: &Wire) -> Result<(Foundation, Outcome), AwsError> {
-    ensure(&wire.aws(), &demo(), &Silent).await
+    run_with(wire, &FoundationSpec::default()).await
+}
+
+async fn run_with(wire: &Wire, spec: &FoundationSpec) -> Result<(Foundation, Outcome), AwsError> {
+    ensure(&wire.aws(), &demo(), spec, &Silent).await
 }
 
 fn mutating(wire: &Wire) -> Vec<String> {
@@ -128,28 +134,6 @@ async fn a_foreign_stack_is_used_if_complete_and_never_replaced() {
 }
 
 #[tokio::test]
-async fn an_older_template_is_updated_and_a_newer_one_left() {
-    let wire = Wire::default()
-        .on("DescribeStacks", 200, outdated("CREATE_COMPLETE", "0.0.1"))
-        .on("DescribeStacks", 200, ours("UPDATE_COMPLETE"))
-        .on("UpdateStack", 200, done("UpdateStack"));
-    assert_eq!(run(&wire).await.expect("updated").1, Outcome::Updated);
-    let wire = Wire::default().on("DescribeStacks", 200, outdated("CREATE_COMPLETE", "99.0.0"));
-    assert_eq!(run(&wire).await.expect("left").1, Outcome::Unchanged);
-    assert!(mutating(&wire).is_empty());
-}
-
-#[tokio::test]
-async fn an_update_that_rolled_back_is_an_error() {
-    let wire = Wire::default()
-        .on("DescribeStacks", 200, outdated("CREATE_COMPLETE", "0.0.1"))
-        .on("DescribeStacks", 200, outdated("UPDATE_ROLLBACK_COMPLETE", "0.0.1"))
-        .on("UpdateStack", 200, done("UpdateStack"))
-        .on("DescribeStackEvents", 200, EVENTS);
-    assert!(matches!(run(&wire).await, Err(AwsError::Failed { .. })));
-}
-
-#[tokio::test]
 async fn deleting_waits_until_it_is_gone() {
     let wire = Wire::default()
         .on("DescribeStacks", 200, ours("CREATE_COMPLETE"))
@@ -184,45 +168,7 @@ async fn a_wait_ends() {
         timeout: std::time::Duration::from_millis(20),
         ..wire.aws()
     };
-    let error = ensure(&aws, &demo(), &Silent).await.expect_err("endless");
+    let spec = FoundationSpec::default();
+    let error = ensure(&aws, &demo(), &spec, &Silent).await.expect_err("endless");
     assert!(matches!(error, AwsError::TimedOut { .. }), "{error}");
-}
-
-#[test]
-fn the_template_has_the_roles_and_outputs_that_a_cluster_needs() {
-    let template: Value = serde_json::from_str(TEMPLATE).expect("JSON");
-    let policies = |role: &str| -> Vec<String> {
-        let arns = template["Resources"][role]["Properties"]["ManagedPolicyArns"].as_array();
-        let name = |arn: &Value| {
-            arn["Fn::Sub"]
-                .as_str()
-                .and_then(|a| a.rsplit('/').next())
-                .map(str::to_owned)
-        };
-        arns.expect("policies").iter().filter_map(name).collect()
-    };
-    assert_eq!(
-        policies("ClusterRole"),
-        [
-            "AmazonEKSClusterPolicy",
-            "AmazonEKSComputePolicy",
-            "AmazonEKSBlockStoragePolicy",
-            "AmazonEKSLoadBalancingPolicy",
-            "AmazonEKSNetworkingPolicy"
-        ]
-    );
-    assert_eq!(
-        policies("NodeRole"),
-        ["AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerRegistryPullOnly"]
-    );
-    let trust =
-        |role: &str| template["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0].clone();
-    assert_eq!(
-        trust("ClusterRole")["Action"],
-        json!(["sts:AssumeRole", "sts:TagSession"])
-    );
-    assert_eq!(trust("NodeRole")["Principal"]["Service"], "ec2.amazonaws.com");
-    let outputs: Vec<_> = template["Outputs"].as_object().expect("outputs").keys().collect();
-    assert_eq!(outputs, ["VpcId", "SubnetIds", "ClusterRoleArn", "NodeRoleArn"]);
-    assert!(TEMPLATE.len() < 51_200, "CreateStack takes no longer one");
 }

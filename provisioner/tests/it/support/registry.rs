@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 pub(crate) const REPOSITORY: &str = "demo/web-app";
 /// What references start with.
 pub(crate) const BASE: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/demo/web-app";
-/// The password of user `AWS`.
+/// The first password of user `AWS`.
 pub(crate) const PASSWORD: &str = "open-sesame";
 const TOKEN: &str = "a-bearer-token";
 
@@ -43,6 +43,8 @@ pub(crate) enum Fault {
     CutAfter,
     /// The answer's `Docker-Content-Digest` is this one.
     Digest(String),
+    /// The password changes to this one before the request is looked at.
+    NewPassword(&'static str),
     /// Somebody else sets the tag to this digest first, and the registry's tags are immutable.
     Overtaken(String),
 }
@@ -50,6 +52,7 @@ pub(crate) enum Fault {
 #[derive(Default)]
 struct Store {
     auth: Option<Auth>,
+    password: Option<String>,
     blobs: HashMap<String, Bytes>,
     manifests: HashSet<String>,
     tags: HashMap<String, String>,
@@ -155,9 +158,13 @@ fn respond(store: &Shared, parts: &Parts, body: Bytes) -> Option<Response<Body>>
         bytes: body.len() as u64,
     });
     let fault = guard.fault(&line);
-    if matches!(fault, Some(Fault::Cut)) {
-        drop(guard);
-        cut();
+    match fault {
+        Some(Fault::Cut) => {
+            drop(guard);
+            cut();
+        }
+        Some(Fault::NewPassword(password)) => guard.password = Some(password.to_owned()),
+        _ => {}
     }
     if matches!(fault, Some(Fault::Silence)) {
         return None;
@@ -200,7 +207,8 @@ impl Store {
     }
 
     fn refusal(&self, place: &str, authorization: Option<&str>, headers: &header::HeaderMap) -> Option<Response<Body>> {
-        let basic = base64::engine::general_purpose::STANDARD.encode(format!("AWS:{PASSWORD}"));
+        let password = self.password.as_deref().unwrap_or(PASSWORD);
+        let basic = base64::engine::general_purpose::STANDARD.encode(format!("AWS:{password}"));
         let basic = format!("Basic {basic}");
         let host = headers[header::HOST].to_str().expect("an address");
         let (wanted, challenge) = match self.auth {
