@@ -5,4 +5,5 @@
 mod leftovers;
 mod story;
 mod support;
+mod targets;
 mod tokens;
