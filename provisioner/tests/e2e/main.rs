@@ -7,4 +7,5 @@ mod leftovers;
 mod options;
 mod story;
 mod support;
+mod targets;
 mod tokens;
