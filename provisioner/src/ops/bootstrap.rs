@@ -42,7 +42,7 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     )?;
 
     report.phase("registry");
-    let (app, load) = images::publish_both(&registry, stack, &config.image, &binary, report).await?;
+    let (app, load) = Box::pin(images::publish_both(&registry, stack, &config.image, &binary, report)).await?;
     files::write(config.image.refs.as_deref(), &images::refs(&[&app, &load]))?;
 
     report.phase("stack");
