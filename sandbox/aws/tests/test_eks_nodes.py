@@ -122,7 +122,7 @@ def test_switching_auto_mode_on_needs_its_policies(nodes: Endpoint, ground: Grou
 def test_a_node_command_that_fails_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    options = Options(1, tmp_path, "", tmp_path, "", "", nodes_command="false; :")
+    options = Options(1, tmp_path, "", tmp_path, "", "", "", nodes_command="false; :")
     monkeypatch.setattr(STATE, "_options", options)
     answers = iter([False, False, True])
     monkeypatch.setattr(eks_nodes, "is_open", lambda: next(answers))
