@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use provisioner::cli::{Cli, Command};
+use provisioner::cluster::lease::Holder;
 use provisioner::config::{Config, Format, Output, Sources};
 use provisioner::error::{Error, Exit};
 use provisioner::ops::{self, Context, Undo};
@@ -61,6 +62,7 @@ fn start(cli: &Cli, sources: &Sources) -> Result<Exit, Error> {
         undo: Undo::default(),
         region: OnceLock::new(),
         bill: OnceLock::new(),
+        holder: holder(),
     };
     let runtime = Runtime::new().map_err(Error::failed)?;
     let result = runtime.block_on(async {
@@ -71,6 +73,7 @@ fn start(cli: &Cli, sources: &Sources) -> Result<Exit, Error> {
         if result.is_err() {
             context.undo.run().await;
         }
+        context.holder.released(GRACE).await;
         result
     });
     let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
@@ -97,6 +100,18 @@ fn wind_down(runtime: Runtime) -> Option<Exit> {
             signal = stop_signal() => Some(signal.exit()).filter(|exit| exit.is_signal()),
         }
     })
+}
+
+/// This run, told from every other by host, process and start.
+fn holder() -> Holder {
+    let host = hostname::get().unwrap_or_default();
+    let started = jiff::Timestamp::now().subsec_nanosecond().unsigned_abs();
+    Holder::new(
+        &host.to_string_lossy(),
+        std::process::id(),
+        started,
+        jiff::Timestamp::now,
+    )
 }
 
 async fn stop_signal() -> Error {

@@ -14,7 +14,7 @@ use super::manifest::Component;
 use super::mark;
 use super::object::ObjectRef;
 use super::ownership::{self, Existing, PARALLEL};
-use super::retry;
+use super::{retry, take_over};
 use crate::names::{FIELD_MANAGER, StackName};
 use crate::report::Outcome;
 
@@ -42,6 +42,8 @@ pub struct Options {
     pub force_conflicts: bool,
     /// Takes an `APIService` that exists and is not this stack's.
     pub take_over: bool,
+    /// Marks objects again that this program applied and that lost their labels.
+    pub adopt: bool,
 }
 
 /// One object of the manifests and what is to be done.
@@ -55,6 +57,13 @@ pub struct Planned {
     pub wanted: DynamicObject,
 }
 
+impl Planned {
+    /// Whether there is nothing to send.
+    pub fn is_as_wanted(&self) -> bool {
+        matches!(self.change.outcome, Outcome::Unchanged | Outcome::Skipped)
+    }
+}
+
 /// Reads everything, then asks the server what an apply would change. Changes nothing. Every conflict
 /// and refusal is in one error.
 pub async fn plan(
@@ -63,8 +72,7 @@ pub async fn plan(
     components: &[Component],
     options: Options,
 ) -> Result<Vec<Planned>, ClusterError> {
-    let take_over = move |o: &ObjectRef| options.take_over && o.kind == "APIService";
-    let existing = ownership::check_but(cluster, stack, components, &take_over).await?;
+    let existing = ownership::check(cluster, stack, components, options).await?;
     let existing: HashMap<ObjectRef, Existing> = existing.into_iter().map(|e| (e.object.clone(), e)).collect();
     let wanted = || components.iter().flat_map(|c| &c.objects);
     let homes = homes(cluster, wanted().filter(|w| !existing.contains_key(&ObjectRef::of(w)))).await?;
@@ -186,7 +194,7 @@ pub(super) async fn send(
     let api = cluster.api_of(object).await?;
     let mut params = PatchParams::apply(FIELD_MANAGER);
     // A taken APIService has other managers by nature.
-    params.force = options.force_conflicts || (options.take_over && object.kind == "APIService");
+    params.force = options.force_conflicts || (options.take_over && object.kind == take_over::KIND);
     params.dry_run = dry_run;
     let patch = Patch::Apply(wanted);
     retry::call(|| api.patch(&object.name, &params, &patch))

@@ -15,7 +15,8 @@ use super::order;
 use super::ownership::PARALLEL;
 use super::pace::Pace;
 use super::ready::{condition, sentence};
-use super::retry;
+use super::values::Namespaces;
+use super::{parent, retry, take_over};
 use crate::names::StackName;
 use crate::report::{Outcome, Reporter};
 
@@ -26,6 +27,8 @@ pub struct DeleteReceipt {
     pub deleted: Vec<ObjectRef>,
     /// What is the stack's and stays, each with the reason.
     pub left: Vec<Left>,
+    /// What the stack had replaced and is as it was before.
+    pub restored: Vec<ObjectRef>,
 }
 
 /// Something of the stack that stays.
@@ -53,12 +56,17 @@ pub async fn delete_stack(
         give_up: Instant::now() + timeout,
         receipt: DeleteReceipt::default(),
     };
+    let record = parent::read(cluster, stack, &Namespaces::default().app).await?;
+    let restored = take_over::restore(cluster, stack, record, report).await?;
+    run.receipt.restored.extend(restored);
     let parent = stack.applyset_parent();
     let kinds = kinds(cluster).await?;
     for api in &kinds.silent {
         report.warning(&format!("nothing is looked for in an API that does not answer, {api}"));
     }
-    let found = find(cluster, &kinds, &stack.selector(), None).await?;
+    let mut found = find(cluster, &kinds, &stack.selector(), None).await?;
+    // Whoever tears down holds the Lease and gives it back at the end.
+    found.retain(|live| live.object.kind != "Lease" || live.object.name != stack.lease());
     let (namespaces, objects): (Vec<Live>, Vec<Live>) = found.into_iter().partition(|l| l.object.kind == "Namespace");
     let (last, objects): (Vec<Live>, Vec<Live>) = objects.into_iter().partition(|l| order::is_last(&l.object, &parent));
     for wave in 0..order::WAVES {

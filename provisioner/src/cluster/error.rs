@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use super::object::ObjectRef;
+use crate::names::StackName;
 
 /// A failure of an operation on a cluster or on the manifests for it.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +74,34 @@ pub enum ClusterError {
         verb: &'static str,
         /// Why not.
         message: String,
+    },
+    /// Another run is changing the stack.
+    #[error("cannot get the lease of stack `{stack}`: after {:.0} s it is still held by {holder}", waited.as_secs_f64())]
+    Leased {
+        /// The stack.
+        stack: StackName,
+        /// Who holds it since when.
+        holder: String,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The lease was lost while the stack was being changed.
+    #[error("cannot go on with stack `{stack}`: its lease was lost: {why}")]
+    LeaseLost {
+        /// The stack.
+        stack: StackName,
+        /// To whom, or why.
+        why: String,
+    },
+    /// A newer binary applied the stack.
+    #[error("cannot change stack `{stack}`: provisioner {theirs} applied it, and this is {ours}")]
+    Newer {
+        /// The stack.
+        stack: StackName,
+        /// What applied it.
+        theirs: semver::Version,
+        /// This binary.
+        ours: &'static str,
     },
     /// The load job did not deliver a report.
     #[error("cannot run load job `{name}`: {message}")]
@@ -180,13 +209,16 @@ impl ClusterError {
                 Some("leave the component out with `--without`, or install what defines the kinds")
             }
             Self::Foreign(_) => Some(
-                "delete or rename them, leave the component out with `--without`, or choose other namespaces; an APIService is taken over with `--take-over`",
+                "delete or rename them, or leave the component out with `--without`; `--take-over` replaces an APIService until teardown, `--adopt` marks again what lost its labels",
             ),
             Self::Terminating(_) => Some("look for finalizers on them, then run again"),
             Self::Rejected(_) => Some(
                 "where others changed a field, `--force-conflicts` takes it back; mend what is refused otherwise, then run again",
             ),
             Self::NotReady { .. } => Some("run again to go on waiting; `provisioner status` shows the pods"),
+            Self::Leased { .. } => Some("wait until that run has ended, or end it: then run again"),
+            Self::LeaseLost { .. } => Some("run again when the other run has ended"),
+            Self::Newer { .. } => Some("install that version of provisioner or a newer one"),
             Self::Endpoint { .. }
             | Self::Manifests(_)
             | Self::UnknownComponent { .. }
@@ -208,7 +240,11 @@ impl ClusterError {
     /// Whether the input is wrong, not the world: nothing was changed, exit code 2.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Kubeconfig(_) | Self::Endpoint { .. } | Self::Manifests(_) | Self::UnknownComponent { .. } => true,
+            Self::Kubeconfig(_)
+            | Self::Endpoint { .. }
+            | Self::Manifests(_)
+            | Self::UnknownComponent { .. }
+            | Self::Newer { .. } => true,
             Self::Request { failure, .. } => failure.code == Some(401),
             _ => false,
         }

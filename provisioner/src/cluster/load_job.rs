@@ -117,7 +117,13 @@ impl LoadJob {
             uid: Arc::default(),
             give_up: Instant::now() + timeout,
         };
-        let existing = ownership::check(cluster, stack, std::slice::from_ref(&load.component)).await?;
+        let existing = ownership::check(
+            cluster,
+            stack,
+            std::slice::from_ref(&load.component),
+            Options::default(),
+        )
+        .await?;
         if let Some(former) = existing.iter().find(|e| e.object == load.job) {
             load.remove(former.live.metadata.uid.clone()).await?;
             report.done(&load.job.kind, &load.job.path(), Outcome::Deleted, "the former one");

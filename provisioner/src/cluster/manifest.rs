@@ -69,6 +69,15 @@ pub fn load(
     Ok(components)
 }
 
+/// A namespace as the components want it.
+pub fn namespace(components: &[Component], name: &str) -> Option<DynamicObject> {
+    let mut objects = components.iter().flat_map(|component| &component.objects);
+    let is_it = |object: &&DynamicObject| {
+        object.metadata.name.as_deref() == Some(name) && ObjectRef::of(object).kind == "Namespace"
+    };
+    objects.find(is_it).cloned()
+}
+
 /// The load job, with placeholders of its own beside the common ones.
 pub(super) fn load_job(
     dir: Option<&Path>,

@@ -4,6 +4,7 @@
 //! manifests/ --manifest::load(values, certificates)--> components
 //! components --ownership::check--> existing objects   (foreign ones are refused before anything changes)
 //!            --changes::plan-----> created | updated | unchanged, by dry run
+//! lease::under(...)               one run at a time changes a stack
 //!            --apply::apply------> changes --wait::wait--> ready
 //! labels     --delete::delete_stack--> receipt
 //! ```
@@ -17,6 +18,7 @@ mod embedded;
 pub mod error;
 pub mod external;
 pub mod inventory;
+pub mod lease;
 pub mod load_job;
 pub mod manifest;
 mod mark;
@@ -25,6 +27,7 @@ mod object;
 mod order;
 pub mod ownership;
 pub(crate) mod pace;
+pub mod parent;
 pub mod password;
 pub mod reaction;
 pub mod ready;
@@ -32,6 +35,7 @@ mod retry;
 mod scope;
 mod source;
 mod stored;
+pub mod take_over;
 mod template;
 mod trouble;
 pub mod values;
@@ -41,6 +45,8 @@ pub use connect::{Cluster, Endpoint};
 pub use error::ClusterError;
 pub use object::ObjectRef;
 
+#[cfg(test)]
+mod claim_tests;
 #[cfg(test)]
 mod flow_tests;
 #[cfg(test)]

@@ -6,12 +6,14 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use kube::core::DynamicObject;
 use tokio::time::{Instant, sleep};
 
+use super::changes::Options;
 use super::connect::Cluster;
 use super::error::ClusterError;
 use super::manifest::Component;
 use super::mark;
 use super::object::ObjectRef;
 use super::scope;
+use super::take_over;
 use crate::names::{FIELD_MANAGER, LABEL_MANAGED_BY, LABEL_PART_OF, StackName};
 
 /// Requests at a time.
@@ -26,31 +28,25 @@ pub struct Existing {
     pub object: ObjectRef,
     /// As it is.
     pub live: DynamicObject,
-    /// Whether it bears this stack's labels; only namespaces may lack them.
+    /// Whether it bears this stack's labels, or is given them back; only namespaces may lack them.
     pub ours: bool,
+    /// Whether it lost its labels and is given them back.
+    pub adopted: bool,
 }
 
 /// Reads every object; an error lists all that exist and are not this stack's. Namespaces are exempt: they are used,
-/// not relabelled, not deleted. Objects that are being deleted are waited for.
+/// not relabelled, not deleted. So are an `APIService` that is taken over and objects that are adopted. Objects that
+/// are being deleted are waited for.
 pub async fn check(
     cluster: &Cluster,
     stack: &StackName,
     components: &[Component],
-) -> Result<Vec<Existing>, ClusterError> {
-    check_but(cluster, stack, components, &|_| false).await
-}
-
-/// [`check`] with objects that may be taken over.
-pub(super) async fn check_but(
-    cluster: &Cluster,
-    stack: &StackName,
-    components: &[Component],
-    take_over: &(dyn Fn(&ObjectRef) -> bool + Sync),
+    options: Options,
 ) -> Result<Vec<Existing>, ClusterError> {
     kinds_known(cluster, components).await?;
     let objects: Vec<ObjectRef> = components.iter().flat_map(|c| &c.objects).map(ObjectRef::of).collect();
     let give_up = Instant::now() + GOING;
-    let found = loop {
+    let mut found = loop {
         let found = read(cluster, stack, &objects).await?;
         let going = |e: &&Existing| e.live.metadata.deletion_timestamp.is_some();
         let names: Vec<String> = found.iter().filter(going).map(|e| e.object.to_string()).collect();
@@ -62,9 +58,14 @@ pub(super) async fn check_but(
         }
         sleep(Duration::from_millis(500)).await;
     };
+    for existing in &mut found {
+        existing.adopted = options.adopt && is_lost(existing);
+        existing.ours |= existing.adopted;
+    }
+    let taken = |e: &Existing| options.take_over && e.object.kind == take_over::KIND;
     let foreign: Vec<String> = found
         .iter()
-        .filter(|e| !e.ours && e.object.kind != "Namespace" && !take_over(&e.object))
+        .filter(|e| !e.ours && e.object.kind != "Namespace" && !taken(e))
         .map(describe)
         .collect();
     if foreign.is_empty() {
@@ -72,6 +73,19 @@ pub(super) async fn check_but(
     } else {
         Err(ClusterError::Foreign(foreign))
     }
+}
+
+/// Whether this program applied an object that says no more whose it is: the server remembers who applied its fields.
+/// What bears the labels of another stack is that stack's.
+fn is_lost(existing: &Existing) -> bool {
+    let metadata = &existing.live.metadata;
+    let label = |key: &str| metadata.labels.as_ref().and_then(|all| all.get(key));
+    let marked = label(LABEL_MANAGED_BY).is_some_and(|by| by == FIELD_MANAGER) && label(LABEL_PART_OF).is_some();
+    let managers = metadata.managed_fields.iter().flatten();
+    let applied = managers
+        .filter(|entry| entry.operation.as_deref() == Some("Apply"))
+        .any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER));
+    !marked && applied
 }
 
 /// Whether an object bears this stack's labels.
@@ -86,6 +100,7 @@ fn describe(existing: &Existing) -> String {
     let label = |key: &str| labels.and_then(|l| l.get(key));
     match (label(LABEL_PART_OF), label(LABEL_MANAGED_BY)) {
         (Some(other), Some(by)) if by == FIELD_MANAGER => format!("{} is part of stack `{other}`", existing.object),
+        _ if is_lost(existing) => format!("{} was applied by provisioner and lost its labels", existing.object),
         (_, Some(by)) => format!("{} is managed by `{by}`", existing.object),
         _ => existing.object.to_string(),
     }
@@ -96,6 +111,7 @@ async fn read(cluster: &Cluster, stack: &StackName, objects: &[ObjectRef]) -> Re
         let live = cluster.get(&object).await?;
         Ok::<_, ClusterError>(live.map(|live| Existing {
             ours: is_ours(&live, stack),
+            adopted: false,
             object,
             live,
         }))

@@ -149,7 +149,9 @@ impl Wire {
                 reply(&json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": state.list(&path, &query)}))
             }
             Method::PATCH => state.apply(&path, &query, &body),
-            Method::DELETE => state.delete(&path),
+            Method::POST => state.create(&path, &body),
+            Method::PUT => state.replace(&path, &body),
+            Method::DELETE => state.delete(&path, &body),
             _ => status(&json!({"code": 405, "message": "no"})),
         }
     }
@@ -210,7 +212,49 @@ impl State {
         reply(&merged)
     }
 
-    fn delete(&mut self, path: &str) -> Response<Body> {
+    /// As the real one: the namespace has to be there, and names are given once.
+    fn create(&mut self, list: &str, body: &[u8]) -> Response<Body> {
+        let mut object: Value = serde_json::from_slice(body).unwrap_or_default();
+        let path = format!("{list}/{}", object["metadata"]["name"].as_str().unwrap_or_default());
+        let home = list
+            .split_once("/namespaces/")
+            .map(|(_, rest)| rest.split('/').next().unwrap_or_default());
+        if home.is_some_and(|home| !self.objects.contains_key(&format!("/api/v1/namespaces/{home}"))) {
+            return absent(list);
+        }
+        if self.objects.contains_key(&path) {
+            return conflict("AlreadyExists");
+        }
+        self.uids += 1;
+        object["metadata"]["uid"] = self.uids.to_string().into();
+        object["metadata"]["resourceVersion"] = self.uids.to_string().into();
+        self.objects.insert(path, object.clone());
+        reply(&object)
+    }
+
+    /// Only the version that was read is replaced.
+    fn replace(&mut self, path: &str, body: &[u8]) -> Response<Body> {
+        let mut object: Value = serde_json::from_slice(body).unwrap_or_default();
+        match self.objects.get(path) {
+            None => return absent(path),
+            Some(now) if now["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"] => {
+                return conflict("Conflict");
+            }
+            Some(now) => object["metadata"]["uid"] = now["metadata"]["uid"].clone(),
+        }
+        self.uids += 1;
+        object["metadata"]["resourceVersion"] = self.uids.to_string().into();
+        self.objects.insert(path.to_owned(), object.clone());
+        reply(&object)
+    }
+
+    fn delete(&mut self, path: &str, body: &[u8]) -> Response<Body> {
+        let params: Value = serde_json::from_slice(body).unwrap_or_default();
+        let wanted = params["preconditions"].as_object().cloned().unwrap_or_default();
+        let now = self.objects.get(path).map(|object| object["metadata"].clone());
+        if now.is_some_and(|now| wanted.iter().any(|(key, value)| now[key] != *value)) {
+            return conflict("Conflict");
+        }
         match self.objects.remove(path) {
             None => absent(path),
             Some(object) => {
@@ -292,6 +336,10 @@ fn discovery<'a>(kinds: impl Iterator<Item = (&'a str, &'a str, &'a str, &'a str
 
 fn absent(path: &str) -> Response<Body> {
     status(&json!({"code": 404, "reason": "NotFound", "message": format!("{path} not found")}))
+}
+
+fn conflict(reason: &str) -> Response<Body> {
+    status(&json!({"code": 409, "reason": reason, "message": "conflict"}))
 }
 
 fn status(fields: &Value) -> Response<Body> {

@@ -6,7 +6,9 @@ use tokio::try_join;
 
 use super::summary::Summary;
 use super::{Bill, Context, ask, deploy, files, images};
-use crate::cluster::{ClusterError, ownership};
+use crate::cluster::ownership::{self, Existing};
+use crate::cluster::values::Namespaces;
+use crate::cluster::{ClusterError, parent};
 use crate::error::Error;
 use crate::plan::Plan;
 use crate::report::{Answer, Reporter};
@@ -77,8 +79,11 @@ async fn check_target(context: &Context, place: &Place, plan: &Plan, found: &Fou
         State::Usable => {
             let session = place.connect(found, ANSWER.min(context.config.output.timeout)).await?;
             let wanted = deploy::render_unresolved(&context.config, &plan.stack)?;
-            let checked = ownership::check(&session.cluster, &plan.stack, &wanted).await;
-            checked.map_err(refused_before_any_change)?;
+            parent::check_version(&session.cluster, &plan.stack, &Namespaces::default().app).await?;
+            let options = deploy::options(&context.config);
+            let checked = ownership::check(&session.cluster, &plan.stack, &wanted, options).await;
+            let existing = checked.map_err(refused_before_any_change)?;
+            confirm_adoption(context, plan, &existing).await?;
             Ok(Some(session))
         }
         State::Unfinished => Ok(None),
@@ -91,6 +96,24 @@ fn refused_before_any_change(error: ClusterError) -> Error {
     let is_refusal = error.is_refusal();
     let error = Error::from(error);
     if is_refusal { error.before_any_change() } else { error }
+}
+
+/// Shows what is marked again, and asks.
+async fn confirm_adoption(context: &Context, plan: &Plan, existing: &[Existing]) -> Result<(), Error> {
+    let adopted: Vec<String> = existing
+        .iter()
+        .filter(|e| e.adopted)
+        .map(|e| e.object.to_string())
+        .collect();
+    if adopted.is_empty() {
+        return Ok(());
+    }
+    let stack = &plan.stack;
+    context.report.note(&format!(
+        "applied by provisioner, without the labels of a stack:\n  {}",
+        adopted.join("\n  ")
+    ));
+    ask::confirm(context, &format!("mark {} objects as stack `{stack}`?", adopted.len())).await
 }
 
 fn tell_where(place: &Place, registry: &Registry, report: &dyn Reporter) {

@@ -1,24 +1,23 @@
 //! The part of bootstrap that speaks to the cluster: render, apply, wait, verify.
 
 use crate::chain::{self, Chain};
-use crate::cluster::apply::apply;
+use crate::cluster::apply::{apply, execute};
 use crate::cluster::certificate::{self, Certificates};
-use crate::cluster::changes::{Change, Options};
+use crate::cluster::changes::{self, Change, Options, Planned};
 use crate::cluster::manifest::{self, Component};
 use crate::cluster::values::{Namespaces, Values};
 use crate::cluster::wait::wait;
-use crate::cluster::{Cluster, ObjectRef, password};
+use crate::cluster::{Cluster, lease, parent, password, take_over};
 use crate::config::Config;
 use crate::error::Error;
 use crate::image::Published;
-use crate::names::StackName;
+use crate::names::{ANNOTATION_LOAD_IMAGE, StackName};
+use crate::report::Outcome;
 
 use super::Context;
 
 /// Stands for an image that is not pushed yet: it decides neither names nor kinds of objects.
 const UNRESOLVED: &str = "unresolved.invalid/image";
-/// Annotation of the stack's parent object: which image makes load, so that `load` needs no state file.
-const LOAD_IMAGE: &str = "provisioner/load-image";
 /// Without one of these there is no chain to verify.
 const CHAIN: [&str; 3] = ["app", "prometheus", "adapter"];
 
@@ -52,19 +51,14 @@ pub(super) async fn run(
     (app, load): (&Published, &Published),
 ) -> Result<Deployed, Error> {
     let (config, report) = (&context.config, &*context.report);
-    let mut values = Values::new(stack.clone(), &app.reference, &load.reference);
-    values.reaction = config.reaction;
-    values.tolerance = cluster.keeps_tolerance("default").await?;
-    values.grafana_password = password::prepare(cluster, &values.namespaces.monitoring).await?;
-    let metrics = &values.namespaces.metrics;
-    let certificates = certificate::prepare(cluster, metrics, jiff::Timestamp::now()).await?;
-    let mut components = render(config, &values, &certificates)?;
-    remember_load_image(&mut components, stack, &load.reference);
-    let options = Options {
-        force_conflicts: config.stack.force_conflicts,
-        ..Options::default()
+    let wanted = Wanted {
+        config,
+        cluster,
+        stack,
+        app,
+        load,
     };
-    let changes = apply(cluster, stack, &components, options, report).await?;
+    let (components, changes) = wanted.apply(context).await?;
 
     report.phase("ready");
     wait(cluster, &components, config.output.timeout, report).await?;
@@ -85,31 +79,88 @@ pub(super) async fn run(
     })
 }
 
-fn remember_load_image(components: &mut [Component], stack: &StackName, reference: &str) {
-    let parent = stack.applyset_parent();
-    let objects = components.iter_mut().flat_map(|component| &mut component.objects);
-    for object in objects.filter(|object| object.metadata.name.as_ref() == Some(&parent)) {
-        let annotations = object.metadata.annotations.get_or_insert_default();
-        annotations.insert(LOAD_IMAGE.to_owned(), reference.to_owned());
+/// What the cluster is to look like.
+struct Wanted<'a> {
+    config: &'a Config,
+    cluster: &'a Cluster,
+    stack: &'a StackName,
+    app: &'a Published,
+    load: &'a Published,
+}
+
+impl Wanted<'_> {
+    /// Applies what differs, under the stack's lease; where nothing does, nothing at all is written.
+    async fn apply(&self, context: &Context) -> Result<(Vec<Component>, Vec<Change>), Error> {
+        let (cluster, stack, report) = (self.cluster, self.stack, &*context.report);
+        let options = options(self.config);
+        let components = self.components().await?;
+        let planned = changes::plan(cluster, stack, &components, options).await?;
+        if planned.iter().all(Planned::is_as_wanted) {
+            let changes = execute(cluster, &planned, options, report).await?;
+            return Ok((components, changes));
+        }
+        let home = manifest::namespace(&components, &Namespaces::default().app)
+            .unwrap_or_else(|| lease::home(stack, &Namespaces::default().app));
+        let terms = context.lease_terms(stack, &home);
+        // What was read before is stale by now: another run may have ended just before the lease was had.
+        let work = async {
+            parent::check_version(cluster, stack, &Namespaces::default().app).await?;
+            let components = self.components().await?;
+            let changes = apply(cluster, stack, &components, options, report).await?;
+            Ok::<_, Error>((components, changes))
+        };
+        let (components, mut changes) = lease::under(cluster, terms, report, work).await?;
+        // The lease needs its namespace first: what this run made for it counts as made.
+        for (change, before) in changes.iter_mut().zip(&planned) {
+            if change.kind == "Namespace" && before.change.outcome == Outcome::Created {
+                change.outcome = Outcome::Created;
+            }
+        }
+        Ok((components, changes))
+    }
+
+    /// The objects, with what the cluster keeps for them: certificates, password, what was replaced. Changes nothing.
+    async fn components(&self) -> Result<Vec<Component>, Error> {
+        let (cluster, stack) = (self.cluster, self.stack);
+        let mut values = Values::new(stack.clone(), &self.app.reference, &self.load.reference);
+        values.reaction = self.config.reaction;
+        values.tolerance = cluster.keeps_tolerance("default").await?;
+        values.grafana_password = password::prepare(cluster, &values.namespaces.monitoring).await?;
+        let metrics = &values.namespaces.metrics;
+        let certificates = certificate::prepare(cluster, metrics, jiff::Timestamp::now()).await?;
+        let mut components = render(self.config, &values, &certificates)?;
+        let load_image = self.load.reference.clone();
+        parent::annotate(&mut components, stack, ANNOTATION_LOAD_IMAGE, load_image);
+        let take_over = (values.namespaces.app.as_str(), self.config.stack.take_over);
+        take_over::remember(cluster, stack, take_over, &mut components).await?;
+        Ok(components)
+    }
+}
+
+/// How the settings treat what others own.
+pub(super) fn options(config: &Config) -> Options {
+    Options {
+        force_conflicts: config.stack.force_conflicts,
+        take_over: config.stack.take_over,
+        adopt: config.stack.adopt,
     }
 }
 
 /// The load generator's image, as bootstrap recorded it.
 ///
 /// # Errors
-/// There is no stack of this name on the cluster: exit 2.
+/// There is no stack of this name on the cluster, or it does not say: exit 2.
 pub(super) async fn load_image(cluster: &Cluster, stack: &StackName) -> Result<String, Error> {
-    let parent = ObjectRef {
-        api_version: "v1".to_owned(),
-        kind: "Secret".to_owned(),
-        namespace: Some(Namespaces::default().app),
-        name: stack.applyset_parent(),
+    let Some(parent) = parent::read(cluster, stack, &Namespaces::default().app).await? else {
+        return Err(Error::usage(format!("there is no stack `{stack}` on this cluster"))
+            .hint("run `provisioner bootstrap` first, or name the stack with `--name`"));
     };
-    let found = cluster.get(&parent).await?;
-    let image = found.and_then(|object| object.metadata.annotations?.remove(LOAD_IMAGE));
-    image.ok_or_else(|| {
-        Error::usage(format!("there is no stack `{stack}` on this cluster"))
-            .hint("run `provisioner bootstrap` first, or name the stack with `--name`")
+    parent.load_image.ok_or_else(|| {
+        let object = stack.applyset_parent();
+        Error::usage(format!(
+            "stack `{stack}` does not say which image makes load: Secret `{object}` lacks annotation `{ANNOTATION_LOAD_IMAGE}`"
+        ))
+        .hint("run `provisioner bootstrap` again: it pushes the image and writes the annotation")
     })
 }
 

@@ -19,11 +19,14 @@ mod undo;
 
 use std::io::{self, Write};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use clap::CommandFactory;
+use kube::core::DynamicObject;
 
 use crate::aws::Aws;
 use crate::cli::{Cli, Command};
+use crate::cluster::lease::{Holder, Terms};
 use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::names::StackName;
@@ -33,6 +36,9 @@ use crate::target::{self, Place, Registry};
 pub use bill::Bill;
 pub use resume::with_remains;
 pub use undo::Undo;
+
+/// How long another run may keep the lease of a stack: applying takes seconds, a teardown a minute.
+const LEASE: Duration = Duration::from_mins(5);
 
 /// What every command is handed.
 pub struct Context {
@@ -46,6 +52,8 @@ pub struct Context {
     pub can_ask: bool,
     /// What is taken back where the command does not reach its end.
     pub undo: Undo,
+    /// This run, as it holds the lease of a stack.
+    pub holder: Holder,
     /// The region, once AWS was connected to: it may come from the AWS configuration.
     pub region: OnceLock<String>,
     /// What the stack costs, once that is known.
@@ -103,6 +111,16 @@ impl Context {
         let aws = target::connect_aws(&self.config).await?;
         self.region.get_or_init(|| aws.region().to_owned());
         Ok(aws)
+    }
+
+    /// How a command that changes a stack holds its lease.
+    fn lease_terms<'a>(&'a self, stack: &'a StackName, home: &'a DynamicObject) -> Terms<'a> {
+        Terms {
+            stack,
+            home,
+            holder: &self.holder,
+            wait: LEASE.min(self.config.output.timeout),
+        }
     }
 
     /// Writes a result to stdout; false where its reader has gone.

@@ -127,6 +127,7 @@ mod tests {
             undo: crate::ops::Undo::default(),
             region: OnceLock::new(),
             bill: OnceLock::new(),
+            holder: crate::cluster::lease::Holder::new("host", 1, 1, jiff::Timestamp::now),
         };
         (cli, context)
     }

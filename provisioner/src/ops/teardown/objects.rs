@@ -1,9 +1,10 @@
 //! The Kubernetes side of a teardown: the stack's objects, and what must not lose its cluster.
 
 use super::{ANSWER, Teardown};
-use crate::cluster::delete::delete_stack;
+use crate::cluster::delete::{DeleteReceipt, delete_stack};
 use crate::cluster::external::{self, External};
-use crate::cluster::{Cluster, ClusterError};
+use crate::cluster::values::Namespaces;
+use crate::cluster::{Cluster, ClusterError, inventory, lease, parent};
 use crate::error::Error;
 use crate::ops::receipt::{Item, Receipt};
 use crate::target::{self, Found};
@@ -36,13 +37,26 @@ pub(super) async fn remove(
         }
         other => other?,
     };
+    let app = Namespaces::default().app;
+    parent::check_version(&session.cluster, teardown.stack, &app).await?;
     let mut stays = None;
     if teardown.goes(found) {
         stays = clear_foreign(teardown, &session.cluster, receipt).await?;
     }
-    let objects = delete_stack(&session.cluster, teardown.stack, timeout, report).await?;
-    receipt.enter_objects(&objects);
+    receipt.enter_objects(&one_at_a_time(teardown, &session.cluster, &app).await?);
     Ok(stays)
+}
+
+/// Deletes the stack's objects while no other run changes them.
+async fn one_at_a_time(teardown: &Teardown<'_>, cluster: &Cluster, app: &str) -> Result<DeleteReceipt, ClusterError> {
+    let (context, stack) = (teardown.context, teardown.stack);
+    let (report, timeout) = (&*context.report, context.config.output.timeout);
+    if inventory::of_stack(cluster, stack).await?.is_empty() {
+        return Ok(DeleteReceipt::default());
+    }
+    let home = lease::home(stack, app);
+    let work = Box::pin(delete_stack(cluster, stack, timeout, report));
+    lease::under(cluster, context.lease_terms(stack, &home), report, work).await
 }
 
 /// Others' objects that hold something outside of the cluster: deleted if asked for, else the reason to stay.

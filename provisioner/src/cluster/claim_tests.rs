@@ -1,0 +1,232 @@
+//! What is others' or was ours: taken over and given back, marked again, refused.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::certificate::Certificates;
+use super::changes::{Change, Options};
+use super::manifest::{self, Component};
+use super::values::Values;
+use super::wire::Wire;
+use super::{ClusterError, apply, delete, parent, take_over};
+use crate::names::StackName;
+use crate::report::{Outcome, Silent};
+
+const SERVICE: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.custom.metrics.k8s.io";
+const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/web-app/deployments/web-app";
+const PARENT: &str = "/api/v1/namespaces/web-app/secrets/provisioner-demo";
+const BACKEND: &str = "/api/v1/namespaces/keda/services/keda-metrics";
+
+fn stack() -> StackName {
+    "demo".parse().expect("valid")
+}
+
+fn components() -> Vec<Component> {
+    let values = Values::new(stack(), "r/web-app@sha256:00", "r/load@sha256:00");
+    manifest::load(None, &[], &values, &Certificates::default()).expect("the manifests load")
+}
+
+async fn up(wire: &Wire, options: Options) -> Result<Vec<Change>, ClusterError> {
+    let (cluster, mut components) = (wire.cluster(), components());
+    take_over::remember(&cluster, &stack(), ("web-app", options.take_over), &mut components).await?;
+    apply::apply(&cluster, &stack(), &components, options, &Silent).await
+}
+
+async fn down(wire: &Wire) -> delete::DeleteReceipt {
+    let (cluster, stack) = (wire.cluster(), stack());
+    let removed = delete::delete_stack(&cluster, &stack, Duration::from_mins(1), &Silent);
+    removed.await.expect("deleted")
+}
+
+fn take_over() -> Options {
+    Options {
+        take_over: true,
+        ..Options::default()
+    }
+}
+
+fn adopt() -> Options {
+    Options {
+        adopt: true,
+        ..Options::default()
+    }
+}
+
+/// A metrics API of others with its backend; what stands in it.
+fn others(wire: &Wire) -> Value {
+    let service = json!({
+        "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+        "metadata": {"name": "v1beta1.custom.metrics.k8s.io", "resourceVersion": "1",
+            "labels": {"app.kubernetes.io/managed-by": "Helm"}, "annotations": {"a": "b"}},
+        "spec": {"group": "custom.metrics.k8s.io", "version": "v1beta1", "insecureSkipTLSVerify": true,
+            "service": {"namespace": "keda", "name": "keda-metrics"}},
+    });
+    wire.put(SERVICE, service.clone());
+    let backend =
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "keda-metrics", "namespace": "keda"}});
+    wire.put(BACKEND, backend);
+    service
+}
+
+fn facts(object: &Value) -> [Value; 3] {
+    [
+        object["metadata"]["labels"].clone(),
+        object["metadata"]["annotations"].clone(),
+        object["spec"].clone(),
+    ]
+}
+
+#[tokio::test]
+async fn a_metrics_api_of_others_is_refused_by_name_unless_it_is_taken_over() {
+    let wire = Wire::default();
+    others(&wire);
+    let Err(ClusterError::Foreign(named)) = up(&wire, Options::default()).await else {
+        panic!("refused");
+    };
+    assert_eq!(
+        named,
+        ["APIService `v1beta1.custom.metrics.k8s.io` is managed by `Helm`"]
+    );
+    assert_eq!(wire.changes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_was_taken_over_is_given_back_at_teardown_also_after_more_runs() {
+    let wire = Wire::default();
+    let before = others(&wire);
+    up(&wire, take_over()).await.expect("taken");
+    let taken = wire.state().objects[SERVICE].clone();
+    assert_eq!(taken["spec"]["service"]["name"], "custom-metrics-apiserver");
+    assert_eq!(taken["spec"]["insecureSkipTLSVerify"], false);
+    // The record outlives runs without the flag, which change nothing.
+    let again = up(&wire, Options::default()).await.expect("applied");
+    let quiet = |c: &Change| matches!(c.outcome, Outcome::Unchanged | Outcome::Skipped);
+    assert!(again.iter().all(quiet), "{again:#?}");
+    let receipt = down(&wire).await;
+    let restored: Vec<String> = receipt.restored.iter().map(ToString::to_string).collect();
+    assert_eq!(restored, ["APIService `v1beta1.custom.metrics.k8s.io`"]);
+    assert_eq!(facts(&wire.state().objects[SERVICE]), facts(&before));
+    assert!(!wire.state().objects.contains_key(PARENT));
+}
+
+#[tokio::test]
+async fn a_crash_at_any_point_of_the_teardown_still_gives_it_back() {
+    let wire = Wire::default();
+    others(&wire);
+    up(&wire, take_over()).await.expect("taken");
+    wire.state().log.clear();
+    down(&wire).await;
+    let calls = wire.state().log.len();
+    for answers in (0..calls).step_by(3) {
+        let wire = Wire::default();
+        let before = others(&wire);
+        up(&wire, take_over()).await.expect("taken");
+        wire.until_silent(answers, down(&wire)).await;
+        down(&wire).await;
+        assert_eq!(
+            facts(&wire.state().objects[SERVICE]),
+            facts(&before),
+            "after {answers} of {calls} calls"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_would_break_discovery_or_is_others_by_now_is_not_given_back() {
+    let wire = Wire::default();
+    others(&wire);
+    up(&wire, take_over()).await.expect("taken");
+    wire.state().objects.remove(BACKEND);
+    assert_eq!(down(&wire).await.restored, []);
+    assert!(
+        !wire.state().objects.contains_key(SERVICE),
+        "ours is gone, theirs has no backend"
+    );
+
+    let wire = Wire::default();
+    others(&wire);
+    up(&wire, take_over()).await.expect("taken");
+    let newer = json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+        "metadata": {"name": "v1beta1.custom.metrics.k8s.io"}, "spec": {"version": "theirs"}});
+    wire.put(SERVICE, newer);
+    assert_eq!(down(&wire).await.restored, []);
+    assert_eq!(wire.state().objects[SERVICE]["spec"]["version"], "theirs");
+}
+
+/// Takes the labels away, as a careless edit does; the server still knows who applied the object.
+fn lose_labels(wire: &Wire, path: &str) {
+    let mut state = wire.state();
+    let object = state.objects.get_mut(path).expect("there");
+    object["metadata"]["labels"] = json!({"app": "web-app"});
+    object["metadata"]["managedFields"] = json!([{"manager": "provisioner", "operation": "Apply"}]);
+}
+
+#[tokio::test]
+async fn objects_that_lost_their_labels_are_refused_by_name_and_marked_again_where_asked() {
+    let wire = Wire::default();
+    up(&wire, Options::default()).await.expect("applied");
+    lose_labels(&wire, DEPLOYMENT);
+    lose_labels(&wire, "/api/v1/namespaces/monitoring");
+    let Err(ClusterError::Foreign(named)) = up(&wire, Options::default()).await else {
+        panic!("refused");
+    };
+    assert_eq!(
+        named,
+        ["Deployment `web-app/web-app` was applied by provisioner and lost its labels"]
+    );
+    let changes = up(&wire, adopt()).await.expect("adopted");
+    let updated: Vec<&str> = changes
+        .iter()
+        .filter(|c| c.outcome == Outcome::Updated)
+        .map(|c| c.name.as_str())
+        .collect();
+    assert_eq!(updated, ["monitoring", "web-app"]);
+    down(&wire).await;
+    let left: Vec<String> = wire.state().objects.keys().cloned().collect();
+    assert_eq!(left, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_others_applied_or_another_stack_owns_is_never_adopted() {
+    for (labels, manager) in [
+        (json!({}), "helm"),
+        (
+            json!({"app.kubernetes.io/managed-by": "provisioner", "app.kubernetes.io/part-of": "other"}),
+            "provisioner",
+        ),
+    ] {
+        let wire = Wire::default();
+        let foreign = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web-app",
+            "namespace": "web-app", "labels": labels, "managedFields": [{"manager": manager, "operation": "Apply"}]}});
+        wire.put(DEPLOYMENT, foreign);
+        assert!(
+            matches!(up(&wire, adopt()).await, Err(ClusterError::Foreign(_))),
+            "{manager}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_stack_of_a_newer_binary_is_refused_and_of_an_older_one_is_not() {
+    let wire = Wire::default();
+    let check = || async { parent::check_version(&wire.cluster(), &stack(), "web-app").await };
+    check().await.expect("no stack yet");
+    up(&wire, Options::default()).await.expect("applied");
+    check().await.expect("ours");
+    let tooling = |version: &str| {
+        let mut state = wire.state();
+        let parent = state.objects.get_mut(PARENT).expect("there");
+        parent["metadata"]["annotations"]["applyset.kubernetes.io/tooling"] = version.into();
+    };
+    tooling("provisioner/v0.0.1");
+    check().await.expect("older");
+    tooling("provisioner/v99.0.0");
+    let error = check().await.expect_err("newer");
+    assert!(error.is_configuration(), "nothing was changed");
+    let ours = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        error.to_string(),
+        format!("cannot change stack `demo`: provisioner 99.0.0 applied it, and this is {ours}")
+    );
+}

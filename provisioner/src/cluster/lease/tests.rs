@@ -1,0 +1,180 @@
+use super::super::wire::Wire;
+use super::*;
+use crate::report::Silent;
+
+const PATH: &str = "/apis/coordination.k8s.io/v1/namespaces/web-app/leases/provisioner-demo";
+
+fn now() -> Timestamp {
+    "2026-01-01T12:00:00Z".parse().expect("a time")
+}
+
+fn later() -> Timestamp {
+    "2026-01-01T12:30:00Z".parse().expect("a time")
+}
+
+fn stack() -> StackName {
+    "demo".parse().expect("valid")
+}
+
+fn holder(run: u32) -> Holder {
+    Holder::new("host", 7, run, now)
+}
+
+/// One run that does `work` under the Lease, waiting at most `wait`.
+async fn run<T>(
+    wire: &Wire,
+    holder: &Holder,
+    wait: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, ClusterError> {
+    let (stack, home) = (stack(), home(&stack(), "web-app"));
+    let terms = Terms {
+        stack: &stack,
+        home: &home,
+        holder,
+        wait,
+    };
+    under(&wire.cluster(), terms, &Silent, async { Ok(work.await) }).await
+}
+
+fn holder_of(wire: &Wire) -> Option<String> {
+    let state = wire.state();
+    let lease = state.objects.get(PATH)?;
+    lease["spec"]["holderIdentity"].as_str().map(ToOwned::to_owned)
+}
+
+#[tokio::test]
+async fn the_namespace_is_made_first_and_the_lease_is_gone_afterwards() {
+    let wire = Wire::default();
+    let seen = run(&wire, &holder(1), Duration::ZERO, async { holder_of(&wire) }).await;
+    assert_eq!(seen.expect("had").as_deref(), Some("host/7/00000001"));
+    let left: Vec<String> = wire.state().objects.keys().cloned().collect();
+    assert_eq!(left, ["/api/v1/namespaces/web-app"]);
+    let namespace = wire.state().objects["/api/v1/namespaces/web-app"].clone();
+    assert_eq!(namespace["metadata"]["labels"]["app.kubernetes.io/part-of"], "demo");
+}
+
+#[tokio::test]
+async fn a_second_run_waits_for_the_first_and_never_works_beside_it() {
+    let wire = Wire::default();
+    let working = std::sync::atomic::AtomicUsize::new(0);
+    let work = async {
+        use std::sync::atomic::Ordering::SeqCst;
+        let before = working.fetch_add(1, SeqCst);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        working.fetch_sub(1, SeqCst);
+        before
+    };
+    let again = async {
+        use std::sync::atomic::Ordering::SeqCst;
+        working.load(SeqCst)
+    };
+    let wait = Duration::from_secs(30);
+    let (one, two) = (holder(1), holder(2));
+    let (first, second) = tokio::join!(run(&wire, &one, wait, work), run(&wire, &two, wait, again));
+    assert_eq!((first.expect("had"), second.expect("had")), (0, 0));
+}
+
+#[tokio::test]
+async fn a_run_that_waits_too_long_says_who_holds_it_since_when_and_does_nothing() {
+    let wire = Wire::default();
+    let one = holder(1);
+    let inner = run(&wire, &one, Duration::ZERO, async {
+        let two = holder(2);
+        run(&wire, &two, Duration::ZERO, async { panic!("must not run") }).await
+    });
+    let error: ClusterError = match inner.await.expect("had") {
+        Err(error) => error,
+        Ok(()) => panic!("two at once"),
+    };
+    let said = error.to_string();
+    assert!(
+        said.ends_with("still held by host `host`, process 7, run 00000001 since 2026-01-01T12:00:00Z"),
+        "{said}"
+    );
+    assert!(!error.is_configuration());
+}
+
+#[tokio::test]
+async fn what_a_dead_run_left_is_taken_over_once_it_has_expired() {
+    let wire = Wire::default();
+    let (one, two) = (holder(1), Holder::new("host", 8, 2, later));
+    let cluster = wire.cluster();
+    let (stack, home) = (stack(), home(&stack(), "web-app"));
+    let terms = Terms {
+        stack: &stack,
+        home: &home,
+        holder: &one,
+        wait: Duration::ZERO,
+    };
+    // Killed: neither released nor dropped.
+    std::mem::forget(acquire(&cluster, terms, &Silent).await.expect("had"));
+    let soon = run(&wire, &holder(3), Duration::ZERO, async {}).await;
+    assert!(matches!(soon, Err(ClusterError::Leased { .. })));
+    let seen = run(&wire, &two, Duration::ZERO, async { holder_of(&wire) }).await;
+    assert_eq!(seen.expect("taken over").as_deref(), Some("host/8/00000002"));
+}
+
+#[tokio::test]
+async fn work_that_fails_or_is_cut_off_gives_the_lease_back() {
+    let wire = Wire::default();
+    let (stack, home, one) = (stack(), home(&stack(), "web-app"), holder(1));
+    let terms = Terms {
+        stack: &stack,
+        home: &home,
+        holder: &one,
+        wait: Duration::ZERO,
+    };
+    let failed: Result<(), ClusterError> = under(&wire.cluster(), terms, &Silent, async {
+        Err(ClusterError::Failed(Vec::new()))
+    })
+    .await;
+    assert!(matches!(failed, Err(ClusterError::Failed(_))));
+    assert_eq!(holder_of(&wire), None);
+
+    // As a signal does it: the work never ends, and its future is dropped.
+    let (started, began) = tokio::sync::oneshot::channel();
+    let work = run(&wire, &one, Duration::ZERO, async {
+        started.send(()).expect("listening");
+        std::future::pending::<()>().await;
+    });
+    tokio::select! {
+        _ = work => panic!("ended"),
+        () = async { began.await.expect("started") } => {}
+    }
+    assert!(holder_of(&wire).is_some());
+    one.released(Duration::from_secs(30)).await;
+    assert_eq!(holder_of(&wire), None);
+}
+
+#[tokio::test]
+async fn a_lease_that_others_took_is_not_given_back() {
+    let wire = Wire::default();
+    run(&wire, &holder(1), Duration::ZERO, async {
+        let mut state = wire.state();
+        let lease = state.objects.get_mut(PATH).expect("there");
+        lease["spec"]["holderIdentity"] = "other".into();
+        lease["metadata"]["resourceVersion"] = "99".into();
+    })
+    .await
+    .expect("had");
+    assert_eq!(holder_of(&wire).as_deref(), Some("other"));
+}
+
+#[tokio::test]
+async fn a_crash_at_any_call_is_mended_by_the_next_run_when_the_lease_has_expired() {
+    let wire = Wire::default();
+    run(&wire, &holder(1), Duration::ZERO, async {}).await.expect("had");
+    let calls = wire.state().log.len();
+    for answers in 0..calls {
+        let wire = Wire::default();
+        let one = holder(1);
+        wire.until_silent(answers, run(&wire, &one, Duration::ZERO, async {}))
+            .await;
+        let two = Holder::new("host", 8, 2, later);
+        run(&wire, &two, Duration::ZERO, async {}).await.expect("had");
+        assert_eq!(holder_of(&wire), None, "after {answers} of {calls} calls");
+    }
+}

@@ -1,0 +1,114 @@
+//! The `ApplySet`'s parent: what a stack says of itself on the cluster, since there is no state file.
+
+use kube::core::DynamicObject;
+use semver::Version;
+
+use super::connect::Cluster;
+use super::error::ClusterError;
+use super::manifest::Component;
+use super::object::ObjectRef;
+use crate::names::{ANNOTATION_LOAD_IMAGE, ANNOTATION_REPLACED, ANNOTATION_TOOLING, FIELD_MANAGER, StackName};
+
+/// This binary.
+const OURS: &str = env!("CARGO_PKG_VERSION");
+
+/// A stack's own record.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parent {
+    /// What applied it last.
+    pub version: Option<Version>,
+    /// Which image makes load.
+    pub load_image: Option<String>,
+    /// What was there before the stack took an object over, see [`super::take_over`].
+    pub(super) replaced: Option<String>,
+}
+
+/// Reads the parent in the app's namespace; none where there is no such stack.
+pub async fn read(cluster: &Cluster, stack: &StackName, namespace: &str) -> Result<Option<Parent>, ClusterError> {
+    let found = cluster.get(&reference(stack, namespace)).await?;
+    Ok(found.map(|object| Parent::of(&object)))
+}
+
+/// Refuses a stack that a newer binary applied: this one does not know what belongs to it.
+///
+/// # Errors
+/// [`ClusterError::Newer`], before anything is changed.
+pub async fn check_version(cluster: &Cluster, stack: &StackName, namespace: &str) -> Result<(), ClusterError> {
+    let theirs = read(cluster, stack, namespace).await?.and_then(|parent| parent.version);
+    match theirs.filter(|theirs| is_newer(theirs, OURS)) {
+        None => Ok(()),
+        Some(theirs) => Err(ClusterError::Newer {
+            stack: stack.clone(),
+            theirs,
+            ours: OURS,
+        }),
+    }
+}
+
+/// Sets an annotation of the parent among a stack's objects.
+pub fn annotate(components: &mut [Component], stack: &StackName, annotation: &str, value: String) {
+    let parent = stack.applyset_parent();
+    let objects = components.iter_mut().flat_map(|component| &mut component.objects);
+    let is_parent = |object: &DynamicObject| {
+        object.metadata.name.as_ref() == Some(&parent) && ObjectRef::of(object).kind == "Secret"
+    };
+    for object in objects.filter(|object| is_parent(object)) {
+        let annotations = object.metadata.annotations.get_or_insert_default();
+        annotations.insert(annotation.to_owned(), value.clone());
+    }
+}
+
+fn reference(stack: &StackName, namespace: &str) -> ObjectRef {
+    ObjectRef {
+        api_version: "v1".to_owned(),
+        kind: "Secret".to_owned(),
+        namespace: Some(namespace.to_owned()),
+        name: stack.applyset_parent(),
+    }
+}
+
+impl Parent {
+    fn of(object: &DynamicObject) -> Self {
+        let annotations = object.metadata.annotations.as_ref();
+        let get = |name: &str| annotations.and_then(|all| all.get(name)).cloned();
+        Self {
+            version: get(ANNOTATION_TOOLING).and_then(|text| version(&text)),
+            load_image: get(ANNOTATION_LOAD_IMAGE),
+            replaced: get(ANNOTATION_REPLACED),
+        }
+    }
+}
+
+/// The version in `provisioner/v1.2.3`; none in what another tool wrote.
+fn version(tooling: &str) -> Option<Version> {
+    let text = tooling.strip_prefix(FIELD_MANAGER)?.strip_prefix("/v")?;
+    Version::parse(text).ok()
+}
+
+/// Build metadata does not make a version newer.
+fn is_newer(theirs: &Version, ours: &str) -> bool {
+    Version::parse(ours).is_ok_and(|ours| theirs.cmp_precedence(&ours).is_gt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_versions() {
+        for (tooling, ours, newer) in [
+            ("provisioner/v0.1.0", "0.1.0", false),
+            ("provisioner/v0.10.0", "0.9.9", true),
+            ("provisioner/v1.0.0-rc.1", "1.0.0", false),
+            ("provisioner/v1.0.0", "1.0.0-rc.2", true),
+            ("provisioner/v1.0.0+build.2", "1.0.0", false),
+            ("provisioner/v0.0.9", "0.1.0", false),
+        ] {
+            let theirs = version(tooling).expect(tooling);
+            assert_eq!(is_newer(&theirs, ours), newer, "{tooling} {ours}");
+        }
+        for other in ["kubectl/v1.35.0", "provisioner/1.0.0", "provisioner/vx", ""] {
+            assert_eq!(version(other), None, "{other}");
+        }
+    }
+}
