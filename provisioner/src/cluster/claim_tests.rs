@@ -16,7 +16,7 @@ use crate::report::{Outcome, Silent};
 const SERVICE: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.custom.metrics.k8s.io";
 const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/web-app/deployments/web-app";
 const PARENT: &str = "/api/v1/namespaces/web-app/secrets/provisioner-demo";
-const BACKEND: &str = "/api/v1/namespaces/keda/services/keda-metrics";
+const BACKEND: &str = "/apis/discovery.k8s.io/v1/namespaces/keda/endpointslices/keda-metrics-x";
 
 fn stack() -> StackName {
     "demo".parse().expect("valid")
@@ -137,7 +137,8 @@ async fn what_would_break_discovery_or_is_others_by_now_is_not_given_back() {
     let wire = Wire::default();
     others(&wire);
     up(&wire, take_over()).await.expect("taken");
-    wire.state().objects.remove(BACKEND);
+    let not_ready = json!([{"addresses": ["10.0.0.1"], "conditions": {"ready": false}}]);
+    wire.state().objects.get_mut(BACKEND).expect("there")["endpoints"] = not_ready;
     assert_eq!(down(&wire).await.restored, []);
     assert!(
         !wire.state().objects.contains_key(SERVICE),

@@ -46,7 +46,7 @@ pub async fn check_version(cluster: &Cluster, stack: &StackName, namespace: &str
 }
 
 /// Sets an annotation of the parent among a stack's objects.
-pub fn annotate(components: &mut [Component], stack: &StackName, annotation: &str, value: String) {
+pub fn annotate(components: &mut [Component], stack: &StackName, annotation: &str, value: &str) {
     let parent = stack.applyset_parent();
     let objects = components.iter_mut().flat_map(|component| &mut component.objects);
     let is_parent = |object: &DynamicObject| {
@@ -54,7 +54,7 @@ pub fn annotate(components: &mut [Component], stack: &StackName, annotation: &st
     };
     for object in objects.filter(|object| is_parent(object)) {
         let annotations = object.metadata.annotations.get_or_insert_default();
-        annotations.insert(annotation.to_owned(), value.clone());
+        annotations.insert(annotation.to_owned(), value.to_owned());
     }
 }
 

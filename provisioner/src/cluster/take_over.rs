@@ -13,7 +13,7 @@ use super::manifest::Component;
 use super::object::ObjectRef;
 use super::ownership::is_ours;
 use super::parent::{self, Parent};
-use super::retry;
+use super::{retry, trouble};
 use crate::names::{ANNOTATION_REPLACED, StackName};
 use crate::report::{Outcome, Reporter};
 
@@ -46,7 +46,7 @@ pub async fn remember(
         }
     }
     if let Some(record) = record {
-        parent::annotate(components, stack, ANNOTATION_REPLACED, record);
+        parent::annotate(components, stack, ANNOTATION_REPLACED, &record);
     }
     Ok(())
 }
@@ -62,8 +62,9 @@ fn recorded(name: &str, live: &DynamicObject) -> String {
     .to_string()
 }
 
-/// Gives back what the stack replaced; what that was, where it was given back. One whose Service is gone is not: it
-/// would break the discovery of every client. One that others changed meanwhile is theirs already.
+/// Gives back what the stack replaced; what that was, where it was given back. One whose backend is gone is not: it
+/// would break the discovery of every client, and with it the deletion of namespaces. One that others changed meanwhile
+/// is theirs already.
 pub(super) async fn restore(
     cluster: &Cluster,
     stack: &StackName,
@@ -84,9 +85,9 @@ pub(super) async fn restore(
     if live.as_ref().is_some_and(|live| !is_ours(live, stack)) {
         return Ok(None);
     }
-    if let Some(service) = missing_service(cluster, &record).await? {
+    if let Some(service) = dead_backend(cluster, &record).await? {
         report.warning(&format!(
-            "{object} is not given back to others: their {service} is gone"
+            "{object} is not given back to others: their {service} has no backend that is ready"
         ));
         return Ok(None);
     }
@@ -100,18 +101,35 @@ pub(super) async fn restore(
     Ok(Some(object))
 }
 
-async fn missing_service(cluster: &Cluster, record: &Value) -> Result<Option<ObjectRef>, ClusterError> {
+/// The Service behind the recorded object, where nothing answers for it.
+async fn dead_backend(cluster: &Cluster, record: &Value) -> Result<Option<ObjectRef>, ClusterError> {
     let text = |field: &str| record["spec"]["service"][field].as_str().map(ToOwned::to_owned);
     let (Some(namespace), Some(name)) = (text("namespace"), text("name")) else {
         return Ok(None);
     };
-    let service = ObjectRef {
+    let selector = format!("kubernetes.io/service-name={name}");
+    let slices = trouble::list(
+        cluster,
+        "discovery.k8s.io/v1",
+        "EndpointSlice",
+        Some(&namespace),
+        &selector,
+    )
+    .await?;
+    let mut endpoints = slices
+        .iter()
+        .filter_map(|slice| slice.data["endpoints"].as_array())
+        .flatten();
+    // Unknown counts as ready.
+    if endpoints.any(|endpoint| endpoint["conditions"]["ready"] != false) {
+        return Ok(None);
+    }
+    Ok(Some(ObjectRef {
         api_version: "v1".to_owned(),
         kind: "Service".to_owned(),
         namespace: Some(namespace),
         name,
-    };
-    Ok(cluster.get(&service).await?.is_none().then_some(service))
+    }))
 }
 
 /// In place of ours, so that no moment is without the API; anew where ours is gone.

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::Cluster;
 
 /// `(group, version, kind, plural, namespaced)` of every kind that the server knows.
-const KINDS: [(&str, &str, &str, &str, bool); 18] = [
+const KINDS: [(&str, &str, &str, &str, bool); 19] = [
     ("", "v1", "Namespace", "namespaces", false),
     ("", "v1", "ServiceAccount", "serviceaccounts", true),
     ("", "v1", "ConfigMap", "configmaps", true),
@@ -48,6 +48,7 @@ const KINDS: [(&str, &str, &str, &str, bool); 18] = [
         "customresourcedefinitions",
         false,
     ),
+    ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", true),
 ];
 
 /// What the server holds and has heard.

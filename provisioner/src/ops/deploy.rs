@@ -103,12 +103,12 @@ impl Wanted<'_> {
             .unwrap_or_else(|| lease::home(stack, &Namespaces::default().app));
         let terms = context.lease_terms(stack, &home);
         // What was read before is stale by now: another run may have ended just before the lease was had.
-        let work = async {
+        let work = Box::pin(async {
             parent::check_version(cluster, stack, &Namespaces::default().app).await?;
             let components = self.components().await?;
             let changes = apply(cluster, stack, &components, options, report).await?;
             Ok::<_, Error>((components, changes))
-        };
+        });
         let (components, mut changes) = lease::under(cluster, terms, report, work).await?;
         // The lease needs its namespace first: what this run made for it counts as made.
         for (change, before) in changes.iter_mut().zip(&planned) {
@@ -129,8 +129,7 @@ impl Wanted<'_> {
         let metrics = &values.namespaces.metrics;
         let certificates = certificate::prepare(cluster, metrics, jiff::Timestamp::now()).await?;
         let mut components = render(self.config, &values, &certificates)?;
-        let load_image = self.load.reference.clone();
-        parent::annotate(&mut components, stack, ANNOTATION_LOAD_IMAGE, load_image);
+        parent::annotate(&mut components, stack, ANNOTATION_LOAD_IMAGE, &self.load.reference);
         let take_over = (values.namespaces.app.as_str(), self.config.stack.take_over);
         take_over::remember(cluster, stack, take_over, &mut components).await?;
         Ok(components)

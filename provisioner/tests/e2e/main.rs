@@ -6,4 +6,5 @@ mod iam;
 mod leftovers;
 mod story;
 mod support;
+mod targets;
 mod tokens;

@@ -1,7 +1,7 @@
 //! What the flows need of the sandbox: its AWS endpoint, its cluster, the tool's binary.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -98,6 +98,39 @@ impl Sandbox {
         }
     }
 
+    /// Starts the tool twice and waits for both.
+    pub(crate) fn twice_at_once(&self, args: &[&str], env: &[(&str, &str)]) -> [Output; 2] {
+        use std::process::Stdio;
+        let start = || {
+            let mut command = self.command(args, env);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().expect("the tool starts")
+        };
+        [start(), start()].map(|child| child.wait_with_output().expect("the tool ends"))
+    }
+
+    /// The administrator's kubeconfig, whose context is `sandbox`.
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// Runs kubectl with a kubeconfig and a context of it.
+    #[track_caller]
+    pub(crate) fn kubectl_as(&self, kubeconfig: &Path, context: &str, args: &[&str]) -> String {
+        done(
+            Command::new(self.bin.join("kubectl"))
+                .arg("--kubeconfig")
+                .arg(kubeconfig)
+                .args(["--context", context])
+                .args(args),
+        )
+    }
+
+    /// Every request to AWS since they were forgotten.
+    pub(crate) fn requests(&self) -> Value {
+        self.control("GET", "requests")
+    }
+
     /// Runs the tool to success and gives its standard output.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> String {
@@ -114,9 +147,15 @@ impl Sandbox {
     /// The same with a JSON result.
     #[track_caller]
     pub(crate) fn json(&self, args: &[&str]) -> Value {
+        self.json_with(args, &[])
+    }
+
+    /// The same in another environment; an empty value removes a variable.
+    #[track_caller]
+    pub(crate) fn json_with(&self, args: &[&str], env: &[(&str, &str)]) -> Value {
         let mut all = args.to_vec();
         all.extend(["--output", "json"]);
-        let stdout = self.run(&all);
+        let stdout = self.run_with(&all, env);
         let value: Value = serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{e}: {stdout}"));
         assert_eq!(value["schema"], 1, "{value}");
         value

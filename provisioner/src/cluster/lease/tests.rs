@@ -81,10 +81,9 @@ async fn a_second_run_waits_for_the_first_and_never_works_beside_it() {
 async fn a_run_that_waits_too_long_says_who_holds_it_since_when_and_does_nothing() {
     let wire = Wire::default();
     let one = holder(1);
-    let inner = run(&wire, &one, Duration::ZERO, async {
-        let two = holder(2);
-        run(&wire, &two, Duration::ZERO, async { panic!("must not run") }).await
-    });
+    let two = holder(2);
+    let second = Box::pin(run(&wire, &two, Duration::ZERO, async { panic!("must not run") }));
+    let inner = run(&wire, &one, Duration::ZERO, second);
     let error: ClusterError = match inner.await.expect("had") {
         Err(error) => error,
         Ok(()) => panic!("two at once"),
