@@ -228,7 +228,7 @@ impl Drop for Others {
     }
 }
 
-const OTHERS: &str = r#"
+const OTHERS: &str = r"
 {apiVersion: v1, kind: Namespace, metadata: {name: others}}
 ---
 apiVersion: v1
@@ -253,7 +253,7 @@ spec:
   versionPriority: 10
   insecureSkipTLSVerify: true
   service: {name: metrics, namespace: others}
-"#;
+";
 
 #[test]
 fn a_metrics_api_of_others_is_replaced_where_asked_and_given_back() {
