@@ -63,8 +63,10 @@ fn others(wire: &Wire) -> Value {
             "service": {"namespace": "keda", "name": "keda-metrics"}},
     });
     wire.put(SERVICE, service.clone());
-    let backend =
-        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "keda-metrics", "namespace": "keda"}});
+    let backend = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {"name": "keda-metrics-x", "namespace": "keda",
+            "labels": {"kubernetes.io/service-name": "keda-metrics"}},
+        "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": true}}]});
     wire.put(BACKEND, backend);
     service
 }
