@@ -146,6 +146,11 @@ impl Receipt {
                 ..Stays::new(item, &left.reason)
             });
         }
+        for object in &objects.restored {
+            let item = Item::new(&object.kind, &object.path());
+            self.find(&item);
+            self.kept.push(Stays::new(item, "it is as it was before this stack"));
+        }
     }
 
     /// Enters something that is gone and was told already.
@@ -317,6 +322,7 @@ mod tests {
                 object: object("Namespace", "monitoring"),
                 reason: "holds what is not the stack's".to_owned(),
             }],
+            restored: vec![object("APIService", "metrics")],
         }
     }
 
@@ -342,6 +348,8 @@ mod tests {
             ]
         );
         assert!(receipt.has_deleted_objects());
+        let kept: Vec<&str> = receipt.kept.iter().map(|kept| kept.item.name.as_str()).collect();
+        assert_eq!(kept, ["metrics"]);
     }
 
     #[test]
