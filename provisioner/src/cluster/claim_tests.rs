@@ -124,7 +124,7 @@ async fn a_crash_at_any_point_of_the_teardown_still_gives_it_back() {
         let wire = Wire::default();
         let before = others(&wire);
         up(&wire, take_over()).await.expect("taken");
-        wire.until_silent(answers, down(&wire)).await;
+        wire.until_silent(answers, Box::pin(down(&wire))).await;
         down(&wire).await;
         assert_eq!(
             facts(&wire.state().objects[SERVICE]),
