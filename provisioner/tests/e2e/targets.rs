@@ -163,7 +163,7 @@ fn lost_labels_are_given_back_where_asked(outside: &Outside<'_>) {
     outside.refused(
         "bootstrap",
         &[],
-        1,
+        2,
         "Service `web-app/web-app-service` was applied by provisioner",
     );
     let summary = outside.json("bootstrap", &["--adopt"]);
@@ -266,7 +266,7 @@ fn a_metrics_api_of_others_is_replaced_where_asked_and_given_back() {
     outside.refused(
         "bootstrap",
         &[],
-        1,
+        2,
         "APIService `v1beta1.custom.metrics.k8s.io` is managed by `Helm`",
     );
     assert_eq!(spec(), before);
