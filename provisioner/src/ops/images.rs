@@ -47,7 +47,7 @@ pub(super) async fn publish(
 ) -> Result<Published, Error> {
     let assembled = image::assemble(&spec(config, name), binary)?;
     let target = registry.target(stack, name, report).await?;
-    Ok(image::publish(&assembled, &target, config.tag.as_deref(), report).await?)
+    Ok(Box::pin(image::publish(&assembled, &target, config.tag.as_deref(), report)).await?)
 }
 
 /// App and load generator, published.
