@@ -40,7 +40,8 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     )?;
 
     report.phase("registry");
-    let (app, load) = images::publish_both(&registry, stack, &config.image, &binary, report).await?;
+    let published = images::publish_both(&registry, stack, &config.image, &binary, report);
+    let (app, load) = Box::pin(published).await?;
     files::write(config.image.refs.as_deref(), &images::refs(&[&app, &load]))?;
 
     report.phase("stack");

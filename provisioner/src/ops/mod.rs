@@ -116,7 +116,7 @@ impl Context {
 /// Runs one command to its end, result on stdout.
 pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
     let (answer, exit) = match command {
-        Command::Bootstrap(_) => (Some(Box::pin(bootstrap::run(context)).await?), Exit::Done),
+        Command::Bootstrap(_) => (Some(bootstrap::run(context).await?), Exit::Done),
         Command::Push(_) => (Some(push::run(context).await?), Exit::Done),
         Command::Teardown(flags) => {
             let (answer, exit) = teardown::run(flags, context).await?;
