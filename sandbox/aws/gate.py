@@ -16,6 +16,7 @@ import moto.settings
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.exceptions import _RESTError
 from moto.core.responses import ActionResult, BaseResponse
+from moto.iam.access_control import IAMRequestBase
 
 import identity
 from errors import Refusal, not_implemented
@@ -48,6 +49,8 @@ def install() -> None:
         return status, headers, body
 
     BaseResponse.serialized = serialized_with_status  # type: ignore[method-assign]
+    # identity.py checks signatures, and before moto does; moto's own check fails on EKS's paths
+    IAMRequestBase.check_signature = lambda self: None  # type: ignore[method-assign]
     authorize = BaseResponse._authenticate_and_authorize_normal_action
 
     def authorize_in_protocol(self: BaseResponse, resource: str = "*") -> None:

@@ -215,6 +215,12 @@ def test_keys_are_private_and_the_ca_is_not_made_twice(endpoint: Endpoint) -> No
 def test_enforced_policies_refuse_with_a_code(endpoint: Endpoint) -> None:
     endpoint.control("POST", "config", {"enforce_iam": True})
     endpoint.client("ecr").describe_repositories()
+    with pytest.raises(ClientError) as missing:
+        endpoint.client("eks").describe_cluster(name="demo")
+    assert code_of(missing) == ("ResourceNotFoundException", 404)
+    with pytest.raises(ClientError) as refused:
+        endpoint.client("eks", key=NOBODY).describe_cluster(name="demo")
+    assert code_of(refused) == ("AccessDeniedException", 400)
     with pytest.raises(ClientError) as refused:
         endpoint.client("ecr", key=NOBODY).describe_repositories()
     assert code_of(refused) == ("AccessDeniedException", 400)
