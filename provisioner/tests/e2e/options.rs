@@ -11,7 +11,7 @@ const PLAIN: [&str; 7] = [
     "demo",
     "--create-cluster",
     "--without",
-    "app,prometheus,kube-state-metrics,adapter,grafana,load",
+    "app,prometheus,kube-state-metrics,adapter,grafana",
     "--yes",
 ];
 const TEARDOWN: [&str; 5] = ["teardown", "--cluster", "demo", "--delete-cluster", "--yes"];
