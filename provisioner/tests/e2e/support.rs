@@ -114,18 +114,6 @@ impl Sandbox {
         &self.kubeconfig
     }
 
-    /// Runs kubectl with a kubeconfig and a context of it.
-    #[track_caller]
-    pub(crate) fn kubectl_as(&self, kubeconfig: &Path, context: &str, args: &[&str]) -> String {
-        done(
-            Command::new(self.bin.join("kubectl"))
-                .arg("--kubeconfig")
-                .arg(kubeconfig)
-                .args(["--context", context])
-                .args(args),
-        )
-    }
-
     /// Every request to AWS since they were forgotten.
     pub(crate) fn requests(&self) -> Value {
         self.control("GET", "requests")

@@ -309,7 +309,7 @@ fn an_eks_cluster_takes_images_of_another_registry_and_has_a_context_while_it_li
         (context, &entry["current"]),
         ("demo.us-east-1.provisioner", &Value::Bool(false))
     );
-    let nodes = sandbox.kubectl_as(&kubeconfig, context, &["get", "nodes", "-o", "name"]);
+    let nodes = nodes_of(&sandbox, &kubeconfig, context);
     assert!(nodes.starts_with("node/"), "{nodes}");
     let text_of = fs::read_to_string(&kubeconfig).expect("read");
     assert!(!text_of.contains("k8s-aws-v1"), "no token stands in it");
@@ -322,4 +322,15 @@ fn an_eks_cluster_takes_images_of_another_registry_and_has_a_context_while_it_li
     assert!(left.contains("name: mine") && !left.contains("demo"), "{left}");
     assert_eq!(sandbox.inventory(), serde_json::json!({}));
     sandbox.reset();
+}
+
+/// What kubectl sees with a kubeconfig and a context of it.
+fn nodes_of(sandbox: &Sandbox, kubeconfig: &Path, context: &str) -> String {
+    let state = sandbox.kubeconfig().parent().expect("a folder");
+    let output = Command::new(state.join("bin/kubectl"))
+        .args(["--context", context, "get", "nodes", "-o", "name"])
+        .env("KUBECONFIG", kubeconfig)
+        .output()
+        .expect("kubectl starts");
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
