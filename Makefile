@@ -62,4 +62,7 @@ test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 	$(MAKE) e2e
 	$(SANDBOX) down
 
-test-full: test ## everything
+test-full: test ## everything: also each kill point and each missing IAM action, one by one
+	$(SANDBOX) up
+	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test -p provisioner --test e2e -- --test-threads=1 --nocapture --ignored
+	$(SANDBOX) down

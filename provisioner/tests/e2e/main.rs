@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why")]
 
+mod control;
+mod crash;
 mod iam;
 mod leftovers;
 mod options;

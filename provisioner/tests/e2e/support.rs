@@ -1,6 +1,5 @@
 //! What the flows need of the sandbox: its AWS endpoint, its cluster, the tool's binary.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -9,7 +8,7 @@ use serde_json::Value;
 
 /// The sandbox that the environment names (`env=$(sandbox env) && eval "$env"`).
 pub(crate) struct Sandbox {
-    endpoint: String,
+    pub(crate) endpoint: String,
     kubeconfig: PathBuf,
     bin: PathBuf,
 }
@@ -41,7 +40,8 @@ impl Sandbox {
         self.command(args, env).output().expect("the tool starts")
     }
 
-    fn command(&self, args: &[&str], env: &[(&str, &str)]) -> Command {
+    /// The tool as the flows run it.
+    pub(crate) fn command(&self, args: &[&str], env: &[(&str, &str)]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provisioner"));
         command
             .args(args)
@@ -112,11 +112,6 @@ impl Sandbox {
     /// The administrator's kubeconfig, whose context is `sandbox`.
     pub(crate) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
-    }
-
-    /// Every request to AWS since they were forgotten.
-    pub(crate) fn requests(&self) -> Value {
-        self.control("GET", "requests")
     }
 
     /// Runs the tool to success and gives its standard output.
@@ -275,65 +270,6 @@ impl Sandbox {
         );
     }
 
-    fn control(&self, method: &str, what: &str) -> Value {
-        self.control_with(method, what, "")
-    }
-
-    fn control_with(&self, method: &str, what: &str, body: &str) -> Value {
-        let url = format!("{}/_sandbox/{what}", self.endpoint);
-        let mut curl = Command::new("curl");
-        curl.args(["-sS", "--fail-with-body", "--max-time", "60", "-X", method, &url]);
-        if !body.is_empty() {
-            curl.args(["--data", body]);
-        }
-        serde_json::from_str(&done(&mut curl)).unwrap_or(Value::Null)
-    }
-
-    /// Changes how the AWS endpoint behaves; a reset ends it.
-    pub(crate) fn configure(&self, change: &Value) {
-        self.control_with("POST", "config", &change.to_string());
-    }
-
-    /// What is left on AWS; `{}` when nothing is.
-    pub(crate) fn inventory(&self) -> Value {
-        self.control("GET", "inventory")
-    }
-
-    /// Empties the journal of requests.
-    pub(crate) fn forget_requests(&self) {
-        self.control("DELETE", "requests");
-    }
-
-    /// The IAM actions of the AWS calls in the journal.
-    pub(crate) fn called_actions(&self) -> BTreeSet<String> {
-        let journal = self.control("GET", "requests");
-        let entries = journal.as_array().expect("an array").iter();
-        let actions = entries.filter_map(|entry| {
-            let service = match entry["service"].as_str()? {
-                "kubernetes" | "registry" => return None,
-                "elbv2" => "elasticloadbalancing",
-                service => service,
-            };
-            Some(format!("{service}:{}", entry["operation"].as_str()?))
-        });
-        actions
-            .filter(|action| !action.ends_with(":PresignedGetCallerIdentity"))
-            .collect()
-    }
-
-    /// Requests to AWS in the journal that change something. (What is applied to Kubernetes and is the same there is sent
-    /// all the same; see [`Self::resource_versions`].)
-    pub(crate) fn mutating_requests(&self) -> Vec<String> {
-        let journal = self.control("GET", "requests");
-        let operations = journal
-            .as_array()
-            .expect("an array")
-            .iter()
-            .filter(|r| r["service"] != "kubernetes" && r["service"] != "registry")
-            .filter_map(|r| r["operation"].as_str());
-        operations.filter(|o| is_mutating(o)).map(str::to_owned).collect()
-    }
-
     /// Every object of the stack, as text; empty when none is left. A namespace that holds something foreign stays.
     pub(crate) fn labelled(&self) -> String {
         let kinds = "all,configmaps,secrets,serviceaccounts,roles,rolebindings,hpa,pdb,clusterroles,clusterrolebindings,apiservices";
@@ -369,28 +305,11 @@ impl Sandbox {
     }
 }
 
-/// Whether an AWS operation changes something, by its verb.
-pub(crate) fn is_mutating(operation: &str) -> bool {
-    !["Describe", "Get", "List", "BatchGet", "BatchCheck", "Presigned"]
-        .iter()
-        .any(|verb| operation.starts_with(verb))
-}
-
+/// Runs a program to success and gives its standard output.
 #[track_caller]
-fn done(command: &mut Command) -> String {
+pub(crate) fn done(command: &mut Command) -> String {
     let output = command.output().expect("the program starts");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {errors}");
     String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-#[test]
-fn reads_are_not_mutating() {
-    for (operation, mutating) in [
-        ("DescribeCluster", false),
-        ("GetCallerIdentity", false),
-        ("CreateCluster", true),
-    ] {
-        assert_eq!(is_mutating(operation), mutating, "{operation}");
-    }
 }
