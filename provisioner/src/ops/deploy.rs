@@ -103,20 +103,19 @@ impl Wanted<'_> {
             .unwrap_or_else(|| lease::home(stack, &Namespaces::default().app));
         let terms = context.lease_terms(stack, &home);
         // What was read before is stale by now: another run may have ended just before the lease was had.
-        let work = Box::pin(async {
+        let work = |made_home| async move {
             parent::check_version(cluster, stack, &Namespaces::default().app).await?;
             let components = self.components().await?;
-            let changes = apply(cluster, stack, &components, options, report).await?;
-            Ok::<_, Error>((components, changes))
-        });
-        let (components, mut changes) = lease::under(cluster, terms, report, work).await?;
-        // The lease needs its namespace first: what this run made for it counts as made.
-        for (change, before) in changes.iter_mut().zip(&planned) {
-            if change.kind == "Namespace" && before.change.outcome == Outcome::Created {
+            let mut changes = apply(cluster, stack, &components, options, report).await?;
+            // The lease needs its namespace first: what this run made for it counts as made.
+            let home = &Namespaces::default().app;
+            let made = |change: &&mut Change| made_home && change.kind == "Namespace" && change.name == *home;
+            if let Some(change) = changes.iter_mut().find(made) {
                 change.outcome = Outcome::Created;
             }
-        }
-        Ok((components, changes))
+            Ok::<_, Error>((components, changes))
+        };
+        lease::under(cluster, terms, report, |made_home| Box::pin(work(made_home))).await
     }
 
     /// The objects, with what the cluster keeps for them: certificates, password, what was replaced. Changes nothing.

@@ -127,9 +127,9 @@ fn two_bootstraps_at_once_make_one_stack(outside: &Outside<'_>) {
             summary["changes"]["created"].as_u64().expect("a count")
         })
         .collect();
-    // One made everything, the other waited for it and found nothing to do.
+    // One made everything, the other waited for it and found nothing to do; the lease's namespace both may have made.
     assert!(
-        created.contains(&0) && created.iter().any(|count| *count > 30),
+        created.iter().any(|count| *count <= 1) && created.iter().any(|count| *count > 30),
         "{created:?}"
     );
 }

@@ -91,19 +91,20 @@ pub fn home(stack: &StackName, namespace: &str) -> DynamicObject {
     }
 }
 
-/// Does `work` while this run holds the Lease; releases it however the work ends, also where this is dropped.
+/// Does `work` while this run holds the Lease; releases it however the work ends, also where this is dropped. The work is
+/// told whether the namespace of the Lease was made for it.
 ///
 /// # Errors
 /// Another run holds it for longer than `terms.wait`, or took it over meanwhile: then the work is dropped.
-pub async fn under<T, E: From<ClusterError>>(
+pub async fn under<T, E: From<ClusterError>, W: Future<Output = Result<T, E>>>(
     cluster: &Cluster,
     terms: Terms<'_>,
     report: &dyn Reporter,
-    work: impl Future<Output = Result<T, E>>,
+    work: impl FnOnce(bool) -> W,
 ) -> Result<T, E> {
-    let mut held = acquire(cluster, terms, report).await?;
+    let (mut held, made_home) = acquire(cluster, terms, report).await?;
     let result = tokio::select! {
-        result = work => result,
+        result = work(made_home) => result,
         why = held.lost() => Err(ClusterError::LeaseLost { stack: terms.stack.clone(), why }.into()),
     };
     if let Err(failure) = held.release().await {
@@ -115,7 +116,7 @@ pub async fn under<T, E: From<ClusterError>>(
     result
 }
 
-async fn acquire(cluster: &Cluster, terms: Terms<'_>, report: &dyn Reporter) -> Result<Held, ClusterError> {
+async fn acquire(cluster: &Cluster, terms: Terms<'_>, report: &dyn Reporter) -> Result<(Held, bool), ClusterError> {
     let mut taking = Taking {
         cluster,
         terms,
@@ -125,12 +126,16 @@ async fn acquire(cluster: &Cluster, terms: Terms<'_>, report: &dyn Reporter) -> 
             terms.home.metadata.name.as_deref().unwrap_or_default(),
         ),
         seen: Seen::default(),
+        made_home: false,
     };
     let what = format!("lease of stack `{}`", terms.stack);
     let mut pace = Pace::new(report);
     loop {
         let holder = match taking.attempt().await? {
-            Attempt::Taken(lease) => return Ok(Held::keep(taking.api, *lease, terms.holder)),
+            Attempt::Taken(lease) => {
+                let held = Held::keep(taking.api, *lease, terms.holder);
+                return Ok((held, taking.made_home));
+            }
             Attempt::Again => None,
             Attempt::Held(holder) => Some(holder),
         };
@@ -155,6 +160,7 @@ struct Taking<'a> {
     report: &'a dyn Reporter,
     api: Api<Lease>,
     seen: Seen,
+    made_home: bool,
 }
 
 /// How one attempt ended.
@@ -191,8 +197,8 @@ impl Taking<'_> {
         }
     }
 
-    async fn create(&self) -> Result<Attempt, ClusterError> {
-        ensure(self.cluster, self.terms.home, self.report).await?;
+    async fn create(&mut self) -> Result<Attempt, ClusterError> {
+        self.made_home |= ensure(self.cluster, self.terms.home, self.report).await?;
         let wanted = record::new(self.terms.stack, self.terms.holder);
         let params = PostParams::default();
         match retry::call(|| self.api.create(&params, &wanted)).await {
@@ -225,14 +231,15 @@ impl Taking<'_> {
     }
 }
 
-/// Makes sure that the namespace exists; one that is being deleted is waited for.
-async fn ensure(cluster: &Cluster, home: &DynamicObject, report: &dyn Reporter) -> Result<(), ClusterError> {
+/// Makes sure that the namespace exists; one that is being deleted is waited for. True if it was not there. (Two runs
+/// that both find none both say so: the server does not tell whose request made it.)
+async fn ensure(cluster: &Cluster, home: &DynamicObject, report: &dyn Reporter) -> Result<bool, ClusterError> {
     let object = ObjectRef::of(home);
     let mut pace = Pace::new(report);
     loop {
         match cluster.get(&object).await? {
             None => break,
-            Some(live) if live.metadata.deletion_timestamp.is_none() => return Ok(()),
+            Some(live) if live.metadata.deletion_timestamp.is_none() => return Ok(false),
             Some(_) if pace.elapsed() >= GOING => return Err(ClusterError::Terminating(vec![object.to_string()])),
             Some(_) => pace.waiting(&object.to_string(), "is being deleted"),
         }
@@ -240,7 +247,7 @@ async fn ensure(cluster: &Cluster, home: &DynamicObject, report: &dyn Reporter) 
     }
     changes::send(cluster, &object, home, Options::default(), false).await?;
     report.done(&object.kind, &object.path(), Outcome::Created, "");
-    Ok(())
+    Ok(true)
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ async fn run<T>(
         holder,
         wait,
     };
-    under(&wire.cluster(), terms, &Silent, async { Ok(work.await) }).await
+    under(&wire.cluster(), terms, &Silent, |_| async { Ok(work.await) }).await
 }
 
 fn holder_of(wire: &Wire) -> Option<String> {
@@ -126,7 +126,7 @@ async fn work_that_fails_or_is_cut_off_gives_the_lease_back() {
         holder: &one,
         wait: Duration::ZERO,
     };
-    let failed: Result<(), ClusterError> = under(&wire.cluster(), terms, &Silent, async {
+    let failed: Result<(), ClusterError> = under(&wire.cluster(), terms, &Silent, |_| async {
         Err(ClusterError::Failed(Vec::new()))
     })
     .await;

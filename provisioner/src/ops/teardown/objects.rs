@@ -55,7 +55,7 @@ async fn one_at_a_time(teardown: &Teardown<'_>, cluster: &Cluster, app: &str) ->
         return Ok(DeleteReceipt::default());
     }
     let home = lease::home(stack, app);
-    let work = Box::pin(delete_stack(cluster, stack, timeout, report));
+    let work = |_| Box::pin(delete_stack(cluster, stack, timeout, report));
     lease::under(cluster, context.lease_terms(stack, &home), report, work).await
 }
 
