@@ -129,7 +129,8 @@ def check_subnets(ids: list[str], account: str, region: str, cluster: str) -> Ne
     zones = {s.availability_zone for s in subnets}
     unsupported = sorted(zones & set(STATE.config.eks_unsupported_zones))
     if unsupported:
-        valid = [f"{region}{z}" for z in "abcdf"]
+        everywhere = [f"{region}{z}" for z in "abcdef"]
+        valid = [zone for zone in everywhere if zone not in STATE.config.eks_unsupported_zones]
         raise Refusal(
             "UnsupportedAvailabilityZoneException",
             f"Cannot create cluster '{cluster}' because EKS does not support creating control plane "
