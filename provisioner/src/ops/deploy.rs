@@ -7,10 +7,10 @@ use crate::cluster::changes::{self, Change, Options, Planned};
 use crate::cluster::manifest::{self, Component};
 use crate::cluster::values::{Namespaces, Values};
 use crate::cluster::wait::wait;
-use crate::cluster::{Cluster, lease, parent, password, take_over};
+use crate::cluster::{Cluster, ClusterError, lease, parent, password, take_over};
 use crate::config::Config;
 use crate::error::Error;
-use crate::image::Published;
+use crate::image::{Published, RegistryPrefix};
 use crate::names::{ANNOTATION_LOAD_IMAGE, StackName};
 use crate::report::Outcome;
 
@@ -61,7 +61,8 @@ pub(super) async fn run(
     let (components, changes) = wanted.apply(context).await?;
 
     report.phase("ready");
-    wait(cluster, &components, config.output.timeout, report).await?;
+    let ready = wait(cluster, &components, config.output.timeout, report).await;
+    ready.map_err(|error| explained(error, config.target.registry.as_ref()))?;
 
     let left_out: Vec<&str> = CHAIN
         .into_iter()
@@ -77,6 +78,18 @@ pub(super) async fn run(
         changes,
         chain: Some(chain),
     })
+}
+
+/// Pods that fail may lack the right to pull: a registry that is not ECR is one that nodes need not know.
+fn explained(error: ClusterError, registry: Option<&RegistryPrefix>) -> Error {
+    match (&error, registry) {
+        (ClusterError::Failed(_), Some(prefix)) => Error::from(error).hint(format!(
+            "where pods cannot pull: let the nodes pull from `{}`, or add a pull secret to ServiceAccount `default` of namespace `{}`",
+            prefix.host(),
+            Namespaces::default().app
+        )),
+        _ => error.into(),
+    }
 }
 
 /// What the cluster is to look like.
@@ -165,4 +178,18 @@ pub(super) async fn load_image(cluster: &Cluster, stack: &StackName) -> Result<S
 fn render(config: &Config, values: &Values, certificates: &Certificates) -> Result<Vec<Component>, Error> {
     let (dir, without) = (config.stack.manifests.as_deref(), &config.stack.without);
     Ok(manifest::load(dir, without, values, certificates)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_that_fail_are_explained_by_the_right_to_pull_where_images_are_not_in_ecr() {
+        let registry: RegistryPrefix = "ghcr.io/team".parse().unwrap();
+        let failed = || ClusterError::Failed(vec!["Deployment `web-app/web-app`: ImagePullBackOff".to_owned()]);
+        let text = explained(failed(), Some(&registry)).to_string();
+        assert!(text.contains("let the nodes pull from `ghcr.io`"), "{text}");
+        assert!(!explained(failed(), None).to_string().contains("pull secret"));
+    }
 }
