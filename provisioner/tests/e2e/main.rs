@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why")]
 
+mod endings;
 mod iam;
 mod leftovers;
 mod options;

@@ -172,22 +172,23 @@ impl Sandbox {
         serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {errors}"))
     }
 
-    /// Runs the tool to a refusal.
+    /// Runs the tool to a refusal, and gives all that it said.
     #[track_caller]
-    pub(crate) fn refused(&self, args: &[&str], code: i32, says: &str) {
-        self.refused_with(args, &[], code, says);
+    pub(crate) fn refused(&self, args: &[&str], code: i32, says: &str) -> String {
+        self.refused_with(args, &[], code, says)
     }
 
     /// The same in another environment; an empty value removes a variable.
     #[track_caller]
-    pub(crate) fn refused_with(&self, args: &[&str], env: &[(&str, &str)], code: i32, says: &str) {
+    pub(crate) fn refused_with(&self, args: &[&str], env: &[(&str, &str)], code: i32, says: &str) -> String {
         let output = self.tool(args, env);
-        let errors = String::from_utf8_lossy(&output.stderr);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "provisioner {args:?}: {errors}");
         assert!(
             errors.contains(says),
             "provisioner {args:?} does not say `{says}`: {errors}"
         );
+        errors
     }
 
     /// Runs kubectl as the cluster's administrator.
@@ -304,6 +305,25 @@ impl Sandbox {
     /// Changes how the AWS endpoint behaves; a reset ends it.
     pub(crate) fn configure(&self, change: &Value) {
         self.control_with("POST", "config", &change.to_string());
+    }
+
+    /// Makes AWS answer with faults.
+    pub(crate) fn inject(&self, faults: &Value) {
+        self.control_with("POST", "faults", &faults.to_string());
+    }
+
+    /// What the tool asked of AWS, in the order of the alphabet. What the cluster asks itself is left out.
+    pub(crate) fn operations(&self) -> Vec<String> {
+        let journal = self.control("GET", "requests");
+        let entries = journal.as_array().expect("an array").iter();
+        let on_aws = entries.filter(|r| r["service"] != "kubernetes" && r["service"] != "registry");
+        let mut operations: Vec<String> = on_aws
+            .filter_map(|r| r["operation"].as_str())
+            .filter(|operation| !operation.starts_with("Presigned"))
+            .map(str::to_owned)
+            .collect();
+        operations.sort();
+        operations
     }
 
     /// What is left on AWS; `{}` when nothing is.
