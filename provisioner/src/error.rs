@@ -8,6 +8,7 @@ use std::fmt;
 pub use remains::Remains;
 
 use crate::aws::AwsError;
+use crate::aws::preflight::PreflightError;
 use crate::chain::ChainError;
 use crate::cluster::ClusterError;
 use crate::config::{Format, Problems};
@@ -165,6 +166,13 @@ impl Error {
 
 impl From<AwsError> for Error {
     fn from(error: AwsError) -> Self {
+        let hint = error.hint();
+        Self::classified(error.is_configuration(), error).maybe_hint(hint)
+    }
+}
+
+impl From<PreflightError> for Error {
+    fn from(error: PreflightError) -> Self {
         let hint = error.hint();
         Self::classified(error.is_configuration(), error).maybe_hint(hint)
     }

@@ -200,6 +200,11 @@ impl Cost {
         }
     }
 
+    /// The rate alone, for people: "about $0.28 an hour".
+    pub fn hourly(&self) -> String {
+        format!("{} an hour", dollars(self.per_hour))
+    }
+
     /// One line an item, for people.
     pub fn details(&self) -> String {
         let width = self.items.iter().map(|item| item.label().len()).max().unwrap_or(0);
@@ -223,7 +228,7 @@ impl Item {
 
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} an hour", dollars(self.per_hour))?;
+        f.write_str(&self.hourly())?;
         if self.per_hour >= 0.01 {
             write!(f, ", ${:.2} a day", self.per_hour * 24.0)?;
         }

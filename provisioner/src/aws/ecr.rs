@@ -36,6 +36,45 @@ pub struct Repository {
     pub newer: Option<Drift>,
 }
 
+/// A repository as it was read, with what decides whether it has to be changed.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// `NAME/IMAGE`.
+    pub name: String,
+    found: Option<Known>,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    repository: Repository,
+    settings: ecr::Repository,
+    has_lifecycle: bool,
+}
+
+impl Reading {
+    /// The repository, if it exists.
+    pub fn repository(&self) -> Option<&Repository> {
+        self.found.as_ref().map(|known| &known.repository)
+    }
+}
+
+/// Reads everything that [`ensure_from`] has to know of the repository of `image`.
+pub async fn read(aws: &Aws, stack: &StackName, image: &str) -> Result<Reading, AwsError> {
+    let name = stack.repository(image);
+    let Some((repository, settings)) = look(aws, stack, image).await? else {
+        return Ok(Reading { name, found: None });
+    };
+    // What others created is never changed, nor what a newer version of the tool did.
+    let touched = repository.created_by_us && repository.newer.is_none();
+    let has_lifecycle = !touched || settings::has_lifecycle(aws, &name).await?;
+    let found = Some(Known {
+        repository,
+        settings,
+        has_lifecycle,
+    });
+    Ok(Reading { name, found })
+}
+
 /// The repository of `image`, if it exists.
 pub async fn find_repository(aws: &Aws, stack: &StackName, image: &str) -> Result<Option<Repository>, AwsError> {
     Ok(look(aws, stack, image).await?.map(|(found, _)| found))
@@ -53,37 +92,47 @@ pub async fn ensure_repository(
     image: &str,
     report: &dyn Reporter,
 ) -> Result<(Repository, Outcome), AwsError> {
+    let reading = read(aws, stack, image).await?;
+    ensure_from(aws, stack, (image, reading), report).await
+}
+
+/// [`ensure_repository`] from what was read before.
+///
+/// # Errors
+/// As there.
+pub async fn ensure_from(
+    aws: &Aws,
+    stack: &StackName,
+    (image, reading): (&str, Reading),
+    report: &dyn Reporter,
+) -> Result<(Repository, Outcome), AwsError> {
     let tell = |found: &Repository, outcome| report.done("repository", &found.name, outcome, "");
-    if let Some((found, as_found)) = look(aws, stack, image).await? {
-        let (found, outcome) = settle(aws, found, &as_found, report).await?;
+    if let Some(known) = reading.found {
+        let (found, outcome) = settle(aws, known, report).await?;
         tell(&found, outcome);
         return Ok((found, outcome));
     }
-    match create(aws, stack, image).await? {
-        Some(made) => {
-            tell(&made, Outcome::Created);
-            settings::put_lifecycle(aws, &made.name).await?;
-            Ok((made, Outcome::Created))
-        }
-        // Someone was faster, or the answer to our own request was lost: tags tell which.
-        None => match look(aws, stack, image).await? {
-            Some((found, as_found)) => {
-                if found.created_by_us {
-                    tell(&found, Outcome::Created);
-                    let (found, _) = settle(aws, found, &as_found, report).await?;
-                    return Ok((found, Outcome::Created));
-                }
-                let (found, outcome) = settle(aws, found, &as_found, report).await?;
-                tell(&found, outcome);
-                Ok((found, outcome))
-            }
-            None => Err(error::incomplete(
-                "ecr:DescribeRepositories",
-                &stack.repository(image),
-                "repository, though it exists",
-            )),
-        },
+    if let Some(made) = Box::pin(create(aws, stack, image)).await? {
+        tell(&made, Outcome::Created);
+        settings::put_lifecycle(aws, &made.name).await?;
+        return Ok((made, Outcome::Created));
     }
+    // Someone was faster, or the answer to our own request was lost: tags tell which.
+    let Some(known) = read(aws, stack, image).await?.found else {
+        return Err(error::incomplete(
+            "ecr:DescribeRepositories",
+            &stack.repository(image),
+            "repository, though it exists",
+        ));
+    };
+    if known.repository.created_by_us {
+        tell(&known.repository, Outcome::Created);
+        let (found, _) = settle(aws, known, report).await?;
+        return Ok((found, Outcome::Created));
+    }
+    let (found, outcome) = settle(aws, known, report).await?;
+    tell(&found, outcome);
+    Ok((found, outcome))
 }
 
 /// Deletes the repository of `image` with its images, if we created it; else it is [`Outcome::Skipped`].
@@ -165,12 +214,8 @@ async fn create(aws: &Aws, stack: &StackName, image: &str) -> Result<Option<Repo
 }
 
 /// Brings what we created back to what we would create; leaves the rest alone.
-async fn settle(
-    aws: &Aws,
-    found: Repository,
-    as_found: &ecr::Repository,
-    report: &dyn Reporter,
-) -> Result<(Repository, Outcome), AwsError> {
+async fn settle(aws: &Aws, known: Known, report: &dyn Reporter) -> Result<(Repository, Outcome), AwsError> {
+    let found = known.repository;
     if !found.created_by_us {
         report.note(&format!(
             "repository `{}` was not created by this stack: it is used as it is and stays at teardown",
@@ -186,11 +231,11 @@ async fn settle(
         return Err(AwsError::Drift(refused));
     }
     let mut outcome = Outcome::Unchanged;
-    if !settings::has_tag_rules(as_found) {
+    if !settings::has_tag_rules(&known.settings) {
         settings::put_tag_rules(aws, &found.name).await?;
         outcome = Outcome::Updated;
     }
-    if !settings::has_lifecycle(aws, &found.name).await? {
+    if !known.has_lifecycle {
         settings::put_lifecycle(aws, &found.name).await?;
         outcome = Outcome::Updated;
     }

@@ -18,12 +18,13 @@ use aws_sdk_eks::types::{Cluster, ClusterIssue, ClusterStatus};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-pub use addon::ensure_addon;
+pub use access::{AccessReading, read as read_access};
+pub use addon::{AddonReading, ensure_addon, ensure_addon_from, read_addon, read_addon_catalogue};
 pub use delete::delete;
 pub use nodegroup::{NODES as NODE_GROUP_NODES, ensure as ensure_node_group, role as node_group_role};
 pub use settings::{drift, drift_of_ground};
 pub use spec::{ClusterSpec, Compute, LOG_TYPES, Settings};
-pub use versions::{check_sync_period, choose as choose_version};
+pub use versions::{Choice, Versions};
 
 use super::Aws;
 use super::drift::Refused;
@@ -73,6 +74,19 @@ pub struct Order<'a> {
     pub foundation: &'a Foundation,
     /// What it is to be like.
     pub spec: &'a ClusterSpec,
+    /// What was read and decided before.
+    pub known: Known<'a>,
+}
+
+/// What need not be asked for again.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// The cluster; none is looked for.
+    pub found: Option<&'a EksCluster>,
+    /// The Kubernetes version of a new cluster; none is chosen from what EKS offers.
+    pub version: Option<&'a str>,
+    /// The administrators' access; none is looked for.
+    pub access: Option<&'a AccessReading>,
 }
 
 /// The cluster, if it exists, in whatever state.
@@ -101,10 +115,15 @@ pub async fn ensure(aws: &Aws, order: Order<'_>, report: &dyn Reporter) -> Resul
     let cluster = order.cluster;
     let wait = Wait::new(aws, format!("cluster `{cluster}`"), report);
     let mut creating = false;
+    let mut known = order.known.found.cloned();
     loop {
-        let state = match find(aws, cluster, order.stack).await? {
+        let found = match known.take() {
+            Some(found) => Some(found),
+            None => find(aws, cluster, order.stack).await?,
+        };
+        let state = match found {
             Some(found) if found.status == "ACTIVE" => {
-                let outcome = finish(aws, &found, creating, order.spec, report).await?;
+                let outcome = finish(aws, &found, creating, order, report).await?;
                 return Ok((found, outcome));
             }
             Some(found) if found.status == "FAILED" => return Err(failed(&found)),
@@ -128,7 +147,7 @@ async fn finish(
     aws: &Aws,
     found: &EksCluster,
     created: bool,
-    spec: &ClusterSpec,
+    Order { spec, known, .. }: Order<'_>,
     report: &dyn Reporter,
 ) -> Result<Outcome, AwsError> {
     if !found.created_by_us {
@@ -139,7 +158,11 @@ async fn finish(
         return Err(AwsError::Drift(refused));
     }
     let repaired = settings::repair(aws, found, spec, report).await?;
-    let admitted = access::ensure_admins(aws, &found.name, &spec.admin_arns, report).await?;
+    let access = match known.access {
+        Some(access) => access.clone(),
+        None => access::read(aws, &found.name, &spec.admin_arns).await?,
+    };
+    let admitted = access::ensure_admins(aws, &found.name, &access, report).await?;
     Ok(match (created, repaired || admitted) {
         (true, _) => Outcome::Created,
         (false, true) => Outcome::Updated,

@@ -64,6 +64,17 @@ impl Wire {
         self
     }
 
+    /// Answers of `other` for what has none here.
+    pub(super) fn otherwise(self, other: &Self) -> Self {
+        let others = other.answers.lock().expect("lock").clone();
+        let mut answers = self.answers.lock().expect("lock");
+        for (operation, prepared) in others {
+            answers.entry(operation).or_insert(prepared);
+        }
+        drop(answers);
+        self
+    }
+
     /// The operations called so far, in order.
     pub(super) fn calls(&self) -> Vec<String> {
         let calls = self.calls.lock().expect("lock");

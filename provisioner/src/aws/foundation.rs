@@ -42,6 +42,27 @@ pub struct Foundation {
     pub compute: Compute,
 }
 
+/// The foundation's stack as it was read.
+#[derive(Debug, Clone, Default)]
+pub struct Reading(Option<Stack>);
+
+impl Reading {
+    /// The stack's status, AWS's word; none where there is no stack.
+    pub fn status(&self) -> Option<&str> {
+        self.0.as_ref().map(|stack| stack.status.as_str())
+    }
+
+    /// Whether the stack's resources have to be made, all of them.
+    pub fn is_to_be_made(&self) -> bool {
+        self.0.as_ref().is_none_or(|stack| stack.phase() == Phase::Broken)
+    }
+}
+
+/// Reads the stack.
+pub async fn read(aws: &Aws, stack: &StackName) -> Result<Reading, AwsError> {
+    Ok(Reading(stack::describe(aws, &stack.foundation()).await?))
+}
+
 /// The foundation, if it is complete; a stack that is under way, failed or being deleted is none.
 pub async fn find(aws: &Aws, stack: &StackName) -> Result<Option<Foundation>, AwsError> {
     match stack::describe(aws, &stack.foundation()).await? {
@@ -55,21 +76,21 @@ pub async fn exists(aws: &Aws, stack: &StackName) -> Result<bool, AwsError> {
     Ok(stack::describe(aws, &stack.foundation()).await?.is_some())
 }
 
-/// How a foundation of ours differs from `spec`; nothing where there is none yet. Changes nothing.
-pub async fn drift(aws: &Aws, stack: &StackName, spec: &FoundationSpec) -> Result<Vec<Drift>, AwsError> {
+/// How a foundation of ours differs from `spec`; nothing where there is none yet.
+pub fn drift(Reading(found): &Reading, stack: &StackName, spec: &FoundationSpec) -> Vec<Drift> {
     let name = stack.foundation();
-    match stack::describe(aws, &name).await? {
-        Some(found) if !found.is_ours(stack) => Ok(Vec::new()),
+    match found {
+        Some(found) if !found.is_ours(stack) => Vec::new(),
         // It is replaced, whatever it was made with.
         Some(found) if found.phase() == Phase::Broken => {
-            Ok(made_by_newer((KIND, &name), &found.tags).into_iter().collect())
+            made_by_newer((KIND, &name), &found.tags).into_iter().collect()
         }
         Some(found) if found.phase() == Phase::Working => {
-            let drifts = spec.drift(&found).into_iter();
-            Ok(drifts.filter(|drift| is_known_early(drift.aspect)).collect())
+            let drifts = spec.drift(found).into_iter();
+            drifts.filter(|drift| is_known_early(drift.aspect)).collect()
         }
-        Some(found) => Ok(spec.drift(&found)),
-        None => Ok(missing(&name, spec)),
+        Some(found) => spec.drift(found),
+        None => missing(&name, spec),
     }
 }
 
@@ -105,8 +126,21 @@ pub async fn ensure(
     spec: &FoundationSpec,
     report: &dyn Reporter,
 ) -> Result<(Foundation, Outcome), AwsError> {
+    let reading = read(aws, stack).await?;
+    ensure_from(aws, stack, (reading, spec), report).await
+}
+
+/// [`ensure`] from what was read before.
+///
+/// # Errors
+/// As there.
+pub async fn ensure_from(
+    aws: &Aws,
+    stack: &StackName,
+    (Reading(first), spec): (Reading, &FoundationSpec),
+    report: &dyn Reporter,
+) -> Result<(Foundation, Outcome), AwsError> {
     let name = stack.foundation();
-    let first = stack::describe(aws, &name).await?;
     let joined = first.as_ref().is_some_and(Stack::is_being_created);
     let Some(found) = stack::settled(aws, &name, first, report).await? else {
         refuse(&missing(&name, spec))?;

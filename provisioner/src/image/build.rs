@@ -9,7 +9,8 @@ use super::cargo::{self, Message, Package, Toolchain};
 use super::{Binary, ImageError, ImageSpec, Source, elf};
 use crate::report::{Event, Outcome, Reporter};
 
-const PLATFORM: &str = "linux/amd64";
+/// What images are built for, `os/architecture`.
+pub const PLATFORM: &str = "linux/amd64";
 /// Static by default, and its start-up files come with the target: nothing but rustup is needed.
 const MUSL: &str = "x86_64-unknown-linux-musl";
 /// Static with a flag and with the machine's C library.

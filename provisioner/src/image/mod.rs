@@ -22,7 +22,7 @@ mod target;
 
 use std::path::PathBuf;
 
-pub use build::{build, check};
+pub use build::{PLATFORM, build, check};
 pub use error::ImageError;
 pub use layout::{Blob, Image, assemble};
 pub use prefix::{InvalidPrefix, RegistryPrefix};

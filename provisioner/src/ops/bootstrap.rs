@@ -2,17 +2,22 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::try_join;
 
+use super::forecast::Forecast;
 use super::summary::Summary;
 use super::{Bill, Context, ask, deploy, files, images};
+use crate::aws::preflight;
+use crate::cluster::nodes::{self, Node};
 use crate::cluster::ownership::{self, Existing};
 use crate::cluster::values::Namespaces;
 use crate::cluster::{ClusterError, parent};
 use crate::error::Error;
+use crate::image::PLATFORM;
 use crate::plan::Plan;
-use crate::report::{Answer, Reporter};
-use crate::target::{self, Found, Place, Registry, Session, State};
+use crate::report::Answer;
+use crate::target::{self, Place, Prepared, Registry, Session, State};
 
 /// How long a cluster that exists may take to answer before anything is changed.
 const ANSWER: Duration = Duration::from_mins(1);
@@ -30,14 +35,14 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let place = context.place().await?;
     let registry = context.registry(place.aws()).await?;
     registry.check().await?;
-    tell_where(&place, &registry, report);
-    let found = place.find(stack).await?;
-    place.check(&plan, &found).await?;
-    let ready = check_target(context, &place, &plan, &found).await?;
+    let prepared = place.prepare(&plan, &registry).await?;
+    let registry = registry.knowing(&prepared.repositories);
+    tell(context, (&place, &registry), &plan, &prepared);
+    let ready = check_target(context, &place, &plan, &prepared).await?;
 
     report.phase("cluster and image");
     let (found, binary) = try_join!(
-        place.provision(&plan, &found, report),
+        place.provision(&plan, &prepared, report),
         images::build(&config.image, report),
     )?;
 
@@ -59,23 +64,21 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
 
 /// Everything about the target that can refuse, before anything is changed. A cluster that is active is connected to
 /// and its objects are looked at; for one that will be created somebody has to agree.
-async fn check_target(context: &Context, place: &Place, plan: &Plan, found: &Found) -> Result<Option<Session>, Error> {
-    if let Place::Eks(aws, _) = place {
-        let there = found.eks().filter(|_| found.state() != State::Missing);
-        context.bill.get_or_init(|| match there {
-            None => Bill::planned(&plan.eks, aws.region()),
-            Some(_) => Bill::new(there, aws.region()),
-        });
-    }
+async fn check_target(
+    context: &Context,
+    place: &Place,
+    plan: &Plan,
+    prepared: &Prepared,
+) -> Result<Option<Session>, Error> {
+    let found = &prepared.found;
     match found.state() {
         State::Missing if !plan.create_cluster => Err(place.missing()),
         State::Missing => {
-            context.report.note(&format!("to be made:\n{plan}"));
-            let mut price = String::new();
-            if let Some(Bill { cost, .. }) = context.bill.get() {
-                context.report.note(&format!("costs {cost}:\n{}", cost.details()));
-                price = format!(" for {cost}");
-            }
+            preflight::check_platform(&[PLATFORM])?;
+            let price = context
+                .bill
+                .get()
+                .map_or(String::new(), |bill| format!(" for {}", bill.cost.hourly()));
             let question = format!("create EKS cluster `{}`{price}?", plan.cluster);
             ask::confirm(context, &question).await?;
             Ok(None)
@@ -87,6 +90,7 @@ async fn check_target(context: &Context, place: &Place, plan: &Plan, found: &Fou
             let options = deploy::options(&context.config);
             let checked = ownership::check(&session.cluster, &plan.stack, &wanted, options).await;
             let existing = checked.map_err(refused_before_any_change)?;
+            warn_of_platform(context, &session).await;
             confirm_adoption(context, plan, &existing).await?;
             Ok(Some(session))
         }
@@ -120,17 +124,37 @@ async fn confirm_adoption(context: &Context, plan: &Plan, existing: &[Existing])
     ask::confirm(context, &format!("mark {} objects as stack `{stack}`?", adopted.len())).await
 }
 
-fn tell_where(place: &Place, registry: &Registry, report: &dyn Reporter) {
-    if let Some(aws) = place.aws().or(registry.aws()) {
-        let identity = aws.identity();
-        report.note(&format!(
-            "account {} in {} as {}",
-            identity.account,
-            aws.region(),
-            identity.arn
-        ));
+/// Where, as whom, what, and for how much.
+fn tell(context: &Context, (place, registry): (&Place, &Registry), plan: &Plan, prepared: &Prepared) {
+    let found = &prepared.found;
+    if let Place::Eks(aws, _) = place {
+        let there = found.eks().filter(|_| found.state() != State::Missing);
+        context.bill.get_or_init(|| match there {
+            None => Bill::planned(&plan.eks, aws.region()),
+            Some(_) => Bill::new(there, aws.region()),
+        });
     }
-    if let Place::Context(known) = place {
-        report.note(&format!("context `{}` at {}", known.name(), known.server()));
+    if found.state() == State::Missing && !plan.create_cluster {
+        return;
+    }
+    let cost = context.bill.get().map(|bill| bill.cost.clone());
+    let forecast = Forecast::new(place, registry, plan, prepared, cost);
+    context.report.note(&forecast.to_string());
+    let version = prepared.cluster.as_ref().and_then(|cluster| cluster.version.as_ref());
+    if let Some(warning) = version.and_then(|version| version.warning(Timestamp::now())) {
+        context.report.warning(&warning);
+    }
+}
+
+/// Nodes may come that can run the image; where none of those that there are can, somebody should know.
+async fn warn_of_platform(context: &Context, session: &Session) {
+    let Ok(nodes) = nodes::read(&session.cluster).await else {
+        return;
+    };
+    let runs = |node: &Node| PLATFORM.ends_with(&format!("/{}", node.architecture));
+    if !nodes.is_empty() && !nodes.iter().any(runs) {
+        context.report.warning(&format!(
+            "the image is for {PLATFORM}, and no node of the cluster is: its pods wait until one comes"
+        ));
     }
 }

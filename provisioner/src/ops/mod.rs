@@ -5,6 +5,7 @@ mod bill;
 mod bootstrap;
 mod deploy;
 mod files;
+mod forecast;
 mod images;
 mod kubeconfig;
 mod load;
@@ -101,8 +102,8 @@ impl Context {
     async fn registry(&self, aws: Option<&Aws>) -> Result<Registry, Error> {
         match (&self.config.target.registry, aws) {
             (Some(prefix), _) => Ok(Registry::Other(prefix.clone())),
-            (None, Some(aws)) => Ok(Registry::Ecr(Box::new(aws.clone()))),
-            (None, None) => Ok(Registry::Ecr(Box::new(self.connect_aws().await?))),
+            (None, Some(aws)) => Ok(Registry::ecr(aws.clone())),
+            (None, None) => Ok(Registry::ecr(self.connect_aws().await?)),
         }
     }
 

@@ -1,7 +1,8 @@
 //! The target `--cluster`: an EKS cluster of the region.
 
-use crate::aws::drift::{Drift, Refused};
-use crate::aws::eks::{self, ClusterSpec, Compute, EksCluster, Order};
+use super::prepared::Decided;
+use crate::aws::drift::Drift;
+use crate::aws::eks::{self, ClusterSpec, Compute, EksCluster, Known, Order};
 use crate::aws::foundation::{self, Foundation, FoundationSpec};
 use crate::aws::{Aws, AwsError};
 use crate::cluster::Endpoint;
@@ -11,45 +12,20 @@ use crate::plan::Plan;
 use crate::report::{Outcome, Reporter};
 
 /// What no kind of compute brings along and a cluster of ours gets: resource metrics.
-const ADDON: &str = "metrics-server";
-
-/// How what is ours differs from the plan; what a bootstrap sets right is told by [`Drift::repaired`]. Changes nothing.
-///
-/// # Errors
-/// What a bootstrap would refuse: drift that is not set right, versions and settings that EKS does not offer; exit 2.
-pub(super) async fn check(aws: &Aws, plan: &Plan, found: Option<&EksCluster>) -> Result<Vec<Drift>, Error> {
-    let standing = standing(found);
-    if standing.is_some_and(|found| !found.created_by_us) || (standing.is_none() && !plan.create_cluster) {
-        return Ok(Vec::new());
-    }
-    let spec = cluster_spec(plan);
-    let mut drifts = standing.map(|found| eks::drift(found, &spec)).unwrap_or_default();
-    drifts.extend(standing.map(|found| moved(found, plan)).unwrap_or_default());
-    let wanted = foundation_spec(aws, plan, standing).await?;
-    drifts.extend(Box::pin(foundation::drift(aws, &plan.stack, &wanted)).await?);
-    if let Some(refused) = Refused::of(&drifts) {
-        return Err(AwsError::Drift(refused).into());
-    }
-    match (standing.and_then(|found| found.version.as_ref()), spec.hpa_sync_period) {
-        (Some(version), Some(period)) => Box::pin(eks::check_sync_period(aws, version, period)).await?,
-        (Some(_), None) => {}
-        (None, _) => drop(Box::pin(eks::choose_version(aws, &spec)).await?),
-    }
-    Ok(drifts)
-}
+pub(super) const ADDON: &str = "metrics-server";
 
 /// A cluster that is there to stay; what follows one that is being deleted is a new one.
-fn standing(found: Option<&EksCluster>) -> Option<&EksCluster> {
+pub(super) fn standing(found: Option<&EksCluster>) -> Option<&EksCluster> {
     found.filter(|found| found.status != "DELETING")
 }
 
 /// Where a cluster of ours stands on something else than what is brought along.
-fn moved(found: &EksCluster, plan: &Plan) -> Vec<Drift> {
+pub(super) fn moved(found: &EksCluster, plan: &Plan) -> Vec<Drift> {
     let role = plan.eks.cluster_role_arn.as_deref();
     eks::drift_of_ground(found, &plan.eks.subnet_ids, role)
 }
 
-fn cluster_spec(plan: &Plan) -> ClusterSpec {
+pub(super) fn cluster_spec(plan: &Plan) -> ClusterSpec {
     let eks = &plan.eks;
     ClusterSpec {
         kubernetes_version: eks.k8s_version.clone(),
@@ -62,7 +38,11 @@ fn cluster_spec(plan: &Plan) -> ClusterSpec {
 }
 
 /// What the cluster is to stand on; of one that stands already, what it says itself.
-async fn foundation_spec(aws: &Aws, plan: &Plan, standing: Option<&EksCluster>) -> Result<FoundationSpec, Error> {
+pub(super) fn foundation_spec(
+    plan: &Plan,
+    standing: Option<&EksCluster>,
+    group_role: Option<String>,
+) -> FoundationSpec {
     let eks = &plan.eks;
     let asked = FoundationSpec {
         compute: eks.compute,
@@ -73,21 +53,21 @@ async fn foundation_spec(aws: &Aws, plan: &Plan, standing: Option<&EksCluster>) 
         ..FoundationSpec::default()
     };
     let Some(found) = standing else {
-        return Ok(asked);
+        return asked;
     };
     let is = &found.settings;
     let node_role = match is.compute {
         Compute::Auto => is.node_role_arn.clone(),
-        Compute::NodeGroup => Box::pin(eks::node_group_role(aws, &found.name)).await?,
+        Compute::NodeGroup => group_role,
     };
-    Ok(FoundationSpec {
+    FoundationSpec {
         compute: Some(is.compute),
         subnet_ids: is.subnet_ids.clone(),
         cluster_role_arn: is.role_arn.clone(),
         node_role_arn: node_role.or(asked.node_role_arn),
         standing: true,
         ..asked
-    })
+    }
 }
 
 /// Leads to an active cluster. One that others created is used as it is; ours is completed from any state.
@@ -97,9 +77,11 @@ async fn foundation_spec(aws: &Aws, plan: &Plan, standing: Option<&EksCluster>) 
 pub(super) async fn provision(
     aws: &Aws,
     plan: &Plan,
-    found: Option<&EksCluster>,
+    decided: &Decided,
     report: &dyn Reporter,
 ) -> Result<EksCluster, Error> {
+    let Decided { readings, ground, .. } = decided;
+    let found = readings.found.as_ref();
     if let Some(foreign) = found.filter(|found| !found.created_by_us && is_usable(found)) {
         report.done(
             "cluster",
@@ -109,18 +91,26 @@ pub(super) async fn provision(
         );
         return Ok(foreign.clone());
     }
-    let wanted = foundation_spec(aws, plan, standing(found)).await?;
-    let (foundation, outcome) = Box::pin(foundation::ensure(aws, &plan.stack, &wanted, report)).await?;
+    let Some(wanted) = ground.clone() else {
+        return Err(found.map_or_else(|| missing(aws, &plan.cluster), not_usable));
+    };
+    let ground = (readings.foundation.clone(), &wanted);
+    let (foundation, outcome) = Box::pin(foundation::ensure_from(aws, &plan.stack, ground, report)).await?;
     let detail = foundation.vpc_id.as_deref().unwrap_or("network brought along");
     report.done("foundation", &plan.stack.foundation(), outcome, detail);
-    let (cluster, foundation, outcome) = make_cluster(aws, plan, (foundation, wanted), report).await?;
+    let (cluster, foundation, outcome) = make_cluster(aws, plan, decided, (foundation, wanted), report).await?;
     let version = cluster.version.as_deref().unwrap_or_default();
     report.done("cluster", &plan.cluster, outcome, &format!("Kubernetes {version}"));
     if cluster.created_by_us && cluster.settings.compute == Compute::NodeGroup {
         let outcome = Box::pin(eks::ensure_node_group(aws, &cluster, &plan.stack, &foundation, report)).await?;
         report.done("node group", NODE_GROUP, outcome, "");
     }
-    let outcome = eks::ensure_addon(aws, &cluster, &plan.stack, ADDON, report).await?;
+    let outcome = match &readings.addon {
+        Some(reading) if cluster.created_by_us => {
+            eks::ensure_addon_from(aws, &cluster, &plan.stack, (ADDON, reading.clone()), report).await?
+        }
+        _ => eks::ensure_addon(aws, &cluster, &plan.stack, ADDON, report).await?,
+    };
     report.done("add-on", ADDON, outcome, "");
     Ok(cluster)
 }
@@ -130,6 +120,7 @@ pub(super) async fn provision(
 async fn make_cluster(
     aws: &Aws,
     plan: &Plan,
+    decided: &Decided,
     (foundation, wanted): (Foundation, FoundationSpec),
     report: &dyn Reporter,
 ) -> Result<(EksCluster, Foundation, Outcome), Error> {
@@ -139,8 +130,15 @@ async fn make_cluster(
         stack: &plan.stack,
         foundation,
         spec: &spec,
+        known: Known {
+            found: None,
+            version: decided.version.as_ref().map(|version| version.name.as_str()),
+            access: decided.readings.access.as_ref(),
+        },
     };
-    let zones = match Box::pin(eks::ensure(aws, order(&foundation), report)).await {
+    let mut first = order(&foundation);
+    first.known.found = decided.readings.found.as_ref();
+    let zones = match Box::pin(eks::ensure(aws, first, report)).await {
         Ok((cluster, outcome)) => return Ok((cluster, foundation, outcome)),
         Err(error) => other_zones(error, &wanted, report)?,
     };

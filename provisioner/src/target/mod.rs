@@ -6,16 +6,17 @@
 mod context;
 mod credentials;
 mod eks;
+mod prepared;
 mod registry;
 mod session;
 
 use std::time::Duration;
 
 pub(crate) use eks::{endpoint, existing, is_usable};
+pub use prepared::{Decided, Prepared};
 pub use registry::Registry;
 pub use session::Session;
 
-use crate::aws::drift::Drift;
 use crate::aws::eks::EksCluster;
 use crate::aws::{Aws, Options};
 use crate::config::Config;
@@ -83,21 +84,7 @@ impl Place {
     pub async fn find(&self, stack: &StackName) -> Result<Found, Error> {
         match self {
             Self::Context(_) => Ok(Found::Context),
-            Self::Eks(aws, cluster) => {
-                let found = crate::aws::eks::find(aws, cluster, stack).await?;
-                Ok(found.map_or(Found::Missing, |found| Found::Eks(Box::new(found))))
-            }
-        }
-    }
-
-    /// How what is ours differs from the plan, as far as a bootstrap sets it right. Changes nothing.
-    ///
-    /// # Errors
-    /// What a bootstrap would refuse: drift that is not set right, versions and settings that EKS does not offer; exit 2.
-    pub async fn check(&self, plan: &Plan, found: &Found) -> Result<Vec<Drift>, Error> {
-        match self {
-            Self::Eks(aws, _) => eks::check(aws, plan, found.eks()).await,
-            Self::Context(_) => Ok(Vec::new()),
+            Self::Eks(aws, cluster) => Ok(Found::of(crate::aws::eks::find(aws, cluster, stack).await?)),
         }
     }
 
@@ -105,13 +92,14 @@ impl Place {
     ///
     /// # Errors
     /// Whatever stops foundation or cluster, with its first cause.
-    pub async fn provision(&self, plan: &Plan, found: &Found, report: &dyn Reporter) -> Result<Found, Error> {
-        match self {
-            Self::Eks(aws, _) => {
-                let found = found.eks();
-                Ok(Found::Eks(Box::new(eks::provision(aws, plan, found, report).await?)))
+    pub async fn provision(&self, plan: &Plan, prepared: &Prepared, report: &dyn Reporter) -> Result<Found, Error> {
+        match (self, &prepared.cluster) {
+            (Self::Eks(aws, _), Some(decided)) => {
+                let cluster = Box::pin(eks::provision(aws, plan, decided, report)).await?;
+                Ok(Found::Eks(Box::new(cluster)))
             }
-            Self::Context(known) => {
+            (Self::Eks(..), None) => Err(self.missing()),
+            (Self::Context(known), _) => {
                 report.done(
                     "cluster",
                     known.name(),
@@ -154,6 +142,10 @@ impl Place {
 }
 
 impl Found {
+    fn of(cluster: Option<EksCluster>) -> Self {
+        cluster.map_or(Self::Missing, |found| Self::Eks(Box::new(found)))
+    }
+
     /// The EKS cluster, where it is one.
     pub fn eks(&self) -> Option<&EksCluster> {
         match self {

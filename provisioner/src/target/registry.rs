@@ -13,16 +13,40 @@ use crate::report::Reporter;
 #[derive(Debug, Clone)]
 pub enum Registry {
     /// ECR of the account: repositories are ours to create and delete.
-    Ecr(Box<Aws>),
+    Ecr(Box<Ecr>),
     /// Another registry: repositories are used, never created by name nor deleted.
     Other(RegistryPrefix),
 }
 
+/// ECR of an account and region.
+#[derive(Debug, Clone)]
+pub struct Ecr {
+    /// The connection.
+    pub aws: Aws,
+    /// Repositories that were read before.
+    known: Vec<ecr::Reading>,
+}
+
 impl Registry {
+    /// ECR of this connection.
+    pub fn ecr(aws: Aws) -> Self {
+        let known = Vec::new();
+        Self::Ecr(Box::new(Ecr { aws, known }))
+    }
+
+    /// The same, knowing repositories that were read before: they are not looked up again.
+    #[must_use]
+    pub fn knowing(mut self, repositories: &[ecr::Reading]) -> Self {
+        if let Self::Ecr(ecr) = &mut self {
+            ecr.known = repositories.to_vec();
+        }
+        self
+    }
+
     /// AWS, where the images are there.
     pub fn aws(&self) -> Option<&Aws> {
         match self {
-            Self::Ecr(aws) => Some(aws),
+            Self::Ecr(ecr) => Some(&ecr.aws),
             Self::Other(_) => None,
         }
     }
@@ -43,11 +67,15 @@ impl Registry {
     /// # Errors
     /// ECR refuses, or the credentials cannot be read.
     pub async fn target(&self, stack: &StackName, image: &str, report: &dyn Reporter) -> Result<RegistryTarget, Error> {
-        let aws = match self {
-            Self::Ecr(aws) => aws,
+        let Ecr { aws, known } = match self {
+            Self::Ecr(ecr) => &**ecr,
             Self::Other(prefix) => return Ok(prefix.target(image, credentials::find(prefix.host()).await?)),
         };
-        let (repository, _) = ecr::ensure_repository(aws, stack, image, report).await?;
+        let name = stack.repository(image);
+        let (repository, _) = match known.iter().find(|reading| reading.name == name) {
+            Some(reading) => ecr::ensure_from(aws, stack, (image, reading.clone()), report).await?,
+            None => ecr::ensure_repository(aws, stack, image, report).await?,
+        };
         let auth = ecr::authorize(aws).await?;
         let target = RegistryTarget::from_endpoint(
             &auth.endpoint,

@@ -27,6 +27,25 @@ impl Sandbox {
         self.control_with("POST", "config", &change.to_string());
     }
 
+    /// Makes AWS answer with faults.
+    pub(crate) fn inject(&self, faults: &Value) {
+        self.control_with("POST", "faults", &faults.to_string());
+    }
+
+    /// What the tool asked of AWS, in the order of the alphabet. What the cluster asks itself is left out.
+    pub(crate) fn operations(&self) -> Vec<String> {
+        let journal = self.control("GET", "requests");
+        let entries = journal.as_array().expect("an array").iter();
+        let on_aws = entries.filter(|r| r["service"] != "kubernetes" && r["service"] != "registry");
+        let mut operations: Vec<String> = on_aws
+            .filter_map(|r| r["operation"].as_str())
+            .filter(|operation| !operation.starts_with("Presigned"))
+            .map(str::to_owned)
+            .collect();
+        operations.sort();
+        operations
+    }
+
     /// Counts calls of the tool, and holds them as told.
     pub(crate) fn hold(&self, how: &Value) {
         self.control_with("POST", "hold", &how.to_string());

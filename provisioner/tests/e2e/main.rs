@@ -4,6 +4,7 @@
 
 mod control;
 mod crash;
+mod endings;
 mod iam;
 mod leftovers;
 mod options;

@@ -113,6 +113,22 @@ fn a_second_bootstrap_changes_nothing(sandbox: &Sandbox) {
     assert_eq!(summary["changes"]["updated"], 0, "{summary}");
     assert_eq!(sandbox.mutating_requests(), Vec::<String>::new());
     assert_eq!(sandbox.resource_versions(), before, "no object was touched");
+    let asked_once = [
+        "DescribeAddon",
+        "DescribeCluster",
+        "DescribeRepositories",
+        "DescribeRepositories",
+        "DescribeStacks",
+        "GetAuthorizationToken",
+        "GetCallerIdentity",
+        "GetLifecyclePolicy",
+        "GetLifecyclePolicy",
+        "ListTagsForResource",
+        "ListTagsForResource",
+    ];
+    assert_eq!(sandbox.operations(), asked_once, "each once, of both repositories");
+    let cost = &summary["cost"];
+    assert!(cost["per_hour"].is_number() && cost["estimate"] == true, "{summary}");
 }
 
 fn load_scales_to_ten_pods(sandbox: &Sandbox) {

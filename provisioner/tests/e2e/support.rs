@@ -155,22 +155,23 @@ impl Sandbox {
         serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {errors}"))
     }
 
-    /// Runs the tool to a refusal.
+    /// Runs the tool to a refusal, and gives all that it said.
     #[track_caller]
-    pub(crate) fn refused(&self, args: &[&str], code: i32, says: &str) {
-        self.refused_with(args, &[], code, says);
+    pub(crate) fn refused(&self, args: &[&str], code: i32, says: &str) -> String {
+        self.refused_with(args, &[], code, says)
     }
 
     /// The same in another environment; an empty value removes a variable.
     #[track_caller]
-    pub(crate) fn refused_with(&self, args: &[&str], env: &[(&str, &str)], code: i32, says: &str) {
+    pub(crate) fn refused_with(&self, args: &[&str], env: &[(&str, &str)], code: i32, says: &str) -> String {
         let output = self.tool(args, env);
-        let errors = String::from_utf8_lossy(&output.stderr);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "provisioner {args:?}: {errors}");
         assert!(
             errors.contains(says),
             "provisioner {args:?} does not say `{says}`: {errors}"
         );
+        errors
     }
 
     /// Runs kubectl as the cluster's administrator.

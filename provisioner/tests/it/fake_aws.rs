@@ -93,12 +93,20 @@ async fn answer(
              <Message>Stack with id provisioner-demo does not exist</Message></Error></ErrorResponse>",
         ),
         "DescribeRepositories" => json("RepositoryNotFoundException", StatusCode::BAD_REQUEST),
-        "GET /cluster-versions" => (
+        "DescribeAvailabilityZones" => xml(
             StatusCode::OK,
-            [(CONTENT_TYPE, "application/json")],
+            "<DescribeAvailabilityZonesResponse><availabilityZoneInfo>\
+             <item><zoneName>a</zoneName><zoneId>az1</zoneId><zoneState>available</zoneState></item>\
+             <item><zoneName>b</zoneName><zoneId>az2</zoneId><zoneState>available</zoneState></item>\
+             </availabilityZoneInfo></DescribeAvailabilityZonesResponse>",
+        ),
+        "GetAuthorizationToken" => ok(
+            r#"{"authorizationData": [{"authorizationToken": "QVdTOnNlY3JldA==", "proxyEndpoint": "http://127.0.0.1:1"}]}"#,
+        ),
+        "GET /cluster-versions" => ok(
             r#"{"clusterVersions": [{"clusterVersion": "1.35", "defaultVersion": true, "versionStatus": "STANDARD_SUPPORT"}]}"#,
-        )
-            .into_response(),
+        ),
+        "GET /addons/supported-versions" => ok(r#"{"addons": [{"addonVersions": [{"addonVersion": "v1"}]}]}"#),
         read if read.starts_with("GET ") => json("ResourceNotFoundException", StatusCode::NOT_FOUND),
         _ => json("AccessDeniedException", StatusCode::FORBIDDEN),
     }
@@ -116,6 +124,10 @@ fn operation(method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> S
 
 fn xml(status: StatusCode, text: &'static str) -> Response {
     (status, [(CONTENT_TYPE, "text/xml")], text).into_response()
+}
+
+fn ok(text: &'static str) -> Response {
+    (StatusCode::OK, [(CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 fn json(code: &'static str, status: StatusCode) -> Response {

@@ -117,7 +117,7 @@ async fn ours_gets_a_lost_lifecycle_policy_and_tag_rules_back() {
     assert_eq!(ensure(&wire).await.1, Outcome::Updated);
     assert_eq!(
         wire.calls()[2..],
-        ["PutImageTagMutability", "GetLifecyclePolicy", "PutLifecyclePolicy"]
+        ["GetLifecyclePolicy", "PutImageTagMutability", "PutLifecyclePolicy"]
     );
 }
 

@@ -10,29 +10,44 @@ use crate::report::{Outcome, Reporter};
 
 const ADMIN: &str = "cluster-access-policy/AmazonEKSClusterAdminPolicy";
 
-/// Makes sure that all of `arns` are administrators of the whole cluster. True if something had to change.
+/// Principals that are to be administrators, each with its policies that hold in the whole cluster; none where it has
+/// no access entry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccessReading(Vec<(String, Option<Vec<String>>)>);
+
+/// Reads the access of `arns`; a cluster that does not exist gives none.
+pub async fn read(aws: &Aws, cluster: &str, arns: &[String]) -> Result<AccessReading, AwsError> {
+    let mut found = Vec::new();
+    for arn in arns {
+        let principal = principal(arn);
+        let policies = policies(aws, cluster, &principal).await?;
+        found.push((principal, policies));
+    }
+    Ok(AccessReading(found))
+}
+
+/// Makes sure that all of them are administrators of the whole cluster. True if something had to change.
 pub(super) async fn ensure_admins(
     aws: &Aws,
     cluster: &str,
-    arns: &[String],
+    AccessReading(admins): &AccessReading,
     report: &dyn Reporter,
 ) -> Result<bool, AwsError> {
     let mut changed = false;
-    for arn in arns {
-        let principal = principal(arn);
-        let outcome = match policies(aws, cluster, &principal).await? {
+    for (principal, policies) in admins {
+        let outcome = match policies {
             Some(policies) if policies.iter().any(|p| p.ends_with(ADMIN)) => Outcome::Unchanged,
             Some(_) => Outcome::Updated,
             None => {
-                create(aws, cluster, &principal).await?;
+                create(aws, cluster, principal).await?;
                 Outcome::Created
             }
         };
         if outcome != Outcome::Unchanged {
-            associate(aws, cluster, &principal).await?;
+            associate(aws, cluster, principal).await?;
             changed = true;
         }
-        report.done("access entry", &principal, outcome, "");
+        report.done("access entry", principal, outcome, "");
     }
     Ok(changed)
 }

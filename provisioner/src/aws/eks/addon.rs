@@ -10,6 +10,23 @@ use crate::aws::error::{AwsError, api, incomplete, is};
 use crate::names::StackName;
 use crate::report::{Outcome, Reporter};
 
+/// An add-on as it was read.
+#[derive(Debug, Clone)]
+pub struct AddonReading(Option<Addon>);
+
+/// Reads the add-on of a cluster; one that does not exist has none.
+pub async fn read_addon(aws: &Aws, cluster: &str, addon: &str) -> Result<AddonReading, AwsError> {
+    describe(aws, cluster, addon).await.map(AddonReading)
+}
+
+/// Reads whether EKS offers the add-on at all.
+///
+/// # Errors
+/// [`AwsError::Incomplete`] where it does not.
+pub async fn read_addon_catalogue(aws: &Aws, addon: &str) -> Result<(), AwsError> {
+    offered_version(aws, None, addon).await.map(drop)
+}
+
 /// Makes sure that a cluster of ours has `addon` (e.g. `metrics-server`), without waiting for it: on Auto Mode it is
 /// not active until a node exists, and nodes come with the first pods. On other clusters it is [`Outcome::Skipped`].
 pub async fn ensure_addon(
@@ -22,7 +39,22 @@ pub async fn ensure_addon(
     if !cluster.created_by_us {
         return Ok(Outcome::Skipped);
     }
-    let Some(found) = describe(aws, &cluster.name, addon).await? else {
+    let reading = read_addon(aws, &cluster.name, addon).await?;
+    ensure_addon_from(aws, cluster, stack, (addon, reading), report).await
+}
+
+/// [`ensure_addon`] from what was read before, of a cluster of ours.
+///
+/// # Errors
+/// As there.
+pub async fn ensure_addon_from(
+    aws: &Aws,
+    cluster: &EksCluster,
+    stack: &StackName,
+    (addon, AddonReading(found)): (&str, AddonReading),
+    report: &dyn Reporter,
+) -> Result<Outcome, AwsError> {
+    let Some(found) = found else {
         return create(aws, cluster, stack, addon).await;
     };
     let health = health(&found);
@@ -51,7 +83,7 @@ async fn describe(aws: &Aws, cluster: &str, addon: &str) -> Result<Option<Addon>
 }
 
 async fn create(aws: &Aws, cluster: &EksCluster, stack: &StackName, addon: &str) -> Result<Outcome, AwsError> {
-    let version = default_version(aws, cluster, addon).await?;
+    let version = offered_version(aws, cluster.version.clone(), addon).await?;
     let call = aws
         .eks
         .create_addon()
@@ -77,10 +109,10 @@ async fn update(aws: &Aws, cluster: &str, addon: &str) -> Result<(), AwsError> {
 }
 
 /// EKS's default version of the add-on for the cluster's Kubernetes; else the first compatible one, the newest.
-async fn default_version(aws: &Aws, cluster: &EksCluster, addon: &str) -> Result<String, AwsError> {
+async fn offered_version(aws: &Aws, kubernetes: Option<String>, addon: &str) -> Result<String, AwsError> {
     let operation = "eks:DescribeAddonVersions";
     let call = aws.eks.describe_addon_versions().addon_name(addon);
-    let call = call.set_kubernetes_version(cluster.version.clone());
+    let call = call.set_kubernetes_version(kubernetes);
     let answer = call.send().await;
     let answer = answer.map_err(api(operation, "look up the versions of add-on", addon))?;
     let versions = answer.addons().iter().flat_map(AddonInfo::addon_versions);

@@ -8,7 +8,7 @@ use aws_sdk_eks::types::{
     KubernetesNetworkConfigRequest, StorageConfigRequest, SupportType, UpgradePolicyRequest,
 };
 
-use super::{Compute, Order, propagation, settings, versions};
+use super::{Compute, Order, Versions, propagation, settings};
 use crate::aws::Aws;
 use crate::aws::error::{AwsError, api, is};
 use crate::aws::foundation::Foundation;
@@ -16,7 +16,10 @@ use crate::report::Reporter;
 
 /// Starts the creation. A cluster of that name that exists meanwhile is no error: its state tells.
 pub(super) async fn create(aws: &Aws, order: Order<'_>, report: &dyn Reporter) -> Result<(), AwsError> {
-    let version = versions::choose(aws, order.spec).await?;
+    let version = match order.known.version {
+        Some(version) => version.to_owned(),
+        None => Versions::read(aws).await?.choose(order.spec)?.name,
+    };
     if order.spec.public_access_cidrs.is_empty() {
         report.note("the API server will answer to every address: `--public-access-cidr` narrows that down");
     }

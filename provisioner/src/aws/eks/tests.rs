@@ -52,6 +52,7 @@ async fn run_on(
         stack: &demo(),
         foundation,
         spec,
+        known: Known::default(),
     };
     ensure(aws, order, report).await
 }
@@ -99,6 +100,26 @@ async fn a_missing_cluster_is_created_in_auto_mode_with_the_default_version() {
     assert_eq!(sent["accessConfig"]["authenticationMode"], "API");
     assert_eq!(sent["upgradePolicy"]["supportType"], "STANDARD");
     assert_eq!(sent["tags"]["provisioner:created"], "true");
+}
+
+#[tokio::test]
+async fn what_is_known_is_not_asked_for_again() {
+    let wire = Wire::default().on(DESCRIBE, 200, cluster("ACTIVE", true));
+    let aws = wire.aws();
+    let found = find(&aws, "demo", &demo()).await.expect("read").expect("there");
+    let order = Order {
+        cluster: "demo",
+        stack: &demo(),
+        foundation: &foundation(),
+        spec: &ClusterSpec::default(),
+        known: Known {
+            found: Some(&found),
+            ..Known::default()
+        },
+    };
+    let (_, outcome) = ensure(&aws, order, &Silent).await.expect("there");
+    assert_eq!(outcome, Outcome::Unchanged);
+    assert_eq!(wire.calls(), [DESCRIBE], "by this test alone");
 }
 
 #[tokio::test]

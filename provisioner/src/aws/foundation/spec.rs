@@ -34,6 +34,11 @@ pub struct FoundationSpec {
 }
 
 impl FoundationSpec {
+    /// Whether everything was brought along, so that no stack is made.
+    pub fn is_brought_along(&self) -> bool {
+        self.brought_along().is_some()
+    }
+
     /// The foundation that needs no stack, since everything was brought along.
     pub(super) fn brought_along(&self) -> Option<Foundation> {
         if self.subnet_ids.is_empty() {

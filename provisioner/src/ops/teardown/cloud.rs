@@ -78,7 +78,7 @@ pub(super) async fn remove_images(
 ) -> Result<(), Error> {
     let report = &*teardown.context.report;
     let aws = match teardown.registry {
-        Registry::Ecr(aws) => aws,
+        Registry::Ecr(ecr) => &ecr.aws,
         Registry::Other(prefix) => {
             for image in [APP, LOAD] {
                 let item = Item::new("repository", &prefix.repository(image));

@@ -1,6 +1,6 @@
 use super::*;
 use crate::aws::drift::Aspect;
-use crate::aws::eks::{check_sync_period, choose_version, drift, drift_of_ground};
+use crate::aws::eks::{Choice, Versions, drift, drift_of_ground};
 use std::time::Duration;
 
 const UPDATE: &str = "POST /clusters/demo/update-config";
@@ -70,9 +70,8 @@ async fn a_version_that_is_not_offered_is_refused_with_those_that_are() {
         ("1.33", " but in extended support, at six times the price"),
     ] {
         let wire = Wire::default().on(VERSIONS, 200, versions());
-        let refused = choose_version(&wire.aws(), &spec(Some(wanted), &[]))
-            .await
-            .expect_err(wanted);
+        let offered = Versions::read(&wire.aws()).await.expect("read");
+        let refused = offered.choose(&spec(Some(wanted), &[])).expect_err(wanted);
         assert!(refused.is_configuration());
         assert_eq!(
             refused.to_string(),
@@ -88,7 +87,8 @@ async fn a_sync_period_is_refused_where_eks_does_not_offer_it() {
     let period = Duration::from_secs(3);
     let check = async |answer: Value| {
         let wire = Wire::default().on(VERSIONS, 200, answer);
-        check_sync_period(&wire.aws(), "1.35", period).await
+        let offered = Versions::read(&wire.aws()).await.expect("read");
+        offered.check_sync_period("1.35", period)
     };
     let refused = check(versions()).await.expect_err("not offered");
     assert!(refused.is_configuration());
@@ -209,4 +209,18 @@ fn appears_never() -> Wire {
     Wire::default()
         .on(DESCRIBE, 404, absent())
         .on(VERSIONS, 200, versions())
+}
+
+#[test]
+fn a_version_that_leaves_standard_support_within_60_days_is_warned_about() {
+    let choice = Choice {
+        name: "1.34".to_owned(),
+        is_default: false,
+        standard_until: "2026-12-02T00:00:00Z".parse().ok(),
+    };
+    let warning = |day: &str| choice.warning(format!("{day}T00:00:00Z").parse().expect("a day"));
+    assert_eq!(warning("2026-10-03"), None, "60 days");
+    insta::assert_snapshot!(warning("2026-10-04").unwrap_or_default(), @"Kubernetes 1.34 leaves standard support in 59 days, on 2026-12-02: EKS upgrades the cluster by itself then");
+    insta::assert_snapshot!(warning("2026-12-01").unwrap_or_default(), @"Kubernetes 1.34 leaves standard support in 1 day, on 2026-12-02: EKS upgrades the cluster by itself then");
+    insta::assert_snapshot!(warning("2026-12-03").unwrap_or_default(), @"Kubernetes 1.34 leaves standard support now, on 2026-12-02: EKS upgrades the cluster by itself then");
 }
