@@ -1,6 +1,6 @@
 //! EC2, as much of it as a teardown needs: a Query client on the SDK's own machinery.
 //!
-//! `aws-sdk-ec2` is the largest crate of the SDK, and nine calls are made here (ARCHITECTURE.md has the figures). So the
+//! `aws-sdk-ec2` is the largest crate of the SDK, and a dozen calls are made here (ARCHITECTURE.md has the figures). So the
 //! request and the answer are written here, and everything between them is what every SDK client runs on: the
 //! connection's credentials, HTTP client, retries, timeouts, clock correction and signing.
 
