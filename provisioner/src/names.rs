@@ -52,9 +52,13 @@ pub const APP: &str = "web-app";
 /// The load generator's repository suffix.
 pub const LOAD: &str = "load";
 
-/// Name of the context that `kubeconfig` writes for an EKS cluster.
-pub fn kube_context(cluster: &str, region: &str) -> String {
-    format!("{cluster}.{region}.provisioner")
+/// How the names of all entries end that `kubeconfig` writes.
+pub const KUBECONFIG_MARK: &str = ".provisioner";
+
+/// Name of the entry that `kubeconfig` writes for an EKS cluster. It names the cluster in full: the same name in another
+/// region or account is another cluster.
+pub fn kube_context(cluster: &str, region: &str, account: &str) -> String {
+    format!("{cluster}.{region}.{account}{KUBECONFIG_MARK}")
 }
 
 /// A stack's name: `[a-z][a-z0-9-]{0,38}[a-z0-9]` without `--`, the cluster's name or `--name`.

@@ -9,7 +9,7 @@ use super::changes::{Change, Options};
 use super::manifest::{self, Component};
 use super::values::Values;
 use super::wire::Wire;
-use super::{ClusterError, apply, delete, parent, take_over};
+use super::{ClusterError, apply, delete, lease, parent, take_over};
 use crate::names::StackName;
 use crate::report::{Outcome, Silent};
 
@@ -232,4 +232,30 @@ async fn a_stack_of_a_newer_binary_is_refused_and_of_an_older_one_is_not() {
         error.to_string(),
         format!("cannot change stack `demo`: provisioner 99.0.0 applied it, and this is {ours}")
     );
+}
+
+#[tokio::test]
+async fn a_stack_that_a_newer_binary_applied_before_the_lease_was_had_is_not_deleted() {
+    let wire = Wire::default();
+    up(&wire, Options::default()).await.expect("applied");
+    let annotation = "applyset.kubernetes.io/tooling";
+    wire.state().objects.get_mut(PARENT).expect("there")["metadata"]["annotations"][annotation] =
+        "provisioner/v99.0.0".into();
+    let objects = wire.state().objects.len();
+    wire.state().log.clear();
+    let (stack, home) = (stack(), lease::home(&stack(), "web-app"));
+    let holder = lease::Holder::new("host", 7, 1, || jiff::Timestamp::UNIX_EPOCH);
+    let terms = lease::Terms {
+        stack: &stack,
+        home: &home,
+        holder: &holder,
+        wait: Duration::ZERO,
+    };
+    let refused = delete::delete_alone(&wire.cluster(), terms, Duration::from_mins(1), &Silent).await;
+    assert!(matches!(refused, Err(ClusterError::Newer { .. })), "{refused:?}");
+    assert_eq!(wire.state().objects.len(), objects);
+    // It was asked under the lease, or the answer could be stale.
+    let at = |what: &str| wire.state().log.iter().position(|call| call.starts_with(what));
+    let (leased, asked) = (at("POST /apis/coordination.k8s.io"), at(&format!("GET {PARENT}")));
+    assert!(leased.is_some() && leased < asked, "{leased:?} {asked:?}");
 }

@@ -16,7 +16,7 @@ use super::ownership::PARALLEL;
 use super::pace::Pace;
 use super::ready::{condition, sentence};
 use super::values::Namespaces;
-use super::{parent, retry, take_over};
+use super::{lease, parent, retry, take_over};
 use crate::names::StackName;
 use crate::report::{Outcome, Reporter};
 
@@ -38,6 +38,24 @@ pub struct Left {
     pub object: ObjectRef,
     /// Why it stays.
     pub reason: String,
+}
+
+/// [`delete_stack`] while no other run changes the stack. Whether this binary may is asked anew once the lease is had: a
+/// newer one may have applied the stack just before.
+///
+/// # Errors
+/// The lease cannot be had, [`ClusterError::Newer`]: nothing was deleted. A request failed for good.
+pub async fn delete_alone(
+    cluster: &Cluster,
+    terms: lease::Terms<'_>,
+    timeout: Duration,
+    report: &dyn Reporter,
+) -> Result<DeleteReceipt, ClusterError> {
+    let work = || async move {
+        parent::check_version(cluster, terms.stack, &Namespaces::default().app).await?;
+        delete_stack(cluster, terms.stack, timeout, report).await
+    };
+    lease::under(cluster, terms, report, |_| Box::pin(work())).await
 }
 
 /// Deletes every object that bears the stack's labels and waits until they are gone: autoscalers, the metrics API,

@@ -38,6 +38,14 @@ pub enum KubeconfigError {
     /// An entry of that name is not ours.
     #[error("cannot add context `{0}`: the kubeconfig has an entry of that name that provisioner did not write")]
     Taken(String),
+    /// An entry could not run this program.
+    #[error("cannot name program `{}` in the kubeconfig: {why}", path.display())]
+    Program {
+        /// Where it was started from.
+        path: PathBuf,
+        /// Why not.
+        why: &'static str,
+    },
 }
 
 impl KubeconfigError {
@@ -47,12 +55,16 @@ impl KubeconfigError {
             Self::Locked { lock, .. } => Some(format!("where nobody is: `rm {}`", lock.display())),
             Self::Taken(_) => Some("rename or remove that entry, or write another file with `--file FILE`".to_owned()),
             Self::NoPlace => Some("name a file with `--file FILE`".to_owned()),
+            Self::Program { .. } => Some("run `provisioner kubeconfig` from a file that stays where it is".to_owned()),
             Self::File { .. } | Self::NotOne { .. } => None,
         }
     }
 
     /// Whether the input is wrong, not the machine.
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::NoPlace | Self::NotOne { .. } | Self::Taken(_))
+        matches!(
+            self,
+            Self::NoPlace | Self::NotOne { .. } | Self::Taken(_) | Self::Program { .. }
+        )
     }
 }

@@ -1,15 +1,20 @@
 //! The user's kubeconfig: entries of ours are added and removed, everything else stays as it is.
 //!
-//! An entry of ours holds no secret: its user is an exec plugin that runs this program's `token`. That is also how ours
-//! are told from others'. Files are edited as values, so that fields which nobody here knows survive.
+//! An entry of ours holds no secret: its user is an exec plugin that runs this program's `token`. By that and by the end
+//! of its name ours are told from others', whatever the program's file is called. Files are edited as values, so that
+//! fields which nobody here knows survive.
 
 mod error;
 mod file;
+mod program;
 
 use serde_json::{Value, json};
 
 pub use error::KubeconfigError;
 pub use file::{Locations, edit, read};
+pub use program::program;
+
+use crate::names::KUBECONFIG_MARK;
 
 /// What a kubeconfig says about one cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +69,8 @@ impl Access {
     /// The name is taken by an entry that is not ours.
     pub fn merge(&self, file: &mut Value) -> Result<bool, KubeconfigError> {
         let taken = LISTS.iter().any(|(list, _)| position(file, list, &self.name).is_some());
-        let user = position(file, "users", &self.name).map(|at| &file["users"][at]["user"]);
-        if taken && !user.is_some_and(is_plugin) {
+        let user = position(file, "users", &self.name).map(|at| &file["users"][at]);
+        if taken && !user.is_some_and(is_ours) {
             return Err(KubeconfigError::Taken(self.name.clone()));
         }
         let before = file.clone();
@@ -114,26 +119,23 @@ pub fn mentions(file: &Value, name: &str) -> bool {
     LISTS.iter().any(|(list, _)| position(file, list, name).is_some())
 }
 
-/// Removes the contexts that this program wrote for an EKS cluster; their names. A cluster entry that other contexts
-/// use stays.
-pub fn remove(file: &mut Value, cluster: &str, region: &str) -> Vec<String> {
-    let users: Vec<String> = items(file, "users")
-        .filter(|item| is_plugin(&item["user"]) && is_for(&item["user"], cluster, region))
+/// Removes the entry that this program wrote under a name, with the contexts that use it; their names. A cluster entry
+/// that other contexts use stays.
+pub fn remove(file: &mut Value, entry: &str) -> Vec<String> {
+    let user = position(file, "users", entry).map(|at| &file["users"][at]);
+    if !user.is_some_and(is_ours) {
+        return Vec::new();
+    }
+    let contexts: Vec<String> = items(file, "contexts")
+        .filter(|item| item["context"]["user"].as_str() == Some(entry))
         .filter_map(name)
         .collect();
-    let ours = |item: &&Value| {
-        item["context"]["user"]
-            .as_str()
-            .is_some_and(|user| users.iter().any(|u| u == user))
-    };
-    let contexts: Vec<String> = items(file, "contexts").filter(ours).filter_map(name).collect();
+    let only = [entry.to_owned()];
     drop_named(file, "contexts", &contexts);
-    drop_named(file, "users", &users);
-    let used: Vec<String> = items(file, "contexts")
-        .filter_map(|item| item["context"]["cluster"].as_str().map(ToOwned::to_owned))
-        .collect();
-    let unused: Vec<String> = users.into_iter().filter(|user| !used.contains(user)).collect();
-    drop_named(file, "clusters", &unused);
+    drop_named(file, "users", &only);
+    if !items(file, "contexts").any(|item| item["context"]["cluster"].as_str() == Some(entry)) {
+        drop_named(file, "clusters", &only);
+    }
     if current(file).is_some_and(|current| contexts.iter().any(|name| name == current)) {
         file[CURRENT] = "".into();
     }
@@ -162,21 +164,16 @@ fn drop_named(file: &mut Value, list: &str, names: &[String]) {
     }
 }
 
-/// Whether a user is this program's exec plugin, wherever the program lies.
-fn is_plugin(user: &Value) -> bool {
-    let command = user["exec"]["command"].as_str().unwrap_or_default();
-    command.rsplit('/').next() == Some("provisioner") && user["exec"]["args"][0].as_str() == Some("token")
-}
-
-fn is_for(user: &Value, cluster: &str, region: &str) -> bool {
-    let args: Vec<&str> = user["exec"]["args"]
+/// Whether this program wrote a user, as far as its name and what it runs tell.
+fn is_ours(user: &Value) -> bool {
+    let args = &user["user"]["exec"]["args"];
+    let names_cluster = args
         .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    let given = |flag: &str, value: &str| args.windows(2).any(|pair| pair == [flag, value]);
-    given("--cluster", cluster) && given("--region", region)
+        .is_some_and(|args| args.iter().any(|arg| arg == "--cluster"));
+    let marked = user["name"]
+        .as_str()
+        .is_some_and(|name| name.ends_with(KUBECONFIG_MARK));
+    marked && args[0] == "token" && names_cluster
 }
 
 #[cfg(test)]

@@ -19,13 +19,15 @@ users:
   user: {token: "12345"}
 "#;
 
+const NAME: &str = "demo.eu-west-1.123456789012.provisioner";
+
 fn others() -> Value {
     serde_saphyr::from_str(OTHERS).unwrap()
 }
 
 fn access() -> Access {
     Access {
-        name: "demo.eu-west-1.provisioner".into(),
+        name: NAME.into(),
         server: "https://demo.example".into(),
         ca_pem: b"PEM".to_vec(),
         program: "/opt/provisioner".into(),
@@ -41,17 +43,17 @@ fn a_kubeconfig_alone_gets_its_tokens_from_this_program() {
     apiVersion: v1
     kind: Config
     clusters:
-    - name: demo.eu-west-1.provisioner
+    - name: demo.eu-west-1.123456789012.provisioner
       cluster:
         server: https://demo.example
         certificate-authority-data: UEVN
     contexts:
-    - name: demo.eu-west-1.provisioner
+    - name: demo.eu-west-1.123456789012.provisioner
       context:
-        cluster: demo.eu-west-1.provisioner
-        user: demo.eu-west-1.provisioner
+        cluster: demo.eu-west-1.123456789012.provisioner
+        user: demo.eu-west-1.123456789012.provisioner
     users:
-    - name: demo.eu-west-1.provisioner
+    - name: demo.eu-west-1.123456789012.provisioner
       user:
         exec:
           apiVersion: client.authentication.k8s.io/v1
@@ -64,7 +66,7 @@ fn a_kubeconfig_alone_gets_its_tokens_from_this_program() {
           - eu-west-1
           interactiveMode: Never
           provideClusterInfo: false
-    current-context: demo.eu-west-1.provisioner
+    current-context: demo.eu-west-1.123456789012.provisioner
     ");
 }
 
@@ -76,7 +78,7 @@ fn adding_and_removing_leaves_the_others_as_they_were() {
     assert_eq!(current(&file), Some("kind-dev"));
     assert_eq!(file["clusters"][0], before["clusters"][0]);
     assert!(!access().merge(&mut file).unwrap(), "a second time changes nothing");
-    assert_eq!(remove(&mut file, "demo", "eu-west-1"), ["demo.eu-west-1.provisioner"]);
+    assert_eq!(remove(&mut file, NAME), [NAME]);
     assert_eq!(file, before);
 }
 
@@ -104,10 +106,54 @@ fn an_entry_of_others_is_neither_overwritten_nor_removed() {
     };
     assert!(matches!(taken.merge(&mut file), Err(KubeconfigError::Taken(name)) if name == "kind-dev"));
     access().merge(&mut file).unwrap();
-    for (cluster, region) in [("kind-dev", "eu-west-1"), ("demo", "us-east-1"), ("dem", "eu-west-1")] {
-        assert_eq!(remove(&mut file, cluster, region), Vec::<String>::new());
+    for entry in ["kind-dev", "demo.us-east-1.123456789012.provisioner", "demo"] {
+        assert_eq!(remove(&mut file, entry), Vec::<String>::new());
     }
     assert_eq!(file["users"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn a_cluster_of_the_same_name_in_another_account_has_an_entry_of_its_own() {
+    let other = Access {
+        name: crate::names::kube_context("demo", "eu-west-1", "210987654321"),
+        server: "https://other.example".into(),
+        ..access()
+    };
+    let mut file = access().alone();
+    let before = file.clone();
+    assert!(other.merge(&mut file).unwrap());
+    assert_eq!(file["clusters"][0], before["clusters"][0]);
+    assert_eq!(remove(&mut file, &other.name), [other.name]);
+    assert_eq!(file, before);
+}
+
+#[test]
+fn an_entry_is_ours_whatever_the_programs_file_is_called() {
+    for program in [
+        "/opt/provisioner-linux-amd64",
+        "/opt/provisioner (deleted)",
+        "provisioner.exe",
+    ] {
+        let former = Access {
+            program: program.into(),
+            ..access()
+        };
+        let mut file = former.alone();
+        assert!(
+            access().merge(&mut file).unwrap(),
+            "{program}: it is brought up to date"
+        );
+        assert_eq!(file, access().alone());
+        assert_eq!(remove(&mut former.alone(), NAME), [NAME], "{program}");
+    }
+    for arguments in [&["token"][..], &["get-token", "--cluster", "demo"]] {
+        let theirs = Access {
+            arguments: arguments.iter().map(|&a| a.to_owned()).collect(),
+            ..access()
+        };
+        assert!(access().merge(&mut theirs.alone()).is_err(), "{arguments:?}");
+        assert_eq!(remove(&mut theirs.alone(), NAME), Vec::<String>::new());
+    }
 }
 
 #[test]
@@ -115,7 +161,7 @@ fn a_removed_context_is_not_current_any_more_and_a_shared_cluster_stays() {
     let mut file = access().alone();
     let shared = json!({"name": "mine", "context": {"cluster": access().name, "user": "me"}});
     file["contexts"].as_array_mut().unwrap().push(shared);
-    remove(&mut file, "demo", "eu-west-1");
+    remove(&mut file, NAME);
     assert_eq!(current(&file), None);
     assert_eq!(file["clusters"].as_array().map(Vec::len), Some(1));
     assert_eq!(file["users"].as_array().map(Vec::len), Some(0));

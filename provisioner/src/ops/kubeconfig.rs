@@ -25,10 +25,10 @@ pub(super) async fn run(flags: &cli::Kubeconfig, context: &Context) -> Result<An
     let found = target::existing(aws, cluster, stack).await?;
     let endpoint = target::endpoint(&found)?;
     let access = Access {
-        name: kube_context(cluster, aws.region()),
+        name: entry_name(cluster, aws),
         server: endpoint.server,
         ca_pem: endpoint.ca_pem,
-        program: std::env::current_exe().map_err(Error::failed)?.display().to_string(),
+        program: kubeconfig::program(&std::env::current_exe().map_err(Error::failed)?)?,
         arguments: token_arguments(&context.config, aws),
     };
     if flags.stdout {
@@ -39,12 +39,17 @@ pub(super) async fn run(flags: &cli::Kubeconfig, context: &Context) -> Result<An
     Answer::of(&entry).map_err(Error::failed)
 }
 
+fn entry_name(cluster: &str, aws: &Aws) -> String {
+    kube_context(cluster, aws.region(), &aws.identity().account)
+}
+
 /// Takes out what [`run`] wrote for a cluster that is gone. What fails is told, and fails nothing.
-pub(super) fn forget(cluster: &str, region: &str, report: &dyn Reporter) {
+pub(super) fn forget(cluster: &str, aws: &Aws, report: &dyn Reporter) {
+    let entry = entry_name(cluster, aws);
     let removed = locations(None).and_then(|locations| {
         let mut removed = Vec::new();
         for path in locations.paths() {
-            take_out(path, &mut removed, cluster, region)?;
+            take_out(path, &mut removed, &entry)?;
         }
         Ok(removed)
     });
@@ -58,18 +63,13 @@ pub(super) fn forget(cluster: &str, region: &str, report: &dyn Reporter) {
     }
 }
 
-fn take_out(
-    path: &Path,
-    removed: &mut Vec<(String, PathBuf)>,
-    cluster: &str,
-    region: &str,
-) -> Result<(), KubeconfigError> {
+fn take_out(path: &Path, removed: &mut Vec<(String, PathBuf)>, entry: &str) -> Result<(), KubeconfigError> {
     // A file without an entry of ours is neither locked nor written.
-    if kubeconfig::remove(&mut read(path)?, cluster, region).is_empty() {
+    if kubeconfig::remove(&mut read(path)?, entry).is_empty() {
         return Ok(());
     }
     edit(path, |file| {
-        let names = kubeconfig::remove(file, cluster, region);
+        let names = kubeconfig::remove(file, entry);
         let changed = !names.is_empty();
         removed.extend(names.into_iter().map(|name| (name, path.to_owned())));
         Ok(changed)
@@ -193,7 +193,7 @@ mod tests {
 
     fn access() -> Access {
         Access {
-            name: "demo.eu-west-1.provisioner".into(),
+            name: "demo.eu-west-1.123456789012.provisioner".into(),
             server: "https://demo.example".into(),
             ca_pem: b"PEM".to_vec(),
             program: "/opt/provisioner".into(),

@@ -305,10 +305,9 @@ fn an_eks_cluster_takes_images_of_another_registry_and_has_a_context_while_it_li
 
     let entry = sandbox.json_with(&["kubeconfig", "--cluster", "demo"], &env);
     let context = entry["context"].as_str().expect("a name");
-    assert_eq!(
-        (context, &entry["current"]),
-        ("demo.us-east-1.provisioner", &Value::Bool(false))
-    );
+    let account = made["account"].as_str().expect("an account");
+    let expected = format!("demo.us-east-1.{account}.provisioner");
+    assert_eq!((context, &entry["current"]), (expected.as_str(), &Value::Bool(false)));
     let nodes = nodes_of(&sandbox, &kubeconfig, context);
     assert!(nodes.starts_with("node/"), "{nodes}");
     let text_of = fs::read_to_string(&kubeconfig).expect("read");

@@ -61,7 +61,9 @@ pub(super) async fn remove_cluster(
         }
         return Ok(());
     }
-    kubeconfig::forget(name, aws.region(), report);
+    if survey.cluster_was_ours() {
+        kubeconfig::forget(name, aws, report);
+    }
     receipt.cluster_is_gone(report);
     if survey.cluster.eks().is_none() {
         report.note(&format!("cluster `{name}` is gone already"));

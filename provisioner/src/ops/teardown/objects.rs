@@ -1,7 +1,7 @@
 //! The Kubernetes side of a teardown: the stack's objects, and what must not lose its cluster.
 
 use super::{ANSWER, Teardown};
-use crate::cluster::delete::{DeleteReceipt, delete_stack};
+use crate::cluster::delete::{DeleteReceipt, delete_alone};
 use crate::cluster::external::{self, External};
 use crate::cluster::values::Namespaces;
 use crate::cluster::{Cluster, ClusterError, inventory, lease, parent};
@@ -55,8 +55,7 @@ async fn one_at_a_time(teardown: &Teardown<'_>, cluster: &Cluster, app: &str) ->
         return Ok(DeleteReceipt::default());
     }
     let home = lease::home(stack, app);
-    let work = |_| Box::pin(delete_stack(cluster, stack, timeout, report));
-    lease::under(cluster, context.lease_terms(stack, &home), report, work).await
+    delete_alone(cluster, context.lease_terms(stack, &home), timeout, report).await
 }
 
 /// Others' objects that hold something outside of the cluster: deleted if asked for, else the reason to stay.

@@ -69,6 +69,11 @@ impl Survey {
         })
     }
 
+    /// Whether this stack made the cluster; of one that is gone its foundation tells.
+    pub(super) fn cluster_was_ours(&self) -> bool {
+        self.cluster.eks().map_or(self.foundation, |found| found.created_by_us)
+    }
+
     pub(super) fn items(&self, cluster: &str, stack: &StackName) -> Vec<Item> {
         let cluster = self.cluster.eks().map(|_| Item::new("cluster", cluster));
         let foundation = self.foundation.then(|| Item::new("foundation", &stack.foundation()));
