@@ -33,6 +33,8 @@ pub enum Aspect {
     MadeBy,
     /// The foundation's template: set right, unless a resource would be replaced or removed.
     Template,
+    /// The state of the foundation's stack, with a cluster on it.
+    State,
     /// The Kubernetes version.
     Kubernetes,
     /// Auto Mode or a node group.
@@ -59,6 +61,7 @@ impl Aspect {
         match self {
             Self::MadeBy => ("version of provisioner", "is"),
             Self::Template => ("template", "is"),
+            Self::State => ("state", "is"),
             Self::Kubernetes => ("Kubernetes version", "is"),
             Self::Compute => ("compute", "is"),
             Self::PrivateNodes => ("private subnets for nodes", "are"),
@@ -77,6 +80,9 @@ impl Aspect {
             Self::MadeBy => "use that version of provisioner, or a newer one",
             Self::Template => {
                 "use the version of provisioner that made it; or remove everything with `provisioner teardown --delete-cluster` and run the command again"
+            }
+            Self::State => {
+                "the cluster stands on what is left of it, so it is not replaced; remove both with `provisioner teardown --delete-cluster` and run the command again"
             }
             Self::Kubernetes => {
                 "leave `--k8s-version` out to use the cluster as it is; upgrades are eks:UpdateClusterVersion, one minor version at a time"

@@ -81,9 +81,10 @@ pub fn drift(Reading(found): &Reading, stack: &StackName, spec: &FoundationSpec)
     let name = stack.foundation();
     match found {
         Some(found) if !found.is_ours(stack) => Vec::new(),
-        // It is replaced, whatever it was made with.
+        // Without a cluster on it, it is replaced, whatever it was made with.
         Some(found) if found.phase() == Phase::Broken => {
-            made_by_newer((KIND, &name), &found.tags).into_iter().collect()
+            let newer = made_by_newer((KIND, &name), &found.tags);
+            newer.into_iter().chain(broken_ground(found, spec)).collect()
         }
         Some(found) if found.phase() == Phase::Working => {
             let drifts = spec.drift(found).into_iter();
@@ -97,6 +98,16 @@ pub fn drift(Reading(found): &Reading, stack: &StackName, spec: &FoundationSpec)
 /// Whether a stack that is under way, and has no outputs yet, already tells.
 fn is_known_early(aspect: Aspect) -> bool {
     matches!(aspect, Aspect::MadeBy | Aspect::Compute | Aspect::PrivateNodes)
+}
+
+/// One that is broken goes and is made again, but not from under a cluster: it holds the roles, perhaps the network,
+/// that the cluster lives on.
+fn broken_ground(found: &Stack, spec: &FoundationSpec) -> Option<Drift> {
+    let refused = || {
+        let of = (KIND, found.name.as_str());
+        Drift::refused(of, Aspect::State, found.status.as_str(), "complete")
+    };
+    spec.standing.then(refused)
 }
 
 /// What cannot be told or made any more without a stack, since a cluster stands already.
@@ -151,6 +162,9 @@ pub async fn ensure_from(
     };
     match found.phase() {
         Phase::Broken => {
+            if found.is_ours(stack) {
+                refuse(&broken_ground(&found, spec).into_iter().collect::<Vec<_>>())?;
+            }
             let status = found.status.as_str();
             replace_stack(aws, stack, (&found, status), report).await?;
             create(aws, stack, spec, report).await

@@ -12,7 +12,7 @@ use crate::target::{self, Found};
 /// Deletes the stack's objects. Where the cluster is to go, others' load balancers and volumes on it are deleted first if
 /// that is asked for; else the answer is the reason why the cluster has to stay.
 ///
-/// A cluster that goes anyway takes its objects along where it does not answer.
+/// Where it does not answer, nobody can tell what others have on it: it stays, unless theirs is to be deleted too.
 pub(super) async fn remove(
     teardown: &Teardown<'_>,
     found: &Found,
@@ -28,6 +28,9 @@ pub(super) async fn remove(
     }
     let session = match teardown.place.connect(found, ANSWER.min(timeout)).await {
         Err(error) if teardown.goes(found) => {
+            if let Some(reason) = unseen(&error, teardown.flags.delete_foreign) {
+                return Ok(Some(reason));
+            }
             report.warning(&format!(
                 "whatever is on cluster `{}` goes with it, load balancers and volumes of others too: {}",
                 teardown.cluster,
@@ -45,6 +48,17 @@ pub(super) async fn remove(
     }
     receipt.enter_objects(&one_at_a_time(teardown, &session.cluster, &app).await?);
     Ok(stays)
+}
+
+/// Why a cluster stays that cannot be looked into; none where others' objects may go anyway.
+fn unseen(error: &Error, delete_foreign: bool) -> Option<String> {
+    (!delete_foreign).then(|| {
+        format!(
+            "cannot see what others have on it: {}; try again once it answers, or give `--delete-foreign` to have it \
+             deleted with everything on it",
+            error.message()
+        )
+    })
 }
 
 /// Deletes the stack's objects while no other run changes them.
@@ -88,4 +102,21 @@ async fn clear_foreign(
 
 fn list(foreign: &[External]) -> String {
     foreign.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_that_cannot_be_looked_into_stays_unless_others_may_lose_theirs() {
+        let error = Error::failed("the server said 401");
+        let reason = unseen(&error, false).expect("it stays");
+        assert!(
+            reason.starts_with("cannot see what others have on it: the server said 401"),
+            "{reason}"
+        );
+        assert!(reason.contains("`--delete-foreign`"), "{reason}");
+        assert_eq!(unseen(&error, true), None);
+    }
 }

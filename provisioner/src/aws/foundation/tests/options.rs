@@ -258,3 +258,26 @@ async fn a_quota_within_a_failed_stack_is_named() {
     let hint = run(&wire).await.expect_err("failed").hint().unwrap_or_default();
     assert!(hint.starts_with("the quota `VPCs per Region`"), "{hint}");
 }
+
+#[tokio::test]
+async fn a_broken_foundation_is_not_replaced_under_a_cluster() {
+    let spec = FoundationSpec {
+        standing: true,
+        ..brought()
+    };
+    for status in ["DELETE_FAILED", "ROLLBACK_FAILED"] {
+        let wire = Wire::default()
+            .on("DescribeStacks", 200, ours(status))
+            .on("DeleteStack", 200, "<R></R>")
+            .on("CreateStack", 200, done("CreateStack"));
+        let told = drift(&wire.aws(), &demo(), &spec).await.expect("told");
+        assert_eq!(told.iter().map(|one| one.aspect).collect::<Vec<_>>(), [Aspect::State]);
+        let refused = run_with(&wire, &spec).await.expect_err("refused");
+        assert!(refused.is_configuration(), "exit 2: nothing was changed");
+        let expected = format!("state is {status}, not complete");
+        assert!(refused.to_string().contains(&expected), "{refused}");
+        let hint = refused.hint().expect("a way out");
+        assert!(hint.contains("teardown --delete-cluster"), "{hint}");
+        assert!(mutating(&wire).is_empty(), "{:?}", wire.calls());
+    }
+}
