@@ -270,7 +270,8 @@ async fn a_broken_foundation_is_not_replaced_under_a_cluster() {
             .on("DescribeStacks", 200, ours(status))
             .on("DeleteStack", 200, "<R></R>")
             .on("CreateStack", 200, done("CreateStack"));
-        let told = drift(&wire.aws(), &demo(), &spec).await.expect("told");
+        let found = read(&wire.aws(), &demo()).await.expect("read");
+        let told = drift(&found, &demo(), &spec);
         assert_eq!(told.iter().map(|one| one.aspect).collect::<Vec<_>>(), [Aspect::State]);
         let refused = run_with(&wire, &spec).await.expect_err("refused");
         assert!(refused.is_configuration(), "exit 2: nothing was changed");
