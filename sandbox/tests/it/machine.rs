@@ -129,6 +129,10 @@ fn processes(folder: &Path) -> Vec<String> {
         let at = Path::new("/proc").join(pid);
         let line = fs::read(at.join("cmdline")).unwrap_or_default();
         let line = super::text(&line).replace('\0', " ");
+        if line.is_empty() {
+            // It has ended and only waits for whoever started it to look; or it is the kernel's own.
+            continue;
+        }
         let elsewhere = fs::read_link(at.join("ns/pid")).is_ok_and(|namespace| namespace != own);
         if elsewhere || line.contains(&folder.display().to_string()) {
             found.push(format!("{pid} {line}"));
