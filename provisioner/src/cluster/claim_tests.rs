@@ -10,7 +10,7 @@ use super::manifest::{self, Component};
 use super::values::Values;
 use super::wire::Wire;
 use super::{ClusterError, apply, delete, lease, parent, take_over};
-use crate::names::StackName;
+use crate::names::{ANNOTATION_REPLACED, StackName};
 use crate::report::{Outcome, Silent};
 
 const SERVICE: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.custom.metrics.k8s.io";
@@ -137,15 +137,26 @@ async fn a_crash_at_any_point_of_the_teardown_still_gives_it_back() {
 #[tokio::test]
 async fn what_would_break_discovery_or_is_others_by_now_is_not_given_back() {
     let wire = Wire::default();
-    others(&wire);
+    let theirs = others(&wire);
     up(&wire, take_over()).await.expect("taken");
     let not_ready = json!([{"addresses": ["10.0.0.1"], "conditions": {"ready": false}}]);
     wire.state().objects.get_mut(BACKEND).expect("there")["endpoints"] = not_ready;
-    assert_eq!(down(&wire).await.restored, []);
+    let before = wire.state().objects[SERVICE].clone();
+    let receipt = down(&wire).await;
+    assert_eq!(receipt.restored, []);
     assert!(
         !wire.state().objects.contains_key(SERVICE),
         "ours is gone, theirs has no backend"
     );
+    // The record went with the stack: the receipt has the only copy.
+    let [left] = receipt.left.as_slice() else {
+        panic!("{receipt:?}");
+    };
+    let (why, manifest) = left.reason.split_once("once it has: ").expect("a manifest");
+    assert!(why.contains("Service `keda/keda-metrics` has no backend"), "{why}");
+    let manifest: Value = serde_json::from_str(manifest).expect("JSON");
+    assert_eq!(facts(&manifest), facts(&theirs));
+    assert_eq!(manifest["metadata"]["name"], before["metadata"]["name"]);
 
     let wire = Wire::default();
     others(&wire);
@@ -155,6 +166,66 @@ async fn what_would_break_discovery_or_is_others_by_now_is_not_given_back() {
     wire.put(SERVICE, newer);
     assert_eq!(down(&wire).await.restored, []);
     assert_eq!(wire.state().objects[SERVICE]["spec"]["version"], "theirs");
+}
+
+#[tokio::test]
+async fn what_points_at_the_stacks_own_backend_is_never_taken_for_others() {
+    let wire = Wire::default();
+    let before = others(&wire);
+    up(&wire, take_over()).await.expect("taken");
+    lose_labels(&wire, SERVICE);
+    up(&wire, take_over()).await.expect("taken again");
+    let receipt = down(&wire).await;
+    assert_eq!(receipt.restored.len(), 1);
+    assert_eq!(facts(&wire.state().objects[SERVICE]), facts(&before));
+
+    // With nothing of others before, there is nothing to give back.
+    let wire = Wire::default();
+    up(&wire, Options::default()).await.expect("applied");
+    lose_labels(&wire, SERVICE);
+    up(&wire, take_over()).await.expect("taken");
+    let receipt = down(&wire).await;
+    assert_eq!((receipt.restored, receipt.left), (vec![], vec![]));
+    assert!(!wire.state().objects.contains_key(SERVICE));
+
+    // Nor is there where a record says what is there.
+    let wire = Wire::default();
+    up(&wire, Options::default()).await.expect("applied");
+    let ours = wire.state().objects[SERVICE]["spec"].clone();
+    record(&wire, &json!({"v1beta1.custom.metrics.k8s.io": {"spec": ours}}));
+    assert_eq!(down(&wire).await.restored, []);
+    assert!(!wire.state().objects.contains_key(SERVICE));
+}
+
+/// Writes what the stack replaced, as a run before did.
+fn record(wire: &Wire, records: &Value) {
+    let mut state = wire.state();
+    let parent = state.objects.get_mut(PARENT).expect("there");
+    parent["metadata"]["annotations"][ANNOTATION_REPLACED] = records.to_string().into();
+}
+
+#[tokio::test]
+async fn each_of_several_that_were_taken_over_is_given_back() {
+    let wire = Wire::default();
+    let before = others(&wire);
+    up(&wire, take_over()).await.expect("taken");
+    // A run of a version that wants another API too, which this one does not replace any more.
+    let text = wire.state().objects[PARENT]["metadata"]["annotations"][ANNOTATION_REPLACED].clone();
+    let mut records: Value = serde_json::from_str(text.as_str().expect("a record")).expect("JSON");
+    records["v1beta2.custom.metrics.k8s.io"] = json!({"spec": {"version": "v1beta2"}});
+    record(&wire, &records);
+    lose_labels(&wire, SERVICE);
+    wire.state().objects.get_mut(SERVICE).expect("there")["spec"] = before["spec"].clone();
+    up(&wire, take_over()).await.expect("taken again");
+    let receipt = down(&wire).await;
+    let restored: Vec<&str> = receipt.restored.iter().map(|object| object.name.as_str()).collect();
+    assert_eq!(
+        restored,
+        ["v1beta1.custom.metrics.k8s.io", "v1beta2.custom.metrics.k8s.io"]
+    );
+    assert_eq!(wire.state().objects[SERVICE]["spec"], before["spec"]);
+    let other = SERVICE.replace("v1beta1.", "v1beta2.");
+    assert_eq!(wire.state().objects[&other]["spec"]["version"], "v1beta2");
 }
 
 /// Takes the labels away, as a careless edit does; the server still knows who applied the object.

@@ -25,7 +25,7 @@ use crate::report::{Outcome, Reporter};
 pub struct DeleteReceipt {
     /// What is gone.
     pub deleted: Vec<ObjectRef>,
-    /// What is the stack's and stays, each with the reason.
+    /// What is the stack's and stays, or was others' and is not given back, each with the reason.
     pub left: Vec<Left>,
     /// What the stack had replaced and is as it was before.
     pub restored: Vec<ObjectRef>,
@@ -75,8 +75,7 @@ pub async fn delete_stack(
         receipt: DeleteReceipt::default(),
     };
     let record = parent::read(cluster, stack, &Namespaces::default().app).await?;
-    let restored = take_over::restore(cluster, stack, record, report).await?;
-    run.receipt.restored.extend(restored);
+    take_over::restore(cluster, stack, record, &mut run.receipt, report).await?;
     let parent = stack.applyset_parent();
     let kinds = kinds(cluster).await?;
     for api in &kinds.silent {

@@ -1,13 +1,17 @@
 //! An `APIService` of others that the stack replaces, on request, and gives back at its teardown.
 //!
-//! A cluster has one custom metrics API. What it was is kept as an annotation of the `ApplySet`'s parent, which is
-//! applied before the `APIService` and deleted after it: an interruption at any point loses nothing.
+//! A cluster has one API of a name. What each was is kept in an annotation of the `ApplySet`'s parent, which is applied
+//! before the `APIService` and deleted after it: an interruption at any point loses nothing.
+
+use std::collections::BTreeMap;
 
 use kube::api::PostParams;
 use kube::core::DynamicObject;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::connect::Cluster;
+use super::delete::{DeleteReceipt, Left};
 use super::error::ClusterError;
 use super::manifest::Component;
 use super::object::ObjectRef;
@@ -21,8 +25,20 @@ use crate::report::{Outcome, Reporter};
 pub(super) const KIND: &str = "APIService";
 const API_VERSION: &str = "apiregistration.k8s.io/v1";
 
-/// Writes what is replaced on the parent among `components`: what the cluster's parent says already, or what is there
-/// now where `take_over` was asked for.
+/// All that was replaced, by name.
+type Records = BTreeMap<String, Record>;
+
+/// What it takes to make an object again.
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+    spec: Value,
+}
+
+/// Writes what is replaced on the parent among `components`: what the cluster's parent says already, and what is there
+/// now where `take_over` was asked for. What points at the stack's own backend is the stack's, whatever its labels: it
+/// takes no record's place.
 pub async fn remember(
     cluster: &Cluster,
     stack: &StackName,
@@ -30,80 +46,124 @@ pub async fn remember(
     components: &mut [Component],
 ) -> Result<(), ClusterError> {
     let known = parent::read(cluster, stack, namespace).await?.unwrap_or_default();
-    let mut record = known.replaced;
+    let mut text = known.replaced;
     if take_over {
-        let services: Vec<ObjectRef> = components
-            .iter()
-            .flat_map(|component| &component.objects)
-            .map(ObjectRef::of)
-            .filter(|object| object.kind == KIND)
-            .collect();
-        for object in services {
-            let live = cluster.get(&object).await?;
-            if let Some(foreign) = live.filter(|live| !is_ours(live, stack)) {
-                record = Some(recorded(&object.name, &foreign));
+        let mut records = text.as_deref().and_then(read).unwrap_or_default();
+        for wanted in components.iter().flat_map(|component| &component.objects) {
+            let object = ObjectRef::of(wanted);
+            if object.kind != KIND {
+                continue;
+            }
+            let live = cluster.get(&object).await?.filter(|live| !is_ours(live, stack));
+            if let Some(foreign) = live.filter(|live| !same_backend(&live.data["spec"], &wanted.data["spec"])) {
+                records.insert(object.name, Record::of(&foreign));
+                text = Some(json!(records).to_string());
             }
         }
     }
-    if let Some(record) = record {
-        parent::annotate(components, stack, ANNOTATION_REPLACED, &record);
+    if let Some(text) = text {
+        parent::annotate(components, stack, ANNOTATION_REPLACED, &text);
     }
     Ok(())
 }
 
-/// What it takes to make the object again.
-fn recorded(name: &str, live: &DynamicObject) -> String {
-    json!({
-        "name": name,
-        "labels": live.metadata.labels,
-        "annotations": live.metadata.annotations,
-        "spec": live.data["spec"],
-    })
-    .to_string()
+fn read(text: &str) -> Option<Records> {
+    serde_json::from_str(text).ok()
 }
 
-/// Gives back what the stack replaced; what that was, where it was given back. One whose backend is gone is not: it
-/// would break the discovery of every client, and with it the deletion of namespaces. One that others changed meanwhile
-/// is theirs already.
+/// Whether both name the same Service; two that name none do not.
+fn same_backend(one: &Value, other: &Value) -> bool {
+    let backend = |spec: &Value| [spec["service"]["namespace"].clone(), spec["service"]["name"].clone()];
+    one["service"].is_object() && backend(one) == backend(other)
+}
+
+impl Record {
+    fn of(live: &DynamicObject) -> Self {
+        Self {
+            labels: live.metadata.labels.clone(),
+            annotations: live.metadata.annotations.clone(),
+            spec: live.data["spec"].clone(),
+        }
+    }
+
+    /// The manifest of the object, as people would apply it.
+    fn manifest(&self, object: &ObjectRef) -> Value {
+        json!({
+            "apiVersion": object.api_version, "kind": object.kind,
+            "metadata": {"name": object.name, "labels": self.labels, "annotations": self.annotations},
+            "spec": self.spec,
+        })
+    }
+}
+
+/// Gives back what the stack replaced, and enters it into `receipt`. What has no backend that is ready is not given
+/// back: it would break the discovery of every client, and with it the deletion of namespaces; its manifest is in the
+/// warning and in the receipt, since the record goes with the stack. One that others changed meanwhile is theirs
+/// already.
 pub(super) async fn restore(
     cluster: &Cluster,
     stack: &StackName,
     parent: Option<Parent>,
+    receipt: &mut DeleteReceipt,
     report: &dyn Reporter,
-) -> Result<Option<ObjectRef>, ClusterError> {
-    let record = parent.and_then(|parent| parent.replaced);
-    let Some(record) = record.and_then(|text| serde_json::from_str::<Value>(&text).ok()) else {
-        return Ok(None);
+) -> Result<(), ClusterError> {
+    let Some(text) = parent.and_then(|parent| parent.replaced) else {
+        return Ok(());
     };
-    let object = ObjectRef {
-        api_version: API_VERSION.to_owned(),
-        kind: KIND.to_owned(),
-        namespace: None,
-        name: record["name"].as_str().unwrap_or_default().to_owned(),
-    };
-    let live = cluster.get(&object).await?;
-    if live.as_ref().is_some_and(|live| !is_ours(live, stack)) {
-        return Ok(None);
-    }
-    if let Some(service) = dead_backend(cluster, &record).await? {
+    let Some(records) = read(&text) else {
         report.warning(&format!(
-            "{object} is not given back to others: their {service} has no backend that is ready"
+            "what stack `{stack}` replaced is not given back: its record cannot be read: {text}"
         ));
-        return Ok(None);
+        return Ok(());
+    };
+    for (name, record) in records {
+        let object = ObjectRef {
+            api_version: API_VERSION.to_owned(),
+            kind: KIND.to_owned(),
+            namespace: None,
+            name,
+        };
+        give_back(cluster, stack, (&object, &record), receipt, report).await?;
     }
-    put(cluster, &object, live, &record).await?;
+    Ok(())
+}
+
+async fn give_back(
+    cluster: &Cluster,
+    stack: &StackName,
+    (object, record): (&ObjectRef, &Record),
+    receipt: &mut DeleteReceipt,
+    report: &dyn Reporter,
+) -> Result<(), ClusterError> {
+    let live = cluster.get(object).await?;
+    let nothing = |live: &DynamicObject| !is_ours(live, stack) || same_backend(&live.data["spec"], &record.spec);
+    if live.as_ref().is_some_and(nothing) {
+        return Ok(());
+    }
+    if let Some(service) = dead_backend(cluster, &record.spec).await? {
+        let reason = format!(
+            "not given back to others: their {service} has no backend that is ready; apply it once it has: {}",
+            record.manifest(object)
+        );
+        report.warning(&format!("{object} is {reason}"));
+        let object = object.clone();
+        receipt.left.push(Left { object, reason });
+        return Ok(());
+    }
+    put(cluster, object, live, record).await?;
     report.done(
         KIND,
         &object.name,
         Outcome::Updated,
         "given back as it was before this stack",
     );
-    Ok(Some(object))
+    receipt.restored.push(object.clone());
+    Ok(())
 }
 
 /// The Service behind the recorded object, where nothing answers for it.
-async fn dead_backend(cluster: &Cluster, record: &Value) -> Result<Option<ObjectRef>, ClusterError> {
-    let text = |field: &str| record["spec"]["service"][field].as_str().map(ToOwned::to_owned);
+async fn dead_backend(cluster: &Cluster, spec: &Value) -> Result<Option<ObjectRef>, ClusterError> {
+    let text = |field: &str| spec["service"][field].as_str().map(ToOwned::to_owned);
     let (Some(namespace), Some(name)) = (text("namespace"), text("name")) else {
         return Ok(None);
     };
@@ -137,14 +197,10 @@ async fn put(
     cluster: &Cluster,
     object: &ObjectRef,
     live: Option<DynamicObject>,
-    record: &Value,
+    record: &Record,
 ) -> Result<(), ClusterError> {
     let api = cluster.api_of(object).await?;
-    let mut wanted = json!({
-        "apiVersion": object.api_version, "kind": object.kind,
-        "metadata": {"name": object.name, "labels": record["labels"], "annotations": record["annotations"]},
-        "spec": record["spec"],
-    });
+    let mut wanted = record.manifest(object);
     let exists = live.is_some();
     if let Some(live) = live {
         wanted["metadata"]["resourceVersion"] = json!(live.metadata.resource_version);

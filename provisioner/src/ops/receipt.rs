@@ -202,6 +202,10 @@ impl Receipt {
         self.left = left;
         let with_it: Vec<Stays> = with_it;
         for Stays { item, .. } in with_it {
+            // What was not given back to others: the stack's own of that name is gone already.
+            if self.deleted.iter().any(|gone| gone.item == item) {
+                continue;
+            }
             report.done(&item.kind, &item.name, Outcome::Deleted, "went with the cluster");
             let proof = Proof::WentWithTheCluster;
             self.deleted.push(Gone { item, proof });
@@ -318,10 +322,17 @@ mod tests {
         };
         DeleteReceipt {
             deleted: vec![object("ClusterRole", "reader")],
-            left: vec![Left {
-                object: object("Namespace", "monitoring"),
-                reason: "holds what is not the stack's".to_owned(),
-            }],
+            left: vec![
+                Left {
+                    object: object("Namespace", "monitoring"),
+                    reason: "holds what is not the stack's".to_owned(),
+                },
+                // Ours is gone, theirs is not given back.
+                Left {
+                    object: object("ClusterRole", "reader"),
+                    reason: "not given back to others".to_owned(),
+                },
+            ],
             restored: vec![object("APIService", "metrics")],
         }
     }
