@@ -8,7 +8,7 @@ use kube::Api;
 use kube::api::{DeleteParams, PostParams, Preconditions};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::super::error::Failure;
 use super::super::retry;
@@ -32,13 +32,13 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Keeps a Lease that was just taken.
-    pub(super) fn keep(api: Api<Lease>, lease: Lease, holder: &Holder) -> Self {
+    /// Keeps a Lease that was taken with a request sent at that moment.
+    pub(super) fn keep(api: Api<Lease>, (lease, sent): (Lease, Instant), holder: &Holder) -> Self {
         let (tell, lost) = oneshot::channel();
         let name = lease.metadata.name.clone().unwrap_or_default();
         let (task_api, task_holder) = (api.clone(), holder.clone());
         let renewing = tokio::spawn(async move {
-            if let Some(why) = renew(&task_api, lease, &task_holder).await {
+            if let Some(why) = renew(&task_api, (lease, sent), &task_holder).await {
                 // Nobody listens any more where the work is done.
                 let _ = tell.send(why);
             }
@@ -118,12 +118,12 @@ async fn give_back(api: &Api<Lease>, name: &str, me: &str) -> Result<(), Failure
 
 /// Renews until the Lease is lost, and says why; none where it went with its namespace, which is no loss: whoever comes
 /// next waits for that namespace to go.
-async fn renew(api: &Api<Lease>, mut lease: Lease, holder: &Holder) -> Option<String> {
-    let mut good_until = Instant::now() + DURATION;
-    let mut pause = RENEW;
+async fn renew(api: &Api<Lease>, (mut lease, taken): (Lease, Instant), holder: &Holder) -> Option<String> {
+    let mut good_until = taken + DURATION;
+    let mut next_at = taken + RENEW;
     let mut last = "no answer".to_owned();
     loop {
-        sleep(pause).await;
+        sleep_until(next_at).await;
         let sent = Instant::now();
         let Ok(renewal) = timeout_at(good_until, once(api, &lease, holder)).await else {
             return Some(format!("it could not be renewed for {} s: {last}", DURATION.as_secs()));
@@ -132,15 +132,15 @@ async fn renew(api: &Api<Lease>, mut lease: Lease, holder: &Holder) -> Option<St
             Renewal::Done(next) => {
                 lease = *next;
                 good_until = sent + DURATION;
-                pause = RENEW;
+                next_at = sent + RENEW;
             }
             Renewal::Again(next) => {
                 lease = *next;
-                pause = AGAIN;
+                next_at = Instant::now() + AGAIN;
             }
             Renewal::Failed(failure) => {
                 last = failure.to_string();
-                pause = AGAIN;
+                next_at = Instant::now() + AGAIN;
             }
             Renewal::Lost(why) => return Some(why),
             Renewal::Gone => return None,

@@ -31,6 +31,8 @@ use record::{Seen, Verdict};
 
 /// How long a Lease is good without being renewed: longer than a restart of a small cluster's API server.
 const DURATION: Duration = Duration::from_secs(30);
+/// How old a Lease may be when work begins: that leaves time to renew it.
+const FRESH: Duration = Duration::from_secs(15);
 /// Between two looks at a Lease that somebody else holds.
 const POLL: Duration = Duration::from_secs(1);
 /// How long a namespace that is being deleted may take to go.
@@ -132,11 +134,12 @@ async fn acquire(cluster: &Cluster, terms: Terms<'_>, report: &dyn Reporter) -> 
     let mut pace = Pace::new(report);
     loop {
         let holder = match taking.attempt().await? {
-            Attempt::Taken(lease) => {
-                let held = Held::keep(taking.api, *lease, terms.holder);
+            Attempt::Taken(lease, sent) if sent.elapsed() < FRESH => {
+                let held = Held::keep(taking.api, (*lease, sent), terms.holder);
                 return Ok((held, taking.made_home));
             }
-            Attempt::Again => None,
+            // The answer took so long that others may have the lease soon: look again.
+            Attempt::Taken(..) | Attempt::Again => None,
             Attempt::Held(holder) => Some(holder),
         };
         if pace.elapsed() >= terms.wait {
@@ -165,7 +168,8 @@ struct Taking<'a> {
 
 /// How one attempt ended.
 enum Attempt {
-    Taken(Box<Lease>),
+    /// With the moment before it was asked for: others count its duration from no earlier one.
+    Taken(Box<Lease>, Instant),
     /// Somebody else was quicker, or the namespace went away: look again.
     Again,
     /// Who holds it since when, in words.
@@ -181,19 +185,19 @@ impl Taking<'_> {
         };
         let me = &self.terms.holder.identity;
         let unchanged = self.seen.unchanged(&lease, Instant::now());
-        match record::judge(&lease, me, unchanged, (self.terms.holder.now)()) {
-            Verdict::Mine => Ok(Attempt::Taken(Box::new(lease))),
+        match record::judge(&lease, me, unchanged) {
             Verdict::Held => Ok(Attempt::Held(record::describe(&lease))),
             Verdict::Expired => {
                 let former = record::describe(&lease);
                 let attempt = self.replace(lease).await?;
-                if matches!(attempt, Attempt::Taken(_)) {
+                if matches!(attempt, Attempt::Taken(..)) {
                     self.report
                         .note(&format!("took over the lease that {former} did not give back"));
                 }
                 Ok(attempt)
             }
-            Verdict::Free => self.replace(lease).await,
+            // What an answer that got lost gave may be as good as expired by now.
+            Verdict::Free | Verdict::Mine => self.replace(lease).await,
         }
     }
 
@@ -201,8 +205,8 @@ impl Taking<'_> {
         self.made_home |= ensure(self.cluster, self.terms.home, self.report).await?;
         let wanted = record::new(self.terms.stack, self.terms.holder);
         let params = PostParams::default();
-        match retry::call(|| self.api.create(&params, &wanted)).await {
-            Ok(lease) => Ok(Attempt::Taken(Box::new(lease))),
+        match retry::call(|| timed(self.api.create(&params, &wanted))).await {
+            Ok((lease, sent)) => Ok(Attempt::Taken(Box::new(lease), sent)),
             // Somebody made it, the namespace went, or it is going.
             Err(failure) if failure.is_conflict() || failure.is_not_found() => Ok(Attempt::Again),
             Err(failure) if failure.code == Some(403) && self.home_is_going().await? => Ok(Attempt::Again),
@@ -214,8 +218,8 @@ impl Taking<'_> {
     async fn replace(&self, former: Lease) -> Result<Attempt, ClusterError> {
         let wanted = record::taken(former, self.terms.holder);
         let (name, params) = (self.terms.stack.lease(), PostParams::default());
-        match retry::call(|| self.api.replace(&name, &params, &wanted)).await {
-            Ok(lease) => Ok(Attempt::Taken(Box::new(lease))),
+        match retry::call(|| timed(self.api.replace(&name, &params, &wanted))).await {
+            Ok((lease, sent)) => Ok(Attempt::Taken(Box::new(lease), sent)),
             Err(failure) if failure.is_conflict() || failure.is_not_found() => Ok(Attempt::Again),
             Err(failure) => Err(self.failed("take", failure)),
         }
@@ -229,6 +233,12 @@ impl Taking<'_> {
     fn failed(&self, verb: &'static str, failure: Failure) -> ClusterError {
         ClusterError::request(verb, format!("Lease `{}`", self.terms.stack.lease()), failure)
     }
+}
+
+/// The answer, with the moment before its request went out.
+async fn timed<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<(T, Instant), kube::Error> {
+    let sent = Instant::now();
+    Ok((request.await?, sent))
 }
 
 /// Makes sure that the namespace exists; one that is being deleted is waited for. True if it was not there. (Two runs

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::core::ObjectMeta;
@@ -11,13 +10,10 @@ use tokio::time::Instant;
 use super::{DURATION, Holder};
 use crate::names::StackName;
 
-/// By how much clocks may differ: AWS accepts no signature that is older.
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
-
 /// Whether a Lease can be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// This run has it already: an answer got lost.
+    /// This run has it already: an answer got lost, who knows when.
     Mine,
     /// Nobody has it.
     Free,
@@ -45,19 +41,22 @@ impl Seen {
     }
 }
 
-/// Times in a Lease are of its holder's clock. So it has expired when this run itself saw it unchanged for its
-/// duration, or when it ended so long ago that no clock can be that wrong.
-pub(super) fn judge(lease: &Lease, me: &str, unchanged: Duration, now: Timestamp) -> Verdict {
-    let spec = lease.spec.clone().unwrap_or_default();
-    let holder = spec.holder_identity.as_deref().unwrap_or_default();
-    let seconds = spec.lease_duration_seconds.unwrap_or_default().max(0);
-    let duration = Duration::from_secs(seconds.unsigned_abs().into());
-    let renewed = spec.renew_time.map(|time| time.0);
-    let ended = |renewed: Timestamp| now.duration_since(renewed) > SignedDuration::from_secs(seconds.into()) + SKEW;
+/// Times in a Lease are of its holder's clock, and clocks differ: it has expired when this run itself saw it unchanged
+/// for its duration, and not before. One that names no duration is given ours.
+pub(super) fn judge(lease: &Lease, me: &str, unchanged: Duration) -> Verdict {
+    let spec = lease.spec.as_ref();
+    let holder = spec
+        .and_then(|spec| spec.holder_identity.as_deref())
+        .unwrap_or_default();
+    let seconds = spec.and_then(|spec| spec.lease_duration_seconds).unwrap_or_default();
+    let duration = match u64::try_from(seconds) {
+        Ok(seconds) if seconds > 0 => Duration::from_secs(seconds),
+        _ => DURATION,
+    };
     match holder {
         "" => Verdict::Free,
         holder if holder == me => Verdict::Mine,
-        _ if unchanged >= duration || renewed.is_none_or(ended) => Verdict::Expired,
+        _ if unchanged >= duration => Verdict::Expired,
         _ => Verdict::Held,
     }
 }
@@ -118,6 +117,8 @@ pub(super) fn renewed(mut lease: Lease, holder: &Holder) -> Lease {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     fn now() -> Timestamp {
@@ -140,15 +141,24 @@ mod tests {
             ("me", "2026-01-01T11:00:00Z", 99, Verdict::Mine),
             ("other", "2026-01-01T12:00:00Z", 29, Verdict::Held),
             ("other", "2026-01-01T12:00:00Z", 30, Verdict::Expired),
-            // Its clock or ours may be wrong by minutes.
-            ("other", "2026-01-01T11:55:00Z", 0, Verdict::Held),
-            ("other", "2026-01-01T12:30:00Z", 0, Verdict::Held),
-            ("other", "2026-01-01T11:54:29Z", 0, Verdict::Expired),
-            ("other", "never", 0, Verdict::Expired),
+            // Whatever its clock or ours says.
+            ("other", "2025-01-01T00:00:00Z", 29, Verdict::Held),
+            ("other", "2027-01-01T00:00:00Z", 30, Verdict::Expired),
+            ("other", "never", 29, Verdict::Held),
         ];
         for (by, renewed, unchanged, want) in cases {
-            let verdict = judge(&held(by, renewed), "me", Duration::from_secs(unchanged), now());
+            let verdict = judge(&held(by, renewed), "me", Duration::from_secs(unchanged));
             assert_eq!(verdict, want, "{by} {renewed} {unchanged}");
+        }
+        for seconds in [None, Some(0), Some(-1)] {
+            let mut lease = held("other", "never");
+            lease.spec.as_mut().expect("a spec").lease_duration_seconds = seconds;
+            assert_eq!(
+                judge(&lease, "me", Duration::from_secs(29)),
+                Verdict::Held,
+                "{seconds:?}"
+            );
+            assert_eq!(judge(&lease, "me", DURATION), Verdict::Expired, "{seconds:?}");
         }
     }
 

@@ -110,10 +110,61 @@ async fn what_a_dead_run_left_is_taken_over_once_it_has_expired() {
     };
     // Killed: neither released nor dropped.
     std::mem::forget(acquire(&cluster, terms, &Silent).await.expect("had"));
-    let soon = run(&wire, &holder(3), Duration::ZERO, async {}).await;
+    // The second run's clock is half an hour ahead, which says nothing: it has to see for itself.
+    let soon = run(&wire, &two, Duration::ZERO, async {}).await;
     assert!(matches!(soon, Err(ClusterError::Leased { .. })));
-    let seen = run(&wire, &two, Duration::ZERO, async { holder_of(&wire) }).await;
+    expire_soon(&wire);
+    let seen = run(&wire, &two, WAIT, async { holder_of(&wire) }).await;
     assert_eq!(seen.expect("taken over").as_deref(), Some("host/8/00000002"));
+}
+
+/// Long enough for a Lease that expires soon.
+const WAIT: Duration = Duration::from_mins(1);
+
+/// A Lease that is good for a second, so that nobody has to wait.
+fn expire_soon(wire: &Wire) {
+    if let Some(lease) = wire.state().objects.get_mut(PATH) {
+        lease["spec"]["leaseDurationSeconds"] = 1.into();
+    }
+}
+
+#[tokio::test]
+async fn a_lease_of_ours_whose_answer_got_lost_is_renewed_before_work_begins() {
+    let wire = Wire::default();
+    let one = holder(1);
+    let (stack, home) = (stack(), home(&stack(), "web-app"));
+    wire.put("/api/v1/namespaces/web-app", serde_json::json!({"metadata": {}}));
+    let mut old = serde_json::to_value(record::new(&stack, &one)).expect("JSON");
+    old["metadata"]["resourceVersion"] = "1".into();
+    old["spec"]["renewTime"] = "2020-01-01T00:00:00.000000Z".into();
+    wire.put(PATH, old);
+    let terms = Terms {
+        stack: &stack,
+        home: &home,
+        holder: &one,
+        wait: Duration::ZERO,
+    };
+    let renewed = || wire.state().objects[PATH]["spec"]["renewTime"].clone();
+    let work = |_| async { Ok::<_, ClusterError>(renewed()) };
+    let at_work = under(&wire.cluster(), terms, &Silent, work).await.expect("had");
+    assert_eq!(at_work, "2026-01-01T12:00:00.000000Z");
+}
+
+#[tokio::test]
+async fn a_lease_is_as_old_as_the_request_that_took_it() {
+    let wire = Wire::default();
+    let (one, lease) = (holder(1), record::new(&stack(), &holder(1)));
+    let api = Api::namespaced(wire.cluster().client(), "web-app");
+    // The answer took all but a moment of the Lease's time, and no other comes.
+    wire.state().answers = Some(0);
+    let sent = Instant::now().checked_sub(DURATION - Duration::from_millis(500));
+    let mut held = Held::keep(api, (lease, sent.expect("the machine runs for longer")), &one);
+    let lost = timeout(DURATION / 2, held.lost()).await;
+    assert!(
+        lost.expect("lost by now")
+            .starts_with("it could not be renewed for 30 s")
+    );
+    std::mem::forget(held);
 }
 
 #[tokio::test]
@@ -167,13 +218,15 @@ async fn a_crash_at_any_call_is_mended_by_the_next_run_when_the_lease_has_expire
     let wire = Wire::default();
     run(&wire, &holder(1), Duration::ZERO, async {}).await.expect("had");
     let calls = wire.state().log.len();
-    for answers in 0..calls {
+    let crashed = (0..calls).map(|answers| async move {
         let wire = Wire::default();
         let one = holder(1);
         wire.until_silent(answers, run(&wire, &one, Duration::ZERO, async {}))
             .await;
+        expire_soon(&wire);
         let two = Holder::new("host", 8, 2, later);
-        run(&wire, &two, Duration::ZERO, async {}).await.expect("had");
+        run(&wire, &two, WAIT, async {}).await.expect("had");
         assert_eq!(holder_of(&wire), None, "after {answers} of {calls} calls");
-    }
+    });
+    futures::future::join_all(crashed).await;
 }
