@@ -66,6 +66,17 @@ pub(super) struct Exchange {
     pub(super) connection: Option<Connection>,
 }
 
+/// How a connection without a request does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Idle {
+    /// It may carry another request.
+    Usable,
+    /// It has carried enough, or is too old.
+    PastItsTime,
+    /// The server closed it, unannounced, while it might still have carried another.
+    Closed,
+}
+
 /// Sends one request to one target, over and over.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -144,9 +155,13 @@ impl Client {
         }
     }
 
-    /// Whether `idle` may carry another request.
-    pub(super) fn accepts(&self, idle: &Connection) -> bool {
-        !idle.sender.is_closed() && idle.is_fresh(&self.limits)
+    /// Whether `idle` may carry another request, or why not.
+    pub(super) fn look_at(&self, idle: &Connection) -> Idle {
+        match (idle.is_fresh(&self.limits), idle.sender.is_closed()) {
+            (false, _) => Idle::PastItsTime,
+            (true, true) => Idle::Closed,
+            (true, false) => Idle::Usable,
+        }
     }
 
     /// Resolves the name anew each time and takes the addresses in turn: pods of a headless Service come and go.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::client::{Client, Connection, Exchange};
+use super::client::{Client, Connection, Exchange, Idle};
 use super::record::{Outcome, Record};
 use super::report::progress;
 use super::schedule::Schedule;
@@ -99,10 +99,18 @@ impl Run {
         });
     }
 
-    /// The connection used last, so that as few stay open as the load needs; those past their time are closed.
+    /// The connection used last, so that as few stay open as the load needs; those past their time are closed, and those
+    /// that the server closed before are counted.
     fn take_idle(&mut self) -> Option<Connection> {
-        let client = &self.client;
-        self.idle.retain(|connection| client.accepts(connection));
+        let (client, record) = (&self.client, &mut self.record);
+        self.idle.retain(|connection| match client.look_at(connection) {
+            Idle::Usable => true,
+            Idle::PastItsTime => false,
+            Idle::Closed => {
+                record.closed_by_server();
+                false
+            }
+        });
         self.idle.pop()
     }
 

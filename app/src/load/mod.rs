@@ -72,8 +72,9 @@ pub(crate) struct LoadArgs {
     /// Most requests that may fail or be dropped, as a number or a share like 1%; more make the exit code 1
     #[arg(long, env = "LOAD_MAX_FAILED", value_name = "N|P%")]
     max_failed: Option<Bound>,
-    /// Most requests that may go out on another connection because the server closed the one they were for, as a number
-    /// or a share; more make the exit code 1
+    /// Most requests that may go out on another connection because the server closed the idle one while they were being
+    /// put on it, as a number or a share; more make the exit code 1. Connections seen closed before a request was chosen
+    /// for them do not count here, but in the report's `closed_by_server`
     #[arg(long, env = "LOAD_MAX_RESENT", value_name = "N|P%")]
     max_resent: Option<Bound>,
     /// Longest 99th percentile of latency; a longer one makes the exit code 1

@@ -30,6 +30,9 @@ pub(super) struct Record {
     pub(super) failed: u64,
     pub(super) dropped: u64,
     pub(super) resent: u64,
+    /// Idle connections that the server closed while they had their time; those that a request was chosen for count as
+    /// `resent` too.
+    pub(super) closed_by_server: u64,
     pub(super) per_pod: BTreeMap<String, u64>,
     pub(super) status: BTreeMap<u16, u64>,
     pub(super) errors: BTreeMap<&'static str, u64>,
@@ -48,6 +51,7 @@ impl Record {
             failed: 0,
             dropped: 0,
             resent: 0,
+            closed_by_server: 0,
             per_pod: BTreeMap::new(),
             status: BTreeMap::new(),
             errors: BTreeMap::new(),
@@ -70,6 +74,11 @@ impl Record {
         self.dropped += 1;
     }
 
+    /// An idle connection that was found closed before a request was chosen for it.
+    pub(super) fn closed_by_server(&mut self) {
+        self.closed_by_server += 1;
+    }
+
     /// A request whose end nobody waited for.
     pub(super) fn given_up(&mut self) {
         self.fail("given_up", "given up before an answer".to_owned());
@@ -77,6 +86,7 @@ impl Record {
 
     pub(super) fn ended(&mut self, outcome: Outcome) {
         self.resent += u64::from(outcome.resent);
+        self.closed_by_server += u64::from(outcome.resent);
         match outcome.result {
             Ok(answer) => {
                 self.time(outcome.latency);

@@ -26,9 +26,12 @@ pub(super) struct Report<'a> {
     pub(super) failed: u64,
     /// Not sent, because all connections were busy when they were due.
     pub(super) dropped: u64,
-    /// Of those sent: on a new connection, because the server had closed the idle one before a byte was written to it. No
-    /// request is lost so, but a server that lets its clients finish causes none.
+    /// Of those sent: on a new connection, because the server had closed the idle one before a byte was written to it, and that
+    /// was not known yet when it was chosen. No request is lost so, but a server that lets its clients finish causes none.
     pub(super) resent: u64,
+    /// Idle connections that the server closed unannounced, found so when a request was due, while they might still have
+    /// carried one. Each costs a new connection; those in `resent` are among them.
+    closed_by_server: u64,
     p50_s: Option<f64>,
     p90_s: Option<f64>,
     pub(super) p99_s: Option<f64>,
@@ -52,6 +55,7 @@ impl<'a> Report<'a> {
             failed: record.failed,
             dropped: record.dropped,
             resent: record.resent,
+            closed_by_server: record.closed_by_server,
             p50_s: quantile(0.5),
             p90_s: quantile(0.9),
             p99_s: quantile(0.99),
@@ -82,6 +86,7 @@ impl<'a> Report<'a> {
             format!("failed    {}", self.failed),
             format!("dropped   {}", self.dropped),
             format!("resent    {}", self.resent),
+            format!("closed    {} idle connections, by the server", self.closed_by_server),
             format!("latency   {}", self.latencies()),
             format!("status    {}", list(self.status.iter())),
             format!("errors    {}", list(self.errors.iter())),
@@ -190,6 +195,7 @@ mod tests {
           "failed": 1,
           "dropped": 1,
           "resent": 0,
+          "closed_by_server": 0,
           "p50_s": 0.008003,
           "p90_s": 2.0,
           "p99_s": 2.0,
@@ -219,6 +225,7 @@ mod tests {
         failed    1
         dropped   1
         resent    0
+        closed    0 idle connections, by the server
         latency   p50 8.0 ms, p90 2000.0 ms, p99 2000.0 ms, max 2000.0 ms
         status    200: 3
         errors    timeout: 1
@@ -230,7 +237,7 @@ mod tests {
     #[test]
     fn nothing_sent_gives_nulls_and_no_nan() {
         let record = Record::new().unwrap();
-        insta::assert_snapshot!(Report::new("1".parse().unwrap(), &record).json().unwrap(), @r#"{"schema":1,"rate":1.0,"duration_s":0.0,"requests":0,"failed":0,"dropped":0,"resent":0,"p50_s":null,"p90_s":null,"p99_s":null,"max_s":null,"per_pod":{},"status":{},"errors":{},"first_request_unix_s":null,"last_request_unix_s":null,"achieved_rate":0.0}"#);
+        insta::assert_snapshot!(Report::new("1".parse().unwrap(), &record).json().unwrap(), @r#"{"schema":1,"rate":1.0,"duration_s":0.0,"requests":0,"failed":0,"dropped":0,"resent":0,"closed_by_server":0,"p50_s":null,"p90_s":null,"p99_s":null,"max_s":null,"per_pod":{},"status":{},"errors":{},"first_request_unix_s":null,"last_request_unix_s":null,"achieved_rate":0.0}"#);
     }
 
     #[test]

@@ -46,6 +46,7 @@ fn the_service_counts_what_the_load_sent() {
         (&report["failed"], &report["dropped"], &report["resent"]),
         (&json!(0), &json!(0), &json!(0))
     );
+    assert_eq!(report["closed_by_server"], 0, "{report}");
     assert_eq!(report["per_pod"], json!({ "web-1": 300 }));
     assert_eq!(report["status"], json!({ "200": 300 }));
     assert_eq!(report["errors"], json!({}));
@@ -87,8 +88,11 @@ fn a_connection_is_used_again_until_then() {
 fn a_server_that_closes_idle_connections_unannounced_fails_no_request() {
     // Far enough apart that the close arrives before the next request is due.
     let peer = Peer::start(|_, _| (Some(OK), true));
-    let report = succeeded(&load(&peer.url(), "--rate 5 --duration 1s --max-failed 0"));
+    let args = "--rate 5 --duration 1s --max-connection-age 1h --max-failed 0";
+    let report = succeeded(&load(&peer.url(), args));
     assert_eq!((&report["requests"], peer.requests()), (&json!(5), 5));
+    // All but the last: nobody wanted that one again.
+    assert_eq!(report["closed_by_server"], 4, "{report}");
     assert_eq!(peer.per_connection().len(), 5);
 }
 

@@ -171,6 +171,11 @@ impl fmt::Display for LoadReport {
         writeln!(f, "resent    {}", self.number("resent"))?;
         writeln!(
             f,
+            "closed    {} idle connections, by the server",
+            self.number("closed_by_server")
+        )?;
+        writeln!(
+            f,
             "latency   p50 {}, p99 {}",
             self.latency("p50_s"),
             self.latency("p99_s")
@@ -200,6 +205,7 @@ mod tests {
     fn the_report_reads_as_lines_and_stays_whole_as_json() {
         let report = LoadReport(serde_json::json!({
             "schema": 1, "rate": 100.0, "duration_s": 60.0, "requests": 6000, "failed": 2, "dropped": 0, "resent": 1,
+            "closed_by_server": 3,
             "p50_s": 0.0012, "p99_s": null, "achieved_rate": 99.97, "per_pod": {"web-app-a": 3000, "web-app-b": 2998},
         }));
         insta::assert_snapshot!(report, @r#"
@@ -207,6 +213,7 @@ mod tests {
         failed    2
         dropped   0
         resent    1
+        closed    3 idle connections, by the server
         latency   p50 1.2 ms, p99 -
         pod       web-app-a: 3000
         pod       web-app-b: 2998
