@@ -257,6 +257,26 @@ pub struct Completions {
     pub shell: clap_complete::Shell,
 }
 
+/// What words that are no command line ask for as to the form of errors: the flag `--output` as a layer, and `--config`.
+pub fn form_of_errors(words: impl IntoIterator<Item = String>) -> (Layer, Option<PathBuf>) {
+    let (mut output, mut config) = (None, None);
+    let mut words = words.into_iter().take_while(|word| word != "--");
+    while let Some(word) = words.next() {
+        let (flag, value) = match word.split_once('=') {
+            Some((flag, value)) => (flag, Some(value.to_owned())),
+            None => (word.as_str(), None),
+        };
+        match flag {
+            "--output" => output = value.or_else(|| words.next()),
+            "--config" => config = value.or_else(|| words.next()),
+            _ => {}
+        }
+    }
+    let mut layer = Layer::default();
+    text(&mut layer, "output", output.as_ref());
+    (layer, config.map(PathBuf::from))
+}
+
 impl Cli {
     /// The flags that were given, as the highest layer of settings.
     pub fn layer(&self) -> Layer {

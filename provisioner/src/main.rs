@@ -1,15 +1,17 @@
 //! Parse, run, render the error, exit: the only place that exits.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::Parser;
-use provisioner::cli::{Cli, Command};
+use clap::error::ErrorKind;
+use provisioner::cli::{Cli, Command, form_of_errors};
 use provisioner::cluster::lease::Holder;
-use provisioner::config::{Config, Format, Output, Sources};
+use provisioner::config::{Config, Format, Layer, Output, Sources};
 use provisioner::error::{Error, Exit};
 use provisioner::ops::{self, Context, Undo};
 use provisioner::report::{self, Ledger};
@@ -24,19 +26,55 @@ const GRACE: Duration = Duration::from_secs(2);
 fn main() -> ExitCode {
     // Two TLS providers may be linked in; without a choice the first client would panic.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let cli = Cli::parse();
-    // What is not UTF-8 is refused where it is a setting, with its name, and never passed over.
-    let lossy = |text: OsString| text.to_string_lossy().into_owned();
-    let sources = Sources {
-        flags: cli.layer(),
-        variables: std::env::vars_os()
-            .map(|(name, value)| (lossy(name), lossy(value)))
-            .collect(),
-        file: cli.global.config.clone(),
-        folder: ".".into(),
+    let exit = match Cli::try_parse() {
+        Ok(cli) => {
+            let sources = sources(cli.layer(), cli.global.config.clone());
+            start(&cli, &sources).unwrap_or_else(|error| tell(&error, sources.format()))
+        }
+        Err(error) => refuse(&error),
     };
-    let exit = start(&cli, &sources).unwrap_or_else(|error| tell(&error, sources.format()));
     ExitCode::from(exit.code())
+}
+
+fn sources(flags: Layer, file: Option<PathBuf>) -> Sources {
+    Sources {
+        flags,
+        // What is not UTF-8 is refused where it is a setting, with its name, and never passed over.
+        variables: std::env::vars_os()
+            .map(|(name, value)| (lossy(&name), lossy(&value)))
+            .collect(),
+        file,
+        folder: ".".into(),
+    }
+}
+
+fn lossy(text: &OsStr) -> String {
+    text.to_string_lossy().into_owned()
+}
+
+/// Tells what is wrong with the command line, in the form that is asked for; help and version are text, and no errors.
+fn refuse(error: &clap::Error) -> Exit {
+    let (flags, file) = form_of_errors(std::env::args_os().skip(1).map(|word| lossy(&word)));
+    let is_json = || sources(flags, file).format() == Format::Json;
+    if error.use_stderr() && is_json() {
+        return tell(&misused(error), Format::Json);
+    }
+    // Where nobody reads, the exit code still tells.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
+}
+
+/// The same error as ours: its first paragraph is what is wrong, the others are what to try.
+fn misused(error: &clap::Error) -> Error {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Error::usage("no command is given").hint("`--help` shows them");
+    }
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+    match text.split_once("\n\n") {
+        Some((what, rest)) => Error::usage(what.to_owned()).hint(rest.trim_start()),
+        None => Error::usage(text.to_owned()),
+    }
 }
 
 /// Tells the error. Where nobody reads, the exit code still tells.

@@ -10,19 +10,23 @@ use tokio::time::{Instant, sleep};
 use super::changes::{self, Change, Options, Planned};
 use super::connect::Cluster;
 use super::error::{ClusterError, Failure};
+#[cfg(test)]
 use super::manifest::Component;
+use super::object::ObjectRef;
 use super::order;
 use super::ownership::PARALLEL;
 use super::ready::{Readiness, readiness};
 use super::retry;
+#[cfg(test)]
 use crate::names::StackName;
 use crate::report::{Outcome, Reporter};
 
 /// How long a new kind may take to be served.
 const ESTABLISHED: Duration = Duration::from_secs(30);
 
-/// Applies what differs. Everything is read and tried by dry run first; nothing is sent for what is as wanted.
-pub async fn apply(
+/// Plans and carries out at once.
+#[cfg(test)]
+pub(super) async fn apply(
     cluster: &Cluster,
     stack: &StackName,
     components: &[Component],
@@ -31,6 +35,15 @@ pub async fn apply(
 ) -> Result<Vec<Change>, ClusterError> {
     let planned = changes::plan(cluster, stack, components, options).await?;
     execute(cluster, &planned, options, report).await
+}
+
+/// Takes the namespace that was made for the lease of this run out of a plan: it is told already, and counts as created.
+pub fn made_before(planned: &mut Vec<Planned>, home: &DynamicObject) -> Option<Change> {
+    let home = ObjectRef::of(home);
+    let is_home = |p: &Planned| p.object == home && p.change.outcome == Outcome::Unchanged;
+    let mut change = planned.remove(planned.iter().position(is_home)?).change;
+    change.outcome = Outcome::Created;
+    Some(change)
 }
 
 /// Carries out a plan, stage by stage.

@@ -69,13 +69,22 @@ impl Cluster {
     }
 
     /// Connects as a kubeconfig says: with client certificates, tokens or an exec plugin, which the client runs again
-    /// when its token ends.
-    pub async fn from_config(config: Config, timeout: Duration) -> Result<Self, ClusterError> {
+    /// when its token ends. The plugin may take as long as `plugin`, then the server as long as `timeout`.
+    pub async fn from_config(config: Config, plugin: Duration, timeout: Duration) -> Result<Self, ClusterError> {
         let server = config.cluster_url.to_string();
-        let client = Client::try_from(tuned(config)).map_err(|e| ClusterError::Endpoint {
+        let invalid = |message| ClusterError::Endpoint {
             server: server.clone(),
-            message: chain(&e),
-        })?;
+            message,
+        };
+        // It runs the plugin and waits for its end.
+        let made = tokio::task::spawn_blocking(move || Client::try_from(tuned(config)));
+        let made = tokio::time::timeout(plugin, made)
+            .await
+            .map_err(|_| ClusterError::Plugin {
+                server: server.clone(),
+                waited: plugin,
+            })?;
+        let client = made.map_err(|e| invalid(chain(&e)))?.map_err(|e| invalid(chain(&e)))?;
         let cluster = Self::from_client(client);
         cluster.answers(&server, timeout, false).await?;
         Ok(cluster)

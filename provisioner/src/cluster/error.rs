@@ -21,6 +21,14 @@ pub enum ClusterError {
         /// Why.
         message: String,
     },
+    /// The exec plugin of a kubeconfig does not end.
+    #[error("cannot get credentials for cluster `{server}`: the exec plugin of its context gave none within {:.0} s", waited.as_secs_f64())]
+    Plugin {
+        /// URL of the cluster.
+        server: String,
+        /// How long was waited.
+        waited: Duration,
+    },
     /// A request failed for good.
     #[error("cannot {verb} {object}: {failure}")]
     Request {
@@ -205,6 +213,7 @@ impl ClusterError {
                 _ => None,
             },
             Self::Kubeconfig(_) => Some("set `KUBECONFIG` to a file that `kubectl config view` reads"),
+            Self::Plugin { .. } => Some("run `kubectl version` with that context, and see what its plugin waits for"),
             Self::UnknownKinds(_) => {
                 Some("leave the component out with `--without`, or install what defines the kinds")
             }
@@ -242,6 +251,7 @@ impl ClusterError {
         match self {
             Self::Kubeconfig(_)
             | Self::Endpoint { .. }
+            | Self::Plugin { .. }
             | Self::Manifests(_)
             | Self::UnknownComponent { .. }
             | Self::Newer { .. } => true,

@@ -1,7 +1,7 @@
 //! The part of bootstrap that speaks to the cluster: render, apply, wait, verify.
 
 use crate::chain::{self, Chain};
-use crate::cluster::apply::{apply, execute};
+use crate::cluster::apply::{execute, made_before};
 use crate::cluster::certificate::{self, Certificates};
 use crate::cluster::changes::{self, Change, Options, Planned};
 use crate::cluster::manifest::{self, Component};
@@ -12,7 +12,6 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::image::{Published, RegistryPrefix};
 use crate::names::{ANNOTATION_LOAD_IMAGE, StackName};
-use crate::report::Outcome;
 
 use super::Context;
 
@@ -114,18 +113,17 @@ impl Wanted<'_> {
         }
         let home = manifest::namespace(&components, &Namespaces::default().app)
             .unwrap_or_else(|| lease::home(stack, &Namespaces::default().app));
-        let terms = context.lease_terms(stack, &home);
+        let home = &home;
+        let terms = context.lease_terms(stack, home);
         // What was read before is stale by now: another run may have ended just before the lease was had.
-        let work = |made_home| async move {
+        let work = |made_home: bool| async move {
             parent::check_version(cluster, stack, &Namespaces::default().app).await?;
             let components = self.components().await?;
-            let mut changes = apply(cluster, stack, &components, options, report).await?;
+            let mut planned = changes::plan(cluster, stack, &components, options).await?;
             // The lease needs its namespace first: what this run made for it counts as made.
-            let home = &Namespaces::default().app;
-            let made = |change: &&mut Change| made_home && change.kind == "Namespace" && change.name == *home;
-            if let Some(change) = changes.iter_mut().find(made) {
-                change.outcome = Outcome::Created;
-            }
+            let made = made_home.then(|| made_before(&mut planned, home)).flatten();
+            let mut changes = execute(cluster, &planned, options, report).await?;
+            changes.extend(made);
             Ok::<_, Error>((components, changes))
         };
         lease::under(cluster, terms, report, |made_home| Box::pin(work(made_home))).await

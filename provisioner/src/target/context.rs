@@ -14,6 +14,8 @@ use crate::spelling::nearest;
 
 /// How long a cluster that exists may take to answer: long enough for one that is being restarted.
 const ANSWER: Duration = Duration::from_secs(15);
+/// How long an exec plugin may take; some ask a person.
+const PLUGIN: Duration = Duration::from_mins(1);
 
 /// A context that exists, with all that it takes to connect.
 #[derive(Debug, Clone)]
@@ -66,7 +68,8 @@ impl Known {
 
     /// Connects; credentials are refreshed as the kubeconfig says.
     pub(super) async fn connect(&self, timeout: Duration) -> Result<Session, Error> {
-        let cluster = Cluster::from_config(self.config.clone(), ANSWER.min(timeout)).await?;
+        let (config, plugin) = (self.config.clone(), PLUGIN.min(timeout));
+        let cluster = Cluster::from_config(config, plugin, ANSWER.min(timeout)).await?;
         Ok(Session::lasting(cluster))
     }
 }
@@ -123,6 +126,28 @@ mod tests {
 
         hint: did you mean `kind-dev`? contexts: `kind-dev`, `other`
         ");
+    }
+
+    /// The plugin goes on until the test lets it end: nothing that waits for it would give this error.
+    #[tokio::test]
+    async fn a_plugin_that_does_not_end_is_waited_for_within_bounds() {
+        let folder = tempfile::tempdir().unwrap();
+        let end = folder.path().join("end");
+        let script = r#"for i in $(seq 100); do [ -e "$0" ] && exit 1; sleep 0.1; done; exit 1"#;
+        let kubeconfig = serde_json::json!({
+            "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+            "users": [{"name": "u", "user": {"exec": {
+                "apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", script, end],
+                "interactiveMode": "Never",
+            }}}],
+            "contexts": [{"name": "kind-dev", "context": {"cluster": "c", "user": "u"}}],
+        });
+        let kubeconfig = Kubeconfig::from_yaml(&kubeconfig.to_string()).unwrap();
+        let known = Known::of(kubeconfig, "kind-dev").await.unwrap();
+        let error = known.connect(Duration::from_millis(10)).await.unwrap_err();
+        std::fs::write(end, "").unwrap();
+        assert!(error.to_string().contains("exec plugin"), "{error}");
+        assert_eq!(error.exit().code(), 2);
     }
 
     #[tokio::test]

@@ -188,6 +188,41 @@ fn errors_are_one_json_line_where_json_is_asked() {
 }
 
 #[test]
+fn a_wrong_command_line_is_one_json_line_too_and_help_is_text() {
+    let runs = [
+        Run::of("bootstrap --output json --clutser demo"),
+        Run::of("--clutser demo bootstrap --output=json"),
+        Run::of("load --output json --rate"),
+        Run::of("--output json"),
+        Run::of("").env("PROVISIONER_OUTPUT", "json"),
+        Run::of("bootstrap --clutser demo --config other.toml").file("other.toml", "[output]\nformat = 'json'\n"),
+    ];
+    for run in runs {
+        let stderr = run.end().refused(2);
+        assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");
+        let error: serde_json::Value = serde_json::from_str(&stderr).unwrap();
+        assert_eq!(
+            (&error["event"], &error["exit"]),
+            (&"error".into(), &2.into()),
+            "{stderr}"
+        );
+    }
+    let stderr = Run::of("bootstrap --output json --clutser demo").end().refused(2);
+    insta::assert_snapshot!(stderr, @r#"{"event":"error","message":"unexpected argument '--clutser' found","causes":[],"hint":"tip: a similar argument exists: '--cluster'\n\nUsage: provisioner bootstrap --output <FORMAT> --cluster <CLUSTER>\n\nFor more information, try '--help'.","remains":null,"exit":2}"#);
+    let stderr = Run::of("bootstrap --clutser demo -- --output json").end().refused(2);
+    assert!(stderr.starts_with("error: unexpected argument"), "{stderr}");
+    for arguments in [
+        "--help --output json",
+        "--output json --version",
+        "load --output json -h",
+    ] {
+        let ended = Run::of(arguments).end();
+        assert_eq!(ended.code(), 0, "{arguments}");
+        assert!(!ended.stdout().starts_with('{'), "{arguments}");
+    }
+}
+
+#[test]
 fn an_unknown_component_names_the_nearest_before_aws_is_asked() {
     let stderr = Run::of("bootstrap --cluster demo --region eu-west-1 --without grafanna")
         .unreachable_aws()

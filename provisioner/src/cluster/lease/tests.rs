@@ -1,8 +1,22 @@
 use super::super::wire::Wire;
 use super::*;
-use crate::report::Silent;
+use crate::cluster::apply::{execute, made_before};
+use crate::cluster::certificate::Certificates;
+use crate::cluster::manifest;
+use crate::cluster::values::Values;
+use crate::report::{Event, Silent};
 
 const PATH: &str = "/apis/coordination.k8s.io/v1/namespaces/web-app/leases/provisioner-demo";
+
+/// Keeps events.
+#[derive(Default)]
+struct Told(Mutex<Vec<Event>>);
+
+impl Reporter for Told {
+    fn emit(&self, event: Event) {
+        self.0.lock().expect("lock").push(event);
+    }
+}
 
 fn now() -> Timestamp {
     "2026-01-01T12:00:00Z".parse().expect("a time")
@@ -52,6 +66,48 @@ async fn the_namespace_is_made_first_and_the_lease_is_gone_afterwards() {
     assert_eq!(left, ["/api/v1/namespaces/web-app"]);
     let namespace = wire.state().objects["/api/v1/namespaces/web-app"].clone();
     assert_eq!(namespace["metadata"]["labels"]["app.kubernetes.io/part-of"], "demo");
+}
+
+#[tokio::test]
+async fn the_namespace_of_the_lease_is_told_once_and_counts_once_as_created() {
+    let (wire, stack, told) = (Wire::default(), stack(), Told::default());
+    let values = Values::new(stack.clone(), "r/web-app@sha256:00", "r/load@sha256:00");
+    let components = manifest::load(None, &[], &values, &Certificates::default()).expect("the manifests load");
+    let home = manifest::namespace(&components, "web-app").expect("it is in the manifests");
+    let (cluster, holder) = (wire.cluster(), holder(1));
+    let terms = Terms {
+        stack: &stack,
+        home: &home,
+        holder: &holder,
+        wait: Duration::ZERO,
+    };
+    let work = async |made: bool| {
+        let mut planned = changes::plan(&cluster, &stack, &components, Options::default()).await?;
+        assert!(made);
+        let made = made_before(&mut planned, &home);
+        let mut changes = execute(&cluster, &planned, Options::default(), &told).await?;
+        changes.extend(made);
+        Ok::<_, ClusterError>(changes)
+    };
+    let changes = under(&cluster, terms, &told, work).await.expect("applied");
+    let is_home = |kind: &str, name: &str| (kind, name) == ("Namespace", "web-app");
+    let counted: Vec<Outcome> = changes
+        .iter()
+        .filter(|change| is_home(&change.kind, &change.name))
+        .map(|change| change.outcome)
+        .collect();
+    assert_eq!(counted, [Outcome::Created]);
+    let told = told.0.lock().expect("lock");
+    let said: Vec<Outcome> = told
+        .iter()
+        .filter_map(|event| match event {
+            Event::Done {
+                kind, name, outcome, ..
+            } if is_home(kind, name) => Some(*outcome),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(said, [Outcome::Created]);
 }
 
 #[tokio::test]
