@@ -213,7 +213,7 @@ async fn a_lease_is_as_old_as_the_request_that_took_it() {
     let api = Api::namespaced(wire.cluster().client(), "web-app");
     // The answer took all but a moment of the Lease's time, and no other comes.
     wire.state().answers = Some(0);
-    let sent = Instant::now().checked_sub(DURATION - Duration::from_millis(500));
+    let sent = Instant::now().checked_sub(DURATION.saturating_sub(Duration::from_millis(500)));
     let mut held = Held::keep(api, (lease, sent.expect("the machine runs for longer")), &one);
     let lost = timeout(DURATION / 2, held.lost()).await;
     assert!(
@@ -277,8 +277,7 @@ async fn a_crash_at_any_call_is_mended_by_the_next_run_when_the_lease_has_expire
     let crashed = (0..calls).map(|answers| async move {
         let wire = Wire::default();
         let one = holder(1);
-        wire.until_silent(answers, run(&wire, &one, Duration::ZERO, async {}))
-            .await;
+        Box::pin(wire.until_silent(answers, run(&wire, &one, Duration::ZERO, async {}))).await;
         expire_soon(&wire);
         let two = Holder::new("host", 8, 2, later);
         run(&wire, &two, WAIT, async {}).await.expect("had");
