@@ -17,6 +17,8 @@ pub const TAG_VERSION: &str = "provisioner:version";
 pub const TAG_CREATED: &str = "provisioner:created";
 /// AWS tag of the foundation stack: the hash of the template that it was made from.
 pub const TAG_TEMPLATE: &str = "provisioner:template";
+/// AWS tag of the foundation stack: the cluster that it was made for.
+pub const TAG_CLUSTER: &str = "provisioner:cluster";
 /// The one managed node group of a cluster that is created with `--compute nodegroup`.
 pub const NODE_GROUP: &str = "provisioner";
 /// Kubernetes label whose value is always [`FIELD_MANAGER`].

@@ -33,6 +33,8 @@ pub enum Aspect {
     MadeBy,
     /// The foundation's template: set right, unless a resource would be replaced or removed.
     Template,
+    /// The cluster that the foundation was made for.
+    Cluster,
     /// The state of the foundation's stack, with a cluster on it.
     State,
     /// The Kubernetes version.
@@ -61,6 +63,7 @@ impl Aspect {
         match self {
             Self::MadeBy => ("version of provisioner", "is"),
             Self::Template => ("template", "is"),
+            Self::Cluster => ("cluster", "is"),
             Self::State => ("state", "is"),
             Self::Kubernetes => ("Kubernetes version", "is"),
             Self::Compute => ("compute", "is"),
@@ -80,6 +83,9 @@ impl Aspect {
             Self::MadeBy => "use that version of provisioner, or a newer one",
             Self::Template => {
                 "use the version of provisioner that made it; or remove everything with `provisioner teardown --delete-cluster` and run the command again"
+            }
+            Self::Cluster => {
+                "each cluster stands on a foundation of its own: give `--cluster` of that one, or another `--name`"
             }
             Self::State => {
                 "the cluster stands on what is left of it, so it is not replaced; remove both with `provisioner teardown --delete-cluster` and run the command again"

@@ -7,12 +7,14 @@
 
 mod cause;
 mod change;
+mod ground;
 mod network;
 mod spec;
 mod stack;
 
 use sha2::{Digest, Sha256};
 
+pub use self::ground::{Ground, ground};
 pub use self::network::{Network, network};
 pub use self::spec::FoundationSpec;
 use self::spec::{KIND, Parameters};
@@ -21,7 +23,7 @@ use super::Aws;
 use super::drift::{Aspect, Drift, Refused, made_by_newer};
 use super::eks::Compute;
 use super::error::{AwsError, incomplete};
-use crate::names::{StackName, TAG_TEMPLATE};
+use crate::names::{StackName, TAG_CLUSTER, TAG_TEMPLATE};
 use crate::report::{Outcome, Reporter};
 
 /// The template, as it is sent.
@@ -71,11 +73,6 @@ pub async fn find(aws: &Aws, stack: &StackName) -> Result<Option<Foundation>, Aw
     }
 }
 
-/// Whether the stack exists, in whatever state.
-pub async fn exists(aws: &Aws, stack: &StackName) -> Result<bool, AwsError> {
-    Ok(stack::describe(aws, &stack.foundation()).await?.is_some())
-}
-
 /// How a foundation of ours differs from `spec`; nothing where there is none yet.
 pub fn drift(Reading(found): &Reading, stack: &StackName, spec: &FoundationSpec) -> Vec<Drift> {
     let name = stack.foundation();
@@ -84,7 +81,7 @@ pub fn drift(Reading(found): &Reading, stack: &StackName, spec: &FoundationSpec)
         // Without a cluster on it, it is replaced, whatever it was made with.
         Some(found) if found.phase() == Phase::Broken => {
             let newer = made_by_newer((KIND, &name), &found.tags);
-            newer.into_iter().chain(broken_ground(found, spec)).collect()
+            newer.into_iter().chain(ground_of_others(found, spec)).collect()
         }
         Some(found) if found.phase() == Phase::Working => {
             let drifts = spec.drift(found).into_iter();
@@ -97,17 +94,21 @@ pub fn drift(Reading(found): &Reading, stack: &StackName, spec: &FoundationSpec)
 
 /// Whether a stack that is under way, and has no outputs yet, already tells.
 fn is_known_early(aspect: Aspect) -> bool {
-    matches!(aspect, Aspect::MadeBy | Aspect::Compute | Aspect::PrivateNodes)
+    matches!(
+        aspect,
+        Aspect::MadeBy | Aspect::Cluster | Aspect::Compute | Aspect::PrivateNodes
+    )
 }
 
 /// One that is broken goes and is made again, but not from under a cluster: it holds the roles, perhaps the network,
-/// that the cluster lives on.
-fn broken_ground(found: &Stack, spec: &FoundationSpec) -> Option<Drift> {
+/// that the cluster lives on; nor where it was made for another cluster, which may live.
+fn ground_of_others(found: &Stack, spec: &FoundationSpec) -> Vec<Drift> {
     let refused = || {
         let of = (KIND, found.name.as_str());
         Drift::refused(of, Aspect::State, found.status.as_str(), "complete")
     };
-    spec.standing.then(refused)
+    let broken = spec.standing.then(refused);
+    spec.other_cluster(found).into_iter().chain(broken).collect()
 }
 
 /// What cannot be told or made any more without a stack, since a cluster stands already.
@@ -163,7 +164,7 @@ pub async fn ensure_from(
     match found.phase() {
         Phase::Broken => {
             if found.is_ours(stack) {
-                refuse(&broken_ground(&found, spec).into_iter().collect::<Vec<_>>())?;
+                refuse(&ground_of_others(&found, spec))?;
             }
             let status = found.status.as_str();
             replace_stack(aws, stack, (&found, status), report).await?;
@@ -237,7 +238,7 @@ async fn create(
     let order = stack::Order {
         template: TEMPLATE,
         parameters: spec.parameters(),
-        tags: tags(stack),
+        tags: tags(stack, spec.cluster.as_deref()),
     };
     stack::create(aws, &name, order).await?;
     let made = finished(aws, &name, report).await?;
@@ -270,7 +271,8 @@ async fn update(
     (found, spec): (Stack, &FoundationSpec),
     report: &dyn Reporter,
 ) -> Result<(Foundation, Outcome), AwsError> {
-    let Some(set) = change::propose(aws, &found, TEMPLATE, tags(stack), report).await? else {
+    let tags = tags(stack, found.made_for().or(spec.cluster.as_deref()));
+    let Some(set) = change::propose(aws, &found, TEMPLATE, tags, report).await? else {
         return Ok((foundation(&found, spec)?, Outcome::Unchanged));
     };
     if !set.harmful.is_empty() {
@@ -311,9 +313,10 @@ fn template_hash() -> String {
     hex::encode(Sha256::digest(TEMPLATE))[..16].to_owned()
 }
 
-fn tags(stack: &StackName) -> Vec<(String, String)> {
+fn tags(stack: &StackName, cluster: Option<&str>) -> Vec<(String, String)> {
     let template = (TAG_TEMPLATE.to_owned(), template_hash());
-    stack.aws_tags().into_iter().chain([template]).collect()
+    let cluster = cluster.map(|cluster| (TAG_CLUSTER.to_owned(), cluster.to_owned()));
+    stack.aws_tags().into_iter().chain([template]).chain(cluster).collect()
 }
 
 /// What the stack made, and for the rest what was brought along.

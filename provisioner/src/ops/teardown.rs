@@ -55,6 +55,7 @@ pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Ans
         cluster,
     };
     let survey = Survey::of(&teardown).await?;
+    survey.check_names(&teardown)?;
     if let (Place::Eks(aws, _), Some(found)) = (&place, survey.cluster.eks()) {
         context.bill.get_or_init(|| Bill::new(Some(found), aws.region()));
     }
@@ -97,7 +98,7 @@ impl Teardown<'_> {
                 .iter()
                 .map(|item| format!("{} `{}`", item.kind, item.name)),
         );
-        if self.flags.delete_cluster && survey.foundation {
+        if self.flags.delete_cluster && survey.foundation.is_some() {
             parts.push(format!("foundation `{}`", self.stack.foundation()));
         }
         if !self.flags.keep_images && !survey.repositories.is_empty() {

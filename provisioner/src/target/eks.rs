@@ -45,6 +45,7 @@ pub(super) fn foundation_spec(
 ) -> FoundationSpec {
     let eks = &plan.eks;
     let asked = FoundationSpec {
+        cluster: Some(plan.cluster.clone()),
         compute: eks.compute,
         private_nodes: eks.private_nodes,
         subnet_ids: eks.subnet_ids.clone(),

@@ -29,6 +29,8 @@ pub struct FoundationSpec {
     pub node_role_arn: Option<String>,
     /// The two zones of a network that is made; none: the first two of the region.
     pub zones: Option<[String; 2]>,
+    /// The cluster that is to stand on it; none: it is not compared.
+    pub cluster: Option<String>,
     /// Whether a cluster stands already: then a missing stack is not made any more.
     pub standing: bool,
 }
@@ -77,6 +79,7 @@ impl FoundationSpec {
         let compute = self.compute.filter(|wanted| *wanted != made.compute());
         let drifts = [
             made_by_newer(of, &found.tags),
+            self.other_cluster(found),
             (found.tags.get(TAG_TEMPLATE) != Some(&template_hash())).then(|| {
                 let was = found.tags.get(TAG_TEMPLATE).map_or("unknown", String::as_str);
                 Drift::repaired(of, Aspect::Template, was, template_hash())
@@ -92,6 +95,13 @@ impl FoundationSpec {
             drifts.extend(self.drift_of_parts(found, &made));
         }
         drifts
+    }
+
+    /// A stack of ours that was made for another cluster: that one may stand on it.
+    pub(super) fn other_cluster(&self, found: &Stack) -> Option<Drift> {
+        let (wanted, made_for) = (self.cluster.as_ref()?, found.made_for()?);
+        let drift = || Drift::refused((KIND, &found.name), Aspect::Cluster, made_for, wanted);
+        (made_for != wanted).then(drift)
     }
 
     /// What was to be brought along and is not, or the other way round.

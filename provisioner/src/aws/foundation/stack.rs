@@ -12,7 +12,7 @@ use crate::aws::Aws;
 use crate::aws::error::{AwsError, api, is};
 use crate::aws::quota::QuotaIsFinal;
 use crate::aws::wait::Wait;
-use crate::names::StackName;
+use crate::names::{StackName, TAG_CLUSTER};
 use crate::report::Reporter;
 
 /// `CloudFormation` gives up, and rolls back, after this long.
@@ -59,6 +59,11 @@ impl Stack {
 
     pub(super) fn is_ours(&self, stack: &StackName) -> bool {
         stack.owns(&self.tags)
+    }
+
+    /// The cluster that it was made for, where it tells.
+    pub(super) fn made_for(&self) -> Option<&str> {
+        self.tags.get(TAG_CLUSTER).map(String::as_str)
     }
 
     pub(super) fn is_being_created(&self) -> bool {

@@ -34,7 +34,7 @@ fn stack(status: &str, tags: &[(String, String)]) -> String {
 }
 
 fn ours(status: &str) -> String {
-    stack(status, &tags(&demo()))
+    stack(status, &tags(&demo(), None))
 }
 
 fn outdated(status: &str, version: &str) -> String {

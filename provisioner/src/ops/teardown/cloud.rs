@@ -3,7 +3,8 @@
 use super::Teardown;
 use super::leftovers::with_hint;
 use super::survey::Survey;
-use crate::aws::{Aws, AwsError, ecr, eks};
+use crate::aws::eks::{self, Compute};
+use crate::aws::{Aws, AwsError, ecr};
 use crate::error::Error;
 use crate::names::{APP, LOAD};
 use crate::ops::receipt::{Item, Receipt};
@@ -44,6 +45,10 @@ pub(super) async fn remove_cluster(
             }
             Err(error @ AwsError::NotOurs { .. }) => {
                 receipt.leave(cluster, &error.to_string(), report);
+                if let Some(why) = needs_foundation(aws, survey).await? {
+                    receipt.keep(Item::new("foundation", &stack.foundation()), &why, report);
+                    return Ok(());
+                }
                 return survey.leftovers.remove(aws, stack, receipt, report).await;
             }
             Err(error @ AwsError::Protected { .. }) => Some(with_hint(&error)),
@@ -52,7 +57,7 @@ pub(super) async fn remove_cluster(
     };
     if let Some(reason) = stays {
         receipt.leave(cluster, &reason, report);
-        if survey.foundation {
+        if survey.foundation.is_some() {
             receipt.keep(
                 Item::new("foundation", &stack.foundation()),
                 "the cluster needs it",
@@ -70,6 +75,18 @@ pub(super) async fn remove_cluster(
     }
     report.phase("leftovers");
     survey.leftovers.remove(aws, stack, receipt, report).await
+}
+
+/// Why the foundation stays under a cluster that is not to go.
+async fn needs_foundation(aws: &Aws, survey: &Survey) -> Result<Option<String>, Error> {
+    let (Some(found), Some(ground)) = (survey.cluster.eks(), &survey.foundation) else {
+        return Ok(None);
+    };
+    let node_role = match found.settings.compute {
+        Compute::Auto => None,
+        Compute::NodeGroup => Box::pin(eks::node_group_role(aws, &found.name)).await?,
+    };
+    Ok(ground.needed_by(found, node_role.as_deref()))
 }
 
 /// The repositories with their images, unless they are to be kept.

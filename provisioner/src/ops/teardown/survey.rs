@@ -2,7 +2,8 @@
 
 use super::leftovers::Leftovers;
 use super::{ANSWER, Teardown};
-use crate::aws::{ecr, foundation};
+use crate::aws::ecr;
+use crate::aws::foundation::{self, Ground};
 use crate::cluster::{ObjectRef, inventory};
 use crate::error::Error;
 use crate::names::{APP, LOAD, StackName};
@@ -13,7 +14,7 @@ use crate::target::{Found, Place, Registry};
 /// What there is of a stack.
 pub(super) struct Survey {
     pub(super) cluster: Found,
-    pub(super) foundation: bool,
+    pub(super) foundation: Option<Ground>,
     pub(super) repositories: Vec<String>,
     /// Objects on the cluster of a context; those of an EKS cluster are looked for when it is connected to.
     objects: Vec<ObjectRef>,
@@ -44,8 +45,8 @@ impl Survey {
         let (place, stack) = (teardown.place, teardown.stack);
         let foundation = async {
             match place.aws() {
-                Some(aws) => Ok(foundation::exists(aws, stack).await?),
-                None => Ok(false),
+                Some(aws) => Ok(foundation::ground(aws, stack).await?),
+                None => Ok(None),
             }
         };
         let (cluster, foundation, repositories) = tokio::try_join!(
@@ -71,12 +72,17 @@ impl Survey {
 
     /// Whether this stack made the cluster; of one that is gone its foundation tells.
     pub(super) fn cluster_was_ours(&self) -> bool {
-        self.cluster.eks().map_or(self.foundation, |found| found.created_by_us)
+        self.cluster
+            .eks()
+            .map_or(self.foundation.is_some(), |found| found.created_by_us)
     }
 
     pub(super) fn items(&self, cluster: &str, stack: &StackName) -> Vec<Item> {
         let cluster = self.cluster.eks().map(|_| Item::new("cluster", cluster));
-        let foundation = self.foundation.then(|| Item::new("foundation", &stack.foundation()));
+        let foundation = self
+            .foundation
+            .as_ref()
+            .map(|_| Item::new("foundation", &stack.foundation()));
         let repositories = self.repositories.iter().map(|name| Item::new("repository", name));
         let objects = self
             .objects
@@ -91,6 +97,19 @@ impl Survey {
         self.cluster.eks().is_some() || !self.objects.is_empty()
     }
 
+    /// Refuses a stack whose foundation was made for another cluster, before that one loses something.
+    ///
+    /// # Errors
+    /// The names do not belong together: exit 2, nothing was changed.
+    pub(super) fn check_names(&self, teardown: &Teardown<'_>) -> Result<(), Error> {
+        let made_for = self.foundation.as_ref().and_then(|ground| ground.made_for.as_deref());
+        let touches = teardown.flags.delete_cluster || matches!(self.cluster, Found::Missing);
+        match made_for {
+            Some(made_for) if touches => same_cluster(teardown.stack, made_for, teardown.cluster),
+            _ => Ok(()),
+        }
+    }
+
     /// Says early what of others will keep the network.
     pub(super) fn tell_foreign(&self, report: &dyn Reporter) {
         for (item, why) in self.leftovers.foreign() {
@@ -100,6 +119,18 @@ impl Survey {
             ));
         }
     }
+}
+
+fn same_cluster(stack: &StackName, made_for: &str, cluster: &str) -> Result<(), Error> {
+    if made_for == cluster {
+        return Ok(());
+    }
+    let (foundation, hint) = (
+        stack.foundation(),
+        format!("check `--cluster` and `--name`: stack `{stack}` goes with `--cluster {made_for}`"),
+    );
+    let refused = format!("foundation stack `{foundation}` was made for cluster `{made_for}`, not for `{cluster}`");
+    Err(Error::usage(refused).hint(hint))
 }
 
 /// The stack's repositories in ECR; those of another registry are not ours to delete.
@@ -116,4 +147,22 @@ async fn repositories(registry: &Registry, stack: &StackName) -> Result<Vec<Stri
         .flatten()
         .map(|repository| repository.name)
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foundation_of_another_cluster_is_refused_before_anything_is_deleted() {
+        let stack: StackName = "demo".parse().unwrap();
+        same_cluster(&stack, "prod", "prod").unwrap();
+        let error = same_cluster(&stack, "prod", "prdo").unwrap_err();
+        assert_eq!(error.exit().code(), 2);
+        insta::assert_snapshot!(error, @"
+        error: foundation stack `provisioner-demo` was made for cluster `prod`, not for `prdo`
+
+        hint: check `--cluster` and `--name`: stack `demo` goes with `--cluster prod`
+        ");
+    }
 }

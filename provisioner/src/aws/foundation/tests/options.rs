@@ -282,3 +282,39 @@ async fn a_broken_foundation_is_not_replaced_under_a_cluster() {
         assert!(mutating(&wire).is_empty(), "{:?}", wire.calls());
     }
 }
+
+fn made_for(status: &str, cluster: &str) -> String {
+    stack(status, &tags(&demo(), Some(cluster)))
+}
+
+#[tokio::test]
+async fn the_cluster_that_it_is_made_for_is_written_down_and_no_other_stands_on_it() {
+    let spec = FoundationSpec {
+        cluster: Some("prod".to_owned()),
+        ..FoundationSpec::default()
+    };
+    let wire = Wire::default()
+        .on("DescribeStacks", 400, absent())
+        .on("DescribeStacks", 200, made_for("CREATE_COMPLETE", "prod"))
+        .on("CreateStack", 200, done("CreateStack"));
+    assert_eq!(run_with(&wire, &spec).await.expect("created").1, Outcome::Created);
+    assert!(
+        wire.body("CreateStack")
+            .contains("provisioner%3Acluster&Tags.member.5.Value=prod"),
+        "{}",
+        wire.body("CreateStack")
+    );
+    assert_eq!(run_with(&wire, &spec).await.expect("there").1, Outcome::Unchanged);
+    for status in ["CREATE_COMPLETE", "DELETE_FAILED"] {
+        let wire =
+            Wire::default()
+                .on("DescribeStacks", 200, made_for(status, "other"))
+                .on("DeleteStack", 200, "<R></R>");
+        let refused = run_with(&wire, &spec).await.expect_err("refused");
+        assert!(refused.to_string().contains("cluster is other, not prod"), "{refused}");
+        assert!(mutating(&wire).is_empty());
+    }
+    let wire = Wire::default().on("DescribeStacks", 200, made_for("CREATE_COMPLETE", "prod"));
+    let told = ground(&wire.aws(), &demo()).await.expect("told").expect("there");
+    assert_eq!(told.made_for.as_deref(), Some("prod"));
+}
