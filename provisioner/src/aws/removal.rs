@@ -6,7 +6,8 @@ use tokio::time::sleep;
 use super::Aws;
 use super::error::AwsError;
 use super::foundation;
-use super::sweep::{self, Leftover, Scope, Swept};
+use super::logs;
+use super::sweep::{self, Kind, Leftover, Scope, Swept};
 use crate::report::{Outcome, Reporter};
 
 /// So often the deletion of the foundation is tried.
@@ -34,9 +35,12 @@ pub enum End {
 /// is in the network, the foundation is not touched: half a network would take theirs down. `CloudFormation`'s refusal is
 /// told, and tried again after another sweep, three times in all.
 ///
+/// The foundation goes last: it is what tells the next run whose the rest was. While a volume of ours is not deleted yet
+/// it stays, and after `deleted_logs` it waits until EKS no longer makes the log group anew.
+///
 /// # Errors
 /// [`AwsError::Protected`] under termination protection; a call that AWS refuses.
-pub async fn remove(aws: &Aws, scope: &Scope, report: &dyn Reporter) -> Result<Removal, AwsError> {
+pub async fn remove(aws: &Aws, scope: &Scope, deleted_logs: bool, report: &dyn Reporter) -> Result<Removal, AwsError> {
     let mut swept = Swept::default();
     let mut attempt = 1;
     let end = loop {
@@ -46,11 +50,21 @@ pub async fn remove(aws: &Aws, scope: &Scope, report: &dyn Reporter) -> Result<R
             ..scope.clone()
         };
         let round = Box::pin(sweep::clear(aws, &scope, report)).await?;
-        let blockers = blockers(&round);
+        let (blockers, unfinished) = (blockers(&round), unfinished(&round));
         swept.deleted.extend(round.deleted);
         (swept.left, swept.foreign) = (round.left, round.foreign);
         if !blockers.is_empty() {
             break End::Stays(format!("its network still holds {}", blockers.join(", ")));
+        }
+        if scope.network.is_some() && !unfinished.is_empty() {
+            let volumes = unfinished.join(", ");
+            break End::Stays(format!("not deleted yet, and only it tells whose they were: {volumes}"));
+        }
+        if deleted_logs && scope.network.is_some() {
+            match logs::keep_away(aws, &scope.cluster, report).await {
+                Err(error @ AwsError::TimedOut { .. }) => break End::Stays(error.to_string()),
+                other => other?,
+            }
         }
         match Box::pin(foundation::delete(aws, &scope.stack, report)).await {
             Ok(outcome) => break End::Done(outcome),
@@ -73,6 +87,12 @@ fn blockers(swept: &Swept) -> Vec<String> {
         .blockers()
         .map(|(one, _): (&Leftover, _)| one.to_string())
         .collect()
+}
+
+/// Volumes of ours that did not go; all else of ours that is left is in the network, and blocks.
+fn unfinished(swept: &Swept) -> Vec<String> {
+    let volumes = swept.left.iter().filter(|(one, _)| one.kind == Kind::Volume);
+    volumes.map(|(one, why)| format!("{one} ({why})")).collect()
 }
 
 #[cfg(test)]

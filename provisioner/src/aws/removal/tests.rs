@@ -1,6 +1,7 @@
 use super::*;
+use crate::aws::Aws;
 use crate::aws::fake::{Record, Wire, demo, query_error};
-use crate::aws::sweep::tests::{Empty as _, groups, tag_set};
+use crate::aws::sweep::tests::{Empty as _, groups, tag_set, volume, volumes};
 use crate::report::{Event, Silent};
 
 fn stack(status: &str) -> String {
@@ -64,7 +65,7 @@ async fn a_group_that_outlived_its_cluster_goes_before_the_foundation() {
         .nothing_left()
         .on("DeleteSecurityGroup", 200, "<R/>")
         .on("DeleteStack", 200, "<R/>");
-    let removal = remove(&wire.aws(), &scope(), &Silent).await.expect("removed");
+    let removal = remove(&wire.aws(), &scope(), false, &Silent).await.expect("removed");
     assert_eq!(removal.foundation, End::Done(Outcome::Deleted));
     assert_eq!(removal.swept.deleted.len(), 1);
     let calls = wire.calls();
@@ -80,7 +81,7 @@ async fn the_foundation_is_not_touched_while_others_are_in_its_network() {
         .on("DescribeStackResources", 200, resources("CREATE_COMPLETE"))
         .on("DescribeSecurityGroups", 200, groups(&[group]))
         .nothing_else_left();
-    let removal = remove(&wire.aws(), &scope(), &Silent).await.expect("told");
+    let removal = remove(&wire.aws(), &scope(), false, &Silent).await.expect("told");
     let expected = "its network still holds security group `sg-9 (theirs)`";
     assert_eq!(removal.foundation, End::Stays(expected.to_owned()));
     assert_eq!(deletions(&wire), 0);
@@ -95,7 +96,7 @@ async fn a_failed_deletion_is_told_and_tried_three_times() {
         .nothing_left()
         .on("DeleteStack", 200, "<R/>");
     let record = Record::default();
-    let removal = remove(&wire.aws(), &scope(), &record).await.expect("told");
+    let removal = remove(&wire.aws(), &scope(), false, &record).await.expect("told");
     let reason = "foundation stack `provisioner-demo` is DELETE_FAILED: SubnetA (AWS::EC2::Subnet): has dependencies";
     assert_eq!(removal.foundation, End::Stays(reason.to_owned()));
     assert_eq!(deletions(&wire), 3);
@@ -121,7 +122,7 @@ async fn a_second_deletion_that_works_is_the_end() {
         .on("DescribeStackEvents", 200, events())
         .nothing_left()
         .on("DeleteStack", 200, "<R/>");
-    let removal = remove(&wire.aws(), &scope(), &Silent).await.expect("removed");
+    let removal = remove(&wire.aws(), &scope(), false, &Silent).await.expect("removed");
     assert_eq!(removal.foundation, End::Done(Outcome::Deleted));
     assert_eq!(deletions(&wire), 2);
 }
@@ -129,7 +130,49 @@ async fn a_second_deletion_that_works_is_the_end() {
 #[tokio::test]
 async fn without_a_foundation_only_volumes_are_looked_at() {
     let wire = Wire::default().on("DescribeStacks", 400, absent()).nothing_left();
-    let removal = remove(&wire.aws(), &scope(), &Silent).await.expect("nothing");
+    let removal = remove(&wire.aws(), &scope(), false, &Silent).await.expect("nothing");
     assert_eq!(removal.foundation, End::Done(Outcome::Unchanged));
     assert_eq!(wire.calls(), ["DescribeStacks", "DescribeVolumes", "DescribeStacks"]);
+}
+
+#[tokio::test]
+async fn a_volume_of_ours_that_does_not_go_keeps_the_foundation_to_resume_from() {
+    let tags = [("kubernetes.io/cluster/demo", "owned")];
+    let busy = volume("vol-1", "in-use", "2026-11-19T00:00:00.000Z", &tags);
+    let wire = Wire::default()
+        .on("DescribeStacks", 200, stack("CREATE_COMPLETE"))
+        .on("DescribeStackResources", 200, resources("CREATE_COMPLETE"))
+        .on("DescribeVolumes", 200, volumes(&[busy]))
+        .nothing_in_the_network()
+        .on("DeleteStack", 200, "<R/>");
+    let aws = Aws {
+        timeout: std::time::Duration::from_millis(20),
+        ..wire.aws()
+    };
+    let removal = remove(&aws, &scope(), false, &Silent).await.expect("told");
+    let expected = "not deleted yet, and only it tells whose they were: volume `vol-1` (in-use)";
+    assert_eq!(removal.foundation, End::Stays(expected.to_owned()));
+    assert_eq!(deletions(&wire), 0);
+}
+
+#[tokio::test]
+async fn logs_that_come_back_are_deleted_again_before_the_foundation_goes() {
+    let none = serde_json::json!({"logGroups": []});
+    let back = serde_json::json!({"logGroups": [{"logGroupName": "/aws/eks/demo/cluster"}]});
+    let wire = Wire::default()
+        .on("DescribeStacks", 200, stack("CREATE_COMPLETE"))
+        .on("DescribeStacks", 200, stack("CREATE_COMPLETE"))
+        .on("DescribeStacks", 400, absent())
+        .on("DescribeStackResources", 200, resources("CREATE_COMPLETE"))
+        .on("DescribeLogGroups", 200, back)
+        .on("DescribeLogGroups", 200, none)
+        .on("DeleteLogGroup", 200, "")
+        .nothing_left()
+        .on("DeleteStack", 200, "<R/>");
+    let removal = remove(&wire.aws(), &scope(), true, &Silent).await.expect("removed");
+    assert_eq!(removal.foundation, End::Done(Outcome::Deleted));
+    let calls = wire.calls();
+    let last = |wanted: &str| calls.iter().rposition(|call| call == wanted).expect("called");
+    assert!(last("DeleteLogGroup") < last("DescribeLogGroups"), "{calls:?}");
+    assert!(last("DescribeLogGroups") < last("DeleteStack"), "{calls:?}");
 }

@@ -55,14 +55,14 @@ pub(in crate::aws) fn groups(items: &[String]) -> String {
     )
 }
 
-fn volumes(items: &[String]) -> String {
+pub(in crate::aws) fn volumes(items: &[String]) -> String {
     format!(
         "<DescribeVolumesResponse><volumeSet>{}</volumeSet></DescribeVolumesResponse>",
         items.concat()
     )
 }
 
-fn volume(id: &str, status: &str, created: &str, tags: &[(&str, &str)]) -> String {
+pub(in crate::aws) fn volume(id: &str, status: &str, created: &str, tags: &[(&str, &str)]) -> String {
     format!(
         "<item><volumeId>{id}</volumeId><status>{status}</status><createTime>{created}</createTime>{}</item>",
         tag_set(tags)
@@ -120,6 +120,9 @@ pub(in crate::aws) trait Empty {
 
     /// The same but for security groups, which stay as they were prepared.
     fn nothing_else_left(self) -> Self;
+
+    /// The same but for volumes, which stay as they were prepared.
+    fn nothing_in_the_network(self) -> Self;
 }
 
 impl Empty for Wire {
@@ -128,10 +131,17 @@ impl Empty for Wire {
     }
 
     fn nothing_else_left(self) -> Self {
-        self.on("DescribeLoadBalancers", 200, balancers(&[]))
+        self.on("DescribeVolumes", 200, volumes(&[]))
+            .on("DescribeLoadBalancers", 200, balancers(&[]))
             .on("DescribeTargetGroups", 200, target_groups(&[]))
             .on("DescribeNetworkInterfaces", 200, interfaces(&[]))
-            .on("DescribeVolumes", 200, volumes(&[]))
+    }
+
+    fn nothing_in_the_network(self) -> Self {
+        self.on("DescribeSecurityGroups", 200, groups(&[]))
+            .on("DescribeLoadBalancers", 200, balancers(&[]))
+            .on("DescribeTargetGroups", 200, target_groups(&[]))
+            .on("DescribeNetworkInterfaces", 200, interfaces(&[]))
     }
 }
 

@@ -129,7 +129,8 @@ impl Leftovers {
             return Ok(());
         };
         self.remove_log_group(aws, scope, receipt, report).await?;
-        let removal = match Box::pin(removal::remove(aws, scope, report)).await {
+        let deleted_logs = receipt.has_deleted(LOG_GROUP);
+        let removal = match Box::pin(removal::remove(aws, scope, deleted_logs, report)).await {
             Err(error @ AwsError::Protected { .. }) => {
                 receipt.leave(foundation, &with_hint(&error), report);
                 return Ok(());
