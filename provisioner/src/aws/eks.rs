@@ -192,6 +192,7 @@ fn state_of(found: &EksCluster) -> String {
     let usual = match found.status.as_str() {
         "CREATING" | "PENDING" => ", usually 10 to 15 min on AWS",
         "DELETING" => ", usually 5 to 10 min on AWS",
+        "UPDATING" => ", usually 2 to 10 min on AWS",
         _ => "",
     };
     format!("{}{usual}", found.status)

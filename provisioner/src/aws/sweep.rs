@@ -148,7 +148,7 @@ pub async fn find(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
 /// # Errors
 /// A call that AWS refuses for another reason than that something is still in use.
 pub async fn clear(aws: &Aws, scope: &Scope, report: &dyn Reporter) -> Result<Swept, AwsError> {
-    let wait = Wait::new(aws, format!("what cluster `{}` left behind", scope.cluster), report);
+    let wait = Wait::new(aws, format!("what cluster `{}` left behind", scope.cluster), report).usually("some minutes");
     let mut swept = Swept::default();
     let mut known: Vec<Leftover> = Vec::new();
     loop {

@@ -62,7 +62,10 @@ fn allowed(found: &EksCluster) -> Result<(), AwsError> {
 async fn step(aws: &Aws, cluster: &str, report: &dyn Reporter) -> Result<String, AwsError> {
     let left = delete_node_groups(aws, cluster, report).await?;
     if !left.is_empty() {
-        return Ok(format!("node groups left: {}", left.join(", ")));
+        return Ok(format!(
+            "node groups left: {}, usually 3 to 5 min on AWS",
+            left.join(", ")
+        ));
     }
     let Err(error) = aws.eks.delete_cluster().name(cluster).send().await else {
         return Ok("DELETING, usually 5 to 10 min on AWS".to_owned());

@@ -44,7 +44,8 @@ pub async fn ensure(
         aws,
         format!("node group `{NODE_GROUP}` of cluster `{}`", cluster.name),
         report,
-    );
+    )
+    .usually("3 to 5 min");
     let (mut requested, mut joined) = (false, false);
     loop {
         let found = describe(aws, &cluster.name).await?;
@@ -53,7 +54,7 @@ pub async fn ensure(
             Some(NodegroupStatus::Active) => return Ok(Outcome::Unchanged),
             Some(NodegroupStatus::Creating) => {
                 joined = true;
-                "CREATING, about 3 min on AWS".to_owned()
+                "CREATING".to_owned()
             }
             Some(NodegroupStatus::CreateFailed) if !requested && !joined => {
                 replace(aws, &cluster.name, found.as_ref(), report).await?;

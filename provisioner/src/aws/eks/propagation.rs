@@ -28,7 +28,9 @@ pub(super) fn is_pending(message: Option<&str>) -> bool {
 
 /// A wait for the roles of `what`.
 pub(super) fn wait<'a>(aws: &Aws, what: &str, report: &'a dyn Reporter) -> Wait<'a> {
-    Wait::new(aws, format!("IAM roles of {what}"), report).at_most(LIMIT)
+    Wait::new(aws, format!("IAM roles of {what}"), report)
+        .at_most(LIMIT)
+        .usually("some seconds")
 }
 
 #[cfg(test)]

@@ -147,7 +147,7 @@ pub(super) fn controller_manager(spec: &ClusterSpec) -> Option<KubeControllerMan
 
 /// Waits for an update to end.
 async fn done(aws: &Aws, cluster: &str, id: &str, report: &dyn Reporter) -> Result<(), AwsError> {
-    let wait = Wait::new(aws, format!("update of cluster `{cluster}`"), report);
+    let wait = Wait::new(aws, format!("update of cluster `{cluster}`"), report).usually("2 to 10 min");
     loop {
         let answer = aws.eks.describe_update().name(cluster).update_id(id).send().await;
         let answer = answer.map_err(api("eks:DescribeUpdate", "look up the update of cluster", cluster))?;

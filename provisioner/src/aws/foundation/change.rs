@@ -56,7 +56,8 @@ pub(super) async fn propose(
 
 /// The change set once it is computed.
 async fn described(aws: &Aws, mut set: ChangeSet, report: &dyn Reporter) -> Result<Option<ChangeSet>, AwsError> {
-    let wait = Wait::new(aws, format!("change set of foundation stack `{}`", set.stack), report);
+    let wait =
+        Wait::new(aws, format!("change set of foundation stack `{}`", set.stack), report).usually("some seconds");
     loop {
         let (status, reason, changes) = look(aws, &set).await?;
         match status {

@@ -132,10 +132,9 @@ pub(super) async fn settled(
     mut stack: Option<Stack>,
     report: &dyn Reporter,
 ) -> Result<Option<Stack>, AwsError> {
-    let wait = Wait::new(aws, format!("foundation stack `{name}`"), report);
+    let wait = Wait::new(aws, format!("foundation stack `{name}`"), report).usually("3 min");
     while let Some(found) = stack.take_if(|s| s.phase() == Phase::Working) {
-        wait.pause(&format!("{}, about 3 min on AWS", found.status.as_str()))
-            .await?;
+        wait.pause(found.status.as_str()).await?;
         stack = describe(aws, name).await?;
     }
     Ok(stack)
@@ -172,13 +171,12 @@ pub(super) async fn remove(aws: &Aws, stack: &Stack, report: &dyn Reporter) -> R
     let call = aws.cloudformation.delete_stack().stack_name(name);
     let answer = call.send().await;
     answer.map_err(api("cloudformation:DeleteStack", "delete foundation stack", name))?;
-    let wait = Wait::new(aws, format!("foundation stack `{name}` to be deleted"), report);
+    let wait = Wait::new(aws, format!("foundation stack `{name}` to be deleted"), report).usually("2 min");
     while let Some(found) = describe(aws, name).await? {
         if found.status == StackStatus::DeleteFailed {
             return Err(cause::failure(aws, &found).await);
         }
-        wait.pause(&format!("{}, about 2 min on AWS", found.status.as_str()))
-            .await?;
+        wait.pause(found.status.as_str()).await?;
     }
     Ok(())
 }
