@@ -4,7 +4,6 @@
 //! learns of it.
 
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,8 +14,10 @@ use crate::support::Sandbox;
 
 /// How long a run may take to come to its call.
 const PATIENCE: Duration = Duration::from_mins(3);
-/// Points of the short run, per command; the seed that chose them is printed and may be given in `CRASH_SEED`.
+/// Points of the short run, per command.
 const SAMPLE: u64 = 3;
+/// What chooses them where `CRASH_SEED` does not: the same in every run, so that a change is to blame for a failure.
+const SEED: u64 = 219_725;
 
 /// What a command left, to compare with what an undisturbed one leaves.
 #[derive(Debug, PartialEq)]
@@ -171,7 +172,7 @@ struct Chance(u64);
 impl Chance {
     fn from_env() -> Self {
         let given = std::env::var("CRASH_SEED").ok().and_then(|seed| seed.parse().ok());
-        Self(given.unwrap_or_else(|| RandomState::new().build_hasher().finish() % 1_000_000))
+        Self(given.unwrap_or(SEED))
     }
 
     /// Calls among `1..=calls`, in order: each run begins where the one before was killed.
