@@ -77,7 +77,7 @@ impl Sandbox {
         let entries = journal.as_array().expect("an array").iter();
         let actions = entries.filter_map(|entry| {
             let service = match entry["service"].as_str()? {
-                "kubernetes" | "registry" => return None,
+                "kubernetes" | "registry" | "sandbox" => return None,
                 "elbv2" => "elasticloadbalancing",
                 service => service,
             };
