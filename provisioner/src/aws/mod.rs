@@ -22,6 +22,7 @@ mod endpoint;
 mod error;
 pub mod foundation;
 pub mod logs;
+mod partition;
 pub mod preflight;
 mod quota;
 pub mod removal;

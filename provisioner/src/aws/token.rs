@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::error::request;
-use super::{Aws, AwsError, credentials};
+use super::{Aws, AwsError, credentials, partition};
 
 /// What the authenticator expects in front of the URL.
 const PREFIX: &str = "k8s-aws-v1.";
@@ -87,20 +87,7 @@ fn presigned_url(
 
 /// The region's own STS host.
 pub(super) fn sts_host(region: &str) -> String {
-    format!("sts.{region}.{}", dns_suffix(region))
-}
-
-/// The suffix of the hosts of the region's partition (from AWS's partition data).
-pub(super) fn dns_suffix(region: &str) -> &'static str {
-    match region {
-        r if r.starts_with("cn-") => "amazonaws.com.cn",
-        r if r.starts_with("us-isob-") => "sc2s.sgov.gov",
-        r if r.starts_with("us-isof-") => "csp.hci.ic.gov",
-        r if r.starts_with("eu-isoe-") => "cloud.adc-e.uk",
-        r if r.starts_with("us-iso-") => "c2s.ic.gov",
-        r if r.starts_with("eusc-") => "amazonaws.eu",
-        _ => "amazonaws.com",
-    }
+    format!("sts.{region}.{}", partition::of(region).dns_suffix)
 }
 
 #[cfg(test)]

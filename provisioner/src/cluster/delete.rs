@@ -67,13 +67,7 @@ pub async fn delete_stack(
     timeout: Duration,
     report: &dyn Reporter,
 ) -> Result<DeleteReceipt, ClusterError> {
-    let mut run = Run {
-        cluster,
-        stack,
-        report,
-        give_up: Instant::now() + timeout,
-        receipt: DeleteReceipt::default(),
-    };
+    let mut run = Run::new(cluster, stack, timeout, report);
     let record = parent::read(cluster, stack, &Namespaces::default().app).await?;
     take_over::restore(cluster, stack, record, &mut run.receipt, report).await?;
     let parent = stack.applyset_parent();
@@ -127,13 +121,7 @@ pub(super) async fn delete_objects(
     timeout: Duration,
     report: &dyn Reporter,
 ) -> Result<DeleteReceipt, ClusterError> {
-    let mut run = Run {
-        cluster,
-        stack,
-        report,
-        give_up: Instant::now() + timeout,
-        receipt: DeleteReceipt::default(),
-    };
+    let mut run = Run::new(cluster, stack, timeout, report);
     let mut there = Vec::new();
     for object in objects {
         if let Some(now) = cluster.get(&object).await? {
@@ -156,7 +144,17 @@ struct Run<'a> {
     receipt: DeleteReceipt,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(cluster: &'a Cluster, stack: &'a StackName, timeout: Duration, report: &'a dyn Reporter) -> Self {
+        Self {
+            cluster,
+            stack,
+            report,
+            give_up: Instant::now() + timeout,
+            receipt: DeleteReceipt::default(),
+        }
+    }
+
     /// Deletes objects and waits until they are gone; what stays is left with its reason.
     async fn delete(&mut self, objects: &[&Live]) -> Result<(), ClusterError> {
         let cluster = self.cluster;

@@ -63,19 +63,28 @@ async fn a_second_run_asks_and_sends_nothing() {
 async fn what_is_needed_is_sent_first() {
     let wire = Wire::default();
     up(&wire).await.expect("applied");
+    changed_in_order(
+        &wire,
+        &[
+            "/namespaces/web-app?",
+            "/secrets/cm-adapter-serving-certs",
+            "/rolebindings/",
+            "/deployments/",
+            "/horizontalpodautoscalers/",
+        ],
+    );
+}
+
+/// The first change of each of these comes after that of the one before.
+#[track_caller]
+fn changed_in_order(wire: &Wire, parts: &[&str]) {
     let sent = wire.changes();
-    let at = |part: &str| {
+    let at = |part: &&str| {
         sent.iter()
             .position(|l| l.contains(part))
             .unwrap_or_else(|| panic!("{part}"))
     };
-    let order = [
-        at("/namespaces/web-app?"),
-        at("/secrets/cm-adapter-serving-certs"),
-        at("/rolebindings/"),
-        at("/deployments/"),
-        at("/horizontalpodautoscalers/"),
-    ];
+    let order: Vec<usize> = parts.iter().map(at).collect();
     assert!(order.is_sorted(), "{order:?} {sent:#?}");
 }
 
@@ -172,20 +181,16 @@ async fn teardown_deletes_autoscaler_and_metrics_api_before_their_backends() {
     up(&wire).await.expect("applied");
     wire.state().log.clear();
     down(&wire).await.expect("deleted");
-    let sent = wire.changes();
-    let at = |part: &str| {
-        sent.iter()
-            .position(|l| l.contains(part))
-            .unwrap_or_else(|| panic!("{part}"))
-    };
-    let order = [
-        at("/horizontalpodautoscalers/"),
-        at("/apiservices/"),
-        at("/deployments/custom-metrics-apiserver"),
-        at("/configmaps/"),
-        at("/api/v1/namespaces/custom-metrics?"),
-    ];
-    assert!(order.is_sorted(), "{order:?} {sent:#?}");
+    changed_in_order(
+        &wire,
+        &[
+            "/horizontalpodautoscalers/",
+            "/apiservices/",
+            "/deployments/custom-metrics-apiserver",
+            "/configmaps/",
+            "/api/v1/namespaces/custom-metrics?",
+        ],
+    );
 }
 
 #[tokio::test]

@@ -7,19 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::leftovers::leave_things_behind;
+use crate::story::{BARE, TEARDOWN};
 use crate::support::Sandbox;
 
-/// Everything that calls AWS and registry, nothing on the cluster: the rights differ there.
-const BOOTSTRAP: [&str; 7] = [
-    "bootstrap",
-    "--cluster",
-    "demo",
-    "--create-cluster",
-    "--without",
-    "app,prometheus,kube-state-metrics,adapter,grafana",
-    "--yes",
-];
-const TEARDOWN: [&str; 5] = ["teardown", "--cluster", "demo", "--delete-cluster", "--yes"];
 /// Always allowed, whatever policies say.
 const FREE: &str = "sts:GetCallerIdentity";
 
@@ -63,8 +53,8 @@ impl<'a> Operator<'a> {
     fn does_the_job(&self) -> Result<BTreeSet<String>, String> {
         let mut called = BTreeSet::new();
         for (args, prepare) in [
-            (BOOTSTRAP.as_slice(), false),
-            (BOOTSTRAP.as_slice(), false),
+            (BARE.as_slice(), false),
+            (BARE.as_slice(), false),
             (TEARDOWN.as_slice(), true),
         ] {
             if prepare {

@@ -3,18 +3,8 @@
 
 use serde_json::json;
 
+use crate::story::{BARE, TEARDOWN};
 use crate::support::Sandbox;
-
-const PLAIN: [&str; 7] = [
-    "bootstrap",
-    "--cluster",
-    "demo",
-    "--create-cluster",
-    "--without",
-    "app,prometheus,kube-state-metrics,adapter,grafana",
-    "--yes",
-];
-const TEARDOWN: [&str; 5] = ["teardown", "--cluster", "demo", "--delete-cluster", "--yes"];
 
 #[test]
 fn a_node_group_on_private_subnets_lives_from_nothing_to_nothing() {
@@ -31,7 +21,7 @@ fn a_node_group_on_private_subnets_lives_from_nothing_to_nothing() {
 }
 
 fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    PLAIN.iter().chain(more).copied().collect()
+    BARE.iter().chain(more).copied().collect()
 }
 
 fn bootstrap_makes_nodes_in_zones_that_eks_serves(sandbox: &Sandbox) {
@@ -63,7 +53,7 @@ fn bootstrap_makes_nodes_in_zones_that_eks_serves(sandbox: &Sandbox) {
 
 fn what_is_not_asked_for_again_stays(sandbox: &Sandbox) {
     sandbox.forget_requests();
-    sandbox.json(&PLAIN);
+    sandbox.json(&BARE);
     assert_eq!(sandbox.mutating_requests(), Vec::<String>::new());
 }
 

@@ -14,6 +14,16 @@ pub(crate) const BOOTSTRAP: [&str; 7] = [
     "grafana",
     "--yes",
 ];
+/// The same without anything on the cluster.
+pub(crate) const BARE: [&str; 7] = [
+    "bootstrap",
+    "--cluster",
+    "demo",
+    "--create-cluster",
+    "--without",
+    "app,prometheus,kube-state-metrics,adapter,grafana",
+    "--yes",
+];
 pub(crate) const TEARDOWN: [&str; 5] = ["teardown", "--cluster", "demo", "--delete-cluster", "--yes"];
 
 /// One story, since each part starts from what the one before left.
@@ -54,18 +64,10 @@ fn refusals_change_nothing(sandbox: &Sandbox) {
         2,
         "--name",
     );
-    sandbox.refused(
-        &[
-            "bootstrap",
-            "--cluster",
-            "demo",
-            "--create-cluster",
-            "--without",
-            "grafana",
-        ],
-        2,
-        "--yes",
-    );
+    let [without_yes @ .., "--yes"] = &BOOTSTRAP else {
+        panic!("`--yes` stands last: {BOOTSTRAP:?}");
+    };
+    sandbox.refused(without_yes, 2, "--yes");
     sandbox.refused_with(
         &BOOTSTRAP,
         &[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")],

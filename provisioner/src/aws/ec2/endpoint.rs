@@ -3,7 +3,7 @@
 use aws_config::SdkConfig;
 
 use super::SERVICE_ID;
-use crate::aws::{endpoint, token};
+use crate::aws::{endpoint, partition};
 
 /// The URL for this connection, as the rules of the SDK's own clients give it.
 pub(super) fn url(config: &SdkConfig) -> String {
@@ -17,25 +17,13 @@ pub(super) fn url(config: &SdkConfig) -> String {
 fn host(region: &str, fips: bool, dual_stack: bool) -> String {
     let plain_is_fips = region.starts_with("us-gov-") && !dual_stack;
     let service = if fips && !plain_is_fips { "ec2-fips" } else { "ec2" };
+    let partition = partition::of(region);
     let suffix = if dual_stack {
-        dual_stack_suffix(region)
+        partition.dual_stack_suffix
     } else {
-        token::dns_suffix(region)
+        partition.dns_suffix
     };
     format!("https://{service}.{region}.{suffix}")
-}
-
-/// The partition's suffix of hosts that answer over IPv6 too (from AWS's partition data).
-fn dual_stack_suffix(region: &str) -> &'static str {
-    match region {
-        r if r.starts_with("cn-") => "api.amazonwebservices.com.cn",
-        r if r.starts_with("us-isob-") => "api.aws.scloud",
-        r if r.starts_with("us-isof-") => "api.aws.hci.ic.gov",
-        r if r.starts_with("eu-isoe-") => "api.cloud-aws.adc-e.uk",
-        r if r.starts_with("us-iso-") => "api.aws.ic.gov",
-        r if r.starts_with("eusc-") => "api.amazonwebservices.eu",
-        _ => "api.aws",
-    }
 }
 
 #[cfg(test)]
