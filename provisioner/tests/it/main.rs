@@ -7,8 +7,11 @@
 )]
 
 mod cli;
+mod contexts;
 mod fake_aws;
+mod help;
 mod iam;
+mod preflight;
 mod profiles;
 mod refusals;
 mod registry;

@@ -1,6 +1,11 @@
+mod answers;
+
 use super::*;
 use crate::aws::fake::{Wire, demo};
 use crate::report::Silent;
+use answers::{balancer_tags, balancers, group, interface, interfaces, target_groups};
+
+pub(in crate::aws) use answers::{Empty, ec2_error, groups, tag_set, volume, volumes};
 
 /// The cluster was ours, its VPC is `vpc-1`, its foundation also made `sg-stack` and `nat-1`.
 pub(super) fn scope() -> Scope {
@@ -17,133 +22,8 @@ pub(super) fn scope() -> Scope {
     }
 }
 
-pub(in crate::aws) fn tag_set(tags: &[(&str, &str)]) -> String {
-    let item = |(k, v): &(&str, &str)| format!("<item><key>{k}</key><value>{v}</value></item>");
-    format!("<tagSet>{}</tagSet>", tags.iter().map(item).collect::<String>())
-}
-
-fn interface(id: &str, description: &str, status: &str, rest: &str) -> String {
-    format!(
-        "<item><networkInterfaceId>{id}</networkInterfaceId><description>{description}</description>\
-         <status>{status}</status><requesterManaged>false</requesterManaged>{rest}</item>"
-    )
-}
-
-fn interfaces(items: &[String]) -> String {
-    format!(
-        "<DescribeNetworkInterfacesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r</requestId>\
-         <networkInterfaceSet>{}</networkInterfaceSet></DescribeNetworkInterfacesResponse>",
-        items.concat()
-    )
-}
-
-/// A group; its inbound rules name `named`.
-fn group(id: &str, name: &str, named: &[&str], tags: &[(&str, &str)]) -> String {
-    let pair = |id: &&str| format!("<item><userId>1</userId><groupId>{id}</groupId></item>");
-    let pairs: String = named.iter().map(pair).collect();
-    format!(
-        "<item><groupId>{id}</groupId><groupName>{name}</groupName><ipPermissions><item><ipProtocol>-1</ipProtocol>\
-         <groups>{pairs}</groups><ipRanges/></item></ipPermissions><ipPermissionsEgress/>{}</item>",
-        tag_set(tags)
-    )
-}
-
-pub(in crate::aws) fn groups(items: &[String]) -> String {
-    format!(
-        "<DescribeSecurityGroupsResponse><securityGroupInfo>{}</securityGroupInfo></DescribeSecurityGroupsResponse>",
-        items.concat()
-    )
-}
-
-pub(in crate::aws) fn volumes(items: &[String]) -> String {
-    format!(
-        "<DescribeVolumesResponse><volumeSet>{}</volumeSet></DescribeVolumesResponse>",
-        items.concat()
-    )
-}
-
-pub(in crate::aws) fn volume(id: &str, status: &str, created: &str, tags: &[(&str, &str)]) -> String {
-    format!(
-        "<item><volumeId>{id}</volumeId><status>{status}</status><createTime>{created}</createTime>{}</item>",
-        tag_set(tags)
-    )
-}
-
-fn balancers(names: &[&str]) -> String {
-    let one = |name: &&str| {
-        format!(
-            "<member><LoadBalancerArn>arn:x:loadbalancer/net/{name}/1</LoadBalancerArn>\
-             <LoadBalancerName>{name}</LoadBalancerName><VpcId>vpc-1</VpcId></member>"
-        )
-    };
-    format!(
-        "<DescribeLoadBalancersResponse><DescribeLoadBalancersResult><LoadBalancers>{}</LoadBalancers></DescribeLoadBalancersResult></DescribeLoadBalancersResponse>",
-        names.iter().map(one).collect::<String>()
-    )
-}
-
-fn target_groups(names: &[&str]) -> String {
-    let one = |name: &&str| {
-        format!(
-            "<member><TargetGroupArn>arn:x:targetgroup/{name}/1</TargetGroupArn>\
-             <TargetGroupName>{name}</TargetGroupName><VpcId>vpc-1</VpcId></member>"
-        )
-    };
-    format!(
-        "<DescribeTargetGroupsResponse><DescribeTargetGroupsResult><TargetGroups>{}</TargetGroups></DescribeTargetGroupsResult></DescribeTargetGroupsResponse>",
-        names.iter().map(one).collect::<String>()
-    )
-}
-
-fn balancer_tags(key: &str, value: &str) -> String {
-    format!(
-        "<DescribeTagsResponse><DescribeTagsResult><TagDescriptions><member><Tags><member><Key>{key}</Key><Value>{value}</Value></member>\
-         </Tags></member></TagDescriptions></DescribeTagsResult></DescribeTagsResponse>"
-    )
-}
-
-/// An error as EC2 gives it.
-pub(in crate::aws) fn ec2_error(code: &str) -> String {
-    format!(
-        "<?xml version=\"1.0\"?><Response><Errors><Error><Code>{code}</Code><Message>no</Message></Error></Errors>\
-         <RequestID>r</RequestID></Response>"
-    )
-}
-
 const OURS: (&str, &str) = ("kubernetes.io/cluster/demo", "owned");
 const DONE: &str = "<Response><return>true</return></Response>";
-
-/// Lists that are empty at last, so that a sweep can end: prepare what is there before.
-pub(in crate::aws) trait Empty {
-    /// Answers to every list: nothing.
-    fn nothing_left(self) -> Self;
-
-    /// The same but for security groups, which stay as they were prepared.
-    fn nothing_else_left(self) -> Self;
-
-    /// The same but for volumes, which stay as they were prepared.
-    fn nothing_in_the_network(self) -> Self;
-}
-
-impl Empty for Wire {
-    fn nothing_left(self) -> Self {
-        self.on("DescribeSecurityGroups", 200, groups(&[])).nothing_else_left()
-    }
-
-    fn nothing_else_left(self) -> Self {
-        self.on("DescribeVolumes", 200, volumes(&[]))
-            .on("DescribeLoadBalancers", 200, balancers(&[]))
-            .on("DescribeTargetGroups", 200, target_groups(&[]))
-            .on("DescribeNetworkInterfaces", 200, interfaces(&[]))
-    }
-
-    fn nothing_in_the_network(self) -> Self {
-        self.on("DescribeSecurityGroups", 200, groups(&[]))
-            .on("DescribeLoadBalancers", 200, balancers(&[]))
-            .on("DescribeTargetGroups", 200, target_groups(&[]))
-            .on("DescribeNetworkInterfaces", 200, interfaces(&[]))
-    }
-}
 
 fn changes(wire: &Wire) -> Vec<String> {
     let calls = wire.calls().into_iter();
@@ -341,10 +221,7 @@ async fn what_does_not_go_in_time_is_left_with_its_reason() {
             200,
             volumes(&[volume("vol-1", "in-use", "2026-11-02T00:00:00.000Z", &[OURS])]),
         )
-        .on("DescribeNetworkInterfaces", 200, interfaces(&[]))
-        .on("DescribeSecurityGroups", 200, groups(&[]))
-        .on("DescribeLoadBalancers", 200, balancers(&[]))
-        .on("DescribeTargetGroups", 200, target_groups(&[]));
+        .nothing_in_the_network();
     let aws = Aws {
         timeout: std::time::Duration::from_millis(20),
         ..wire.aws()

@@ -1,0 +1,43 @@
+//! Contexts of the kubeconfig instead of EKS clusters.
+
+use crate::run::Run;
+
+const KUBECONFIG: &str = "{contexts: [{name: kind-dev, context: {cluster: c, user: u}}], users: [{name: u, user: {}}],
+  clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]}";
+
+#[test]
+fn an_unknown_context_is_refused_with_the_known_ones_and_without_aws() {
+    for command in ["bootstrap", "teardown", "load", "status", "kubeconfig"] {
+        let run = Run::in_workspace(&format!("{command} --kube-context kind --registry ghcr.io/team"));
+        let stderr = run.file(".kube/config", KUBECONFIG).end().refused(2);
+        assert!(stderr.contains("there is no context `kind`"), "{command}: {stderr}");
+        assert!(stderr.contains("contexts: `kind-dev`"), "{command}: {stderr}");
+    }
+}
+
+#[test]
+fn a_cluster_that_does_not_answer_is_a_failure_that_names_it() {
+    let run = Run::of("status --kube-context kind-dev --timeout 1s").file(".kube/config", KUBECONFIG);
+    let stderr = run.end().refused(1);
+    assert!(stderr.contains("127.0.0.1:1"), "{stderr}");
+}
+
+#[test]
+fn a_context_is_in_the_kubeconfig_already_and_becomes_current_where_asked() {
+    let run = Run::of("kubeconfig --kube-context kind-dev --current").file(".kube/config", KUBECONFIG);
+    let ended = run.end();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr());
+    assert!(
+        ended.stdout().starts_with("context   kind-dev, current\n"),
+        "{}",
+        ended.stdout()
+    );
+    let run = Run::of("kubeconfig --kube-context kind-dev --stdout").file(".kube/config", KUBECONFIG);
+    assert!(run.end().refused(2).contains("already"));
+}
+
+#[test]
+fn tokens_are_for_eks_clusters() {
+    let stderr = Run::of("token --kube-context kind-dev").end().refused(2);
+    assert!(stderr.contains("EKS"), "{stderr}");
+}

@@ -1,0 +1,137 @@
+//! The help texts, as people see them.
+
+use crate::run::Run;
+
+#[test]
+fn help_shows_commands_and_examples() {
+    let ended = Run::of("--help").end();
+    assert_eq!(ended.code(), 0);
+    insta::assert_snapshot!(ended.stdout(), @r#"
+    From source to an autoscaling deployment on AWS, and back to nothing
+
+    Usage: provisioner [OPTIONS] <COMMAND>
+
+    Commands:
+      bootstrap    Build, push, create what is missing, deploy and verify; safe to repeat
+      push         Build the app's image and push it; prints the reference with its digest
+      teardown     Remove what bootstrap created, and prove that it is gone
+      load         Send load to the app from inside the cluster and report latencies and pods
+      status       Show pods, desired pods and request rate
+      token        Print a token for the cluster, in the form that kubectl's exec plugins prescribe
+      kubeconfig   Add the cluster to the kubeconfig; its tokens come from this program
+      completions  Print a completion script for a shell
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Global options:
+          --cluster <CLUSTER>         EKS cluster to work on
+          --kube-context <CONTEXT>    Context of the kubeconfig to work on, instead of an EKS cluster
+          --registry <HOST/PREFIX>    Registry and path for the images, e.g. ghcr.io/team [default: ECR]
+          --name <NAME>               Stack's name, where the cluster's does not fit [default: CLUSTER or CONTEXT]
+          --region <REGION>           AWS region [default: that of the AWS configuration]
+          --profile <PROFILE>         AWS profile [default: that of the AWS configuration]
+          --config <FILE>             Settings file [default: ./provisioner.toml where it exists]
+          --output <FORMAT>           Form of result and events: text or json [default: text]
+      -q, --quiet                     Only warnings and errors on stderr
+      -v, --verbose                   Log on stderr; a filter may be set in `PROVISIONER_LOG`
+      -y, --yes                       Answer every question with yes
+          --no-color                  No colours (also: `NO_COLOR`)
+          --timeout <DURATION>        Longest single wait, e.g. 90s, 25m [default: 30m]
+          --poll-interval <DURATION>  Pause between two looks at AWS [default: 10s]
+
+    Examples:
+      provisioner bootstrap --cluster demo --region eu-west-1 --create-cluster
+      provisioner load --cluster demo --region eu-west-1 --rate 100 --duration 2m
+      provisioner teardown --cluster demo --region eu-west-1 --delete-cluster
+
+    Settings: flags, then PROVISIONER_* variables (PROVISIONER_CLUSTER, ...), then provisioner.toml.
+    AWS credentials come from where the AWS tools take them.
+
+    Exit codes: 0 done, 1 failed, 2 usage or configuration (nothing was changed), 130/143 interrupted.
+    "#);
+}
+
+#[test]
+fn help_of_bootstrap_shows_its_flags() {
+    let ended = Run::of("bootstrap --help").end();
+    assert_eq!(ended.code(), 0);
+    let own = ended.stdout();
+    let own = own.split("Global options:").next().unwrap();
+    insta::assert_snapshot!(own, @r#"
+    Build, push, create what is missing, deploy and verify; safe to repeat
+
+    Everything is checked before anything changes. It ends with proof that the metrics arrive. A second run changes nothing; a run that was stopped goes on where it was.
+
+    Usage: provisioner bootstrap [OPTIONS]
+
+    Options:
+          --create-cluster
+              Create the cluster where it is missing (billable, takes about 15 minutes)
+
+          --without <COMPONENT>
+              Leave a component out; may be repeated
+
+          --manifests <DIR>
+              Apply the manifests of this folder instead of the shipped ones
+
+          --take-over
+              Replace a metrics API that others installed; teardown gives it back
+
+          --force-conflicts
+              Take fields that others changed on objects of this stack
+
+          --adopt
+              Mark objects of this stack again that lost their labels, after showing them
+
+          --reaction <PROFILE>
+              How quickly the stack reacts to load: fast or seed [default: fast]
+
+          --tag <TAG>
+              Tag of the image [default: from its content]
+
+          --binary <PATH>
+              Use this static linux/amd64 binary instead of building one
+
+          --workspace <DIR>
+              Cargo workspace to build the app from [default: the working directory]
+
+          --image-refs <FILE>
+              Also write the pushed references to this file, one a line
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    New cluster:
+          --k8s-version <VERSION>
+              Kubernetes version, e.g. 1.34 [default: the default of EKS]
+
+          --compute <KIND>
+              Where pods run: auto (EKS Auto Mode) or nodegroup (2 t3.large) [default: auto]
+
+          --private-nodes
+              Put nodes into private subnets behind a NAT gateway (costs by the hour)
+
+          --subnet-ids <ID>
+              Use these subnets, in two zones or more, instead of making a network
+
+          --cluster-role-arn <ARN>
+              Use this role for the control plane instead of making one
+
+          --node-role-arn <ARN>
+              Use this role for the nodes instead of making one
+
+          --admin-arn <ARN>
+              IAM role or user that also becomes the cluster's administrator; may be repeated
+
+          --public-access-cidr <CIDR>
+              Addresses that may reach the API server, e.g. 203.0.113.0/24; may be repeated [default: all]
+
+          --control-plane-logs <LOG>
+              Logs to `CloudWatch`: api, audit, authenticator, controllerManager, scheduler [default: none]
+
+          --hpa-sync-period <DURATION>
+              How often HPAs are evaluated, where EKS offers that, e.g. 10s [default: that of EKS]
+    "#);
+}
