@@ -96,6 +96,16 @@ pub struct Leftover {
     groups: BTreeSet<String>,
 }
 
+impl Leftover {
+    /// Why it counts as somebody else's; none where it does not.
+    pub fn foreign(&self) -> Option<&str> {
+        match &self.owner {
+            Owner::Foreign(why) => Some(why),
+            Owner::Ours | Owner::Network => None,
+        }
+    }
+}
+
 impl fmt::Display for Leftover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} `{}`", self.kind.word(), self.name)
@@ -116,10 +126,7 @@ pub struct Swept {
 impl Swept {
     /// What keeps the network from going, with reasons; volumes do not.
     pub fn blockers(&self) -> impl Iterator<Item = (&Leftover, &str)> {
-        let foreign = self.foreign.iter().filter_map(|one| match &one.owner {
-            Owner::Foreign(why) => Some((one, why.as_str())),
-            _ => None,
-        });
+        let foreign = self.foreign.iter().filter_map(|one| Some((one, one.foreign()?)));
         let left = self.left.iter().map(|(one, why)| (one, why.as_str()));
         foreign.chain(left).filter(|(one, _)| one.kind != Kind::Volume)
     }
@@ -167,22 +174,15 @@ pub async fn clear(aws: &Aws, scope: &Scope, report: &dyn Reporter) -> Result<Sw
                 known.push(one.clone());
             }
         }
-        let pause = match round.pending.first() {
-            None => None,
-            Some((one, state)) => wait.pause(&format!("{one}: {state}")).await.err(),
-        };
-        match pause {
-            None if !round.pending.is_empty() => {}
-            Some(error) if !matches!(error, AwsError::TimedOut { .. }) => return Err(error),
-            _ => {
-                swept.left = round.stuck.into_iter().chain(round.pending).collect();
-                swept.foreign = found
-                    .into_iter()
-                    .filter(|one| matches!(one.owner, Owner::Foreign(_)))
-                    .collect();
-                return Ok(swept);
-            }
+        if let Some((one, state)) = round.pending.first()
+            && wait.pause(&format!("{one}: {state}")).await.is_ok()
+        {
+            continue;
         }
+        // Nothing to wait for, or the wait is over: what is pending stays.
+        swept.left = round.stuck.into_iter().chain(round.pending).collect();
+        swept.foreign = found.into_iter().filter(|one| one.foreign().is_some()).collect();
+        return Ok(swept);
     }
 }
 

@@ -7,7 +7,8 @@ use tokio::time::{Instant, sleep};
 use super::{Aws, error::AwsError};
 use crate::report::Reporter;
 
-/// One wait. [`Wait::pause`] reports the state, sleeps one poll interval and fails once the limit is over.
+/// One wait. [`Wait::pause`] reports the state, sleeps one poll interval and fails once the limit is over; in no other
+/// case.
 pub(super) struct Wait<'a> {
     what: String,
     usual: Option<&'static str>,

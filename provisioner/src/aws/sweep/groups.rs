@@ -103,7 +103,7 @@ pub(super) async fn revoke_references(aws: &Aws, found: &[Leftover], report: &dy
         .filter(|one| one.owner == Owner::Ours)
         .map(|one| &one.id)
         .collect();
-    for one in groups().filter(|one| !matches!(one.owner, Owner::Foreign(_))) {
+    for one in groups().filter(|one| one.foreign().is_none()) {
         if one.groups.iter().any(|named| going.contains(named)) {
             let rules = rules_naming(aws, one, &going).await?;
             revoke(aws, one, &rules).await?;
@@ -189,7 +189,7 @@ fn is_gone(code: &str) -> bool {
 
 /// Asks for the deletion of a group, unless something of others holds it.
 pub(super) async fn delete(aws: &Aws, one: &Leftover, found: &[Leftover]) -> Result<Step, AwsError> {
-    let holds = |other: &&Leftover| matches!(other.owner, Owner::Foreign(_)) && other.groups.contains(&one.id);
+    let holds = |other: &&Leftover| other.foreign().is_some() && other.groups.contains(&one.id);
     if let Some(holder) = found.iter().find(holds) {
         return Ok(Step::Stuck(format!("{holder}, which is not the stack's, uses it")));
     }

@@ -98,10 +98,7 @@ impl Leftovers {
     /// What is others' and in the network, with the reason why it counts as that. The interfaces of a living cluster
     /// are not judged yet.
     pub(super) fn foreign(&self) -> impl Iterator<Item = (Item, &str)> {
-        let foreign = self.found.iter().filter_map(|one| match &one.owner {
-            Owner::Foreign(why) => Some((one, why.as_str())),
-            _ => None,
-        });
+        let foreign = self.found.iter().filter_map(|one| Some((one, one.foreign()?)));
         let judged = |kind: Kind| kind != Kind::Volume && !(self.alive && kind == Kind::NetworkInterface);
         foreign
             .filter(move |(one, _)| judged(one.kind))
@@ -144,7 +141,7 @@ impl Leftovers {
             receipt.leave(item(one), why, report);
         }
         for one in &removal.swept.foreign {
-            if let Owner::Foreign(why) = &one.owner {
+            if let Some(why) = one.foreign() {
                 receipt.keep(item(one), why, report);
             }
         }
