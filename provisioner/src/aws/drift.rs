@@ -170,11 +170,6 @@ impl Refused {
         (!refused.is_empty()).then_some(Self(refused))
     }
 
-    /// The differences.
-    pub fn drifts(&self) -> &[Drift] {
-        &self.0
-    }
-
     /// What to do about them, each way once.
     pub fn way_out(&self) -> String {
         let mut ways: Vec<&str> = self.0.iter().map(|drift| drift.aspect.way_out()).collect();
