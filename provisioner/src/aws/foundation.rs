@@ -65,14 +65,6 @@ pub async fn read(aws: &Aws, stack: &StackName) -> Result<Reading, AwsError> {
     Ok(Reading(stack::describe(aws, &stack.foundation()).await?))
 }
 
-/// The foundation, if it is complete; a stack that is under way, failed or being deleted is none.
-pub async fn find(aws: &Aws, stack: &StackName) -> Result<Option<Foundation>, AwsError> {
-    match stack::describe(aws, &stack.foundation()).await? {
-        Some(found) if found.phase() == Phase::Ready => Ok(Some(foundation(&found, &FoundationSpec::default())?)),
-        _ => Ok(None),
-    }
-}
-
 /// How a foundation of ours differs from `spec`; nothing where there is none yet.
 pub fn drift(Reading(found): &Reading, stack: &StackName, spec: &FoundationSpec) -> Vec<Drift> {
     let name = stack.foundation();
@@ -125,27 +117,13 @@ fn missing(name: &str, spec: &FoundationSpec) -> Vec<Drift> {
     private.into_iter().chain(role).collect()
 }
 
-/// Leads to a complete foundation from any state: joins a creation that is under way, replaces one of ours that
+/// Leads from what was read to a complete foundation: joins a creation that is under way, replaces one of ours that
 /// failed, updates one of ours that an older version made. A complete stack without our tags is used as it is.
 /// [`Outcome::Skipped`]: everything was brought along, there is no stack.
 ///
 /// # Errors
 /// [`AwsError::Failed`] with the first real cause from the stack's events; [`AwsError::Drift`] for one of ours that
 /// differs from `spec` in what is not changed in place, before anything was changed.
-pub async fn ensure(
-    aws: &Aws,
-    stack: &StackName,
-    spec: &FoundationSpec,
-    report: &dyn Reporter,
-) -> Result<(Foundation, Outcome), AwsError> {
-    let reading = read(aws, stack).await?;
-    ensure_from(aws, stack, (reading, spec), report).await
-}
-
-/// [`ensure`] from what was read before.
-///
-/// # Errors
-/// As there.
 pub async fn ensure_from(
     aws: &Aws,
     stack: &StackName,
@@ -188,7 +166,7 @@ pub async fn ensure_from(
 /// since EKS does not serve its zones.
 ///
 /// # Errors
-/// As [`ensure`]; [`AwsError::NotOurs`] for a stack without our tags.
+/// As [`ensure_from`]; [`AwsError::NotOurs`] for a stack without our tags.
 pub async fn move_to_zones(
     aws: &Aws,
     stack: &StackName,

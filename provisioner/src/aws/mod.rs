@@ -1,8 +1,8 @@
 //! AWS: clients and the resources that the tool ensures and deletes.
 //!
 //! ```text
-//! Options --Aws::connect--> Aws --ecr::ensure_repository-> Repository     --ecr::authorize--> RegistryAuth
-//!                               --foundation::ensure-----> Foundation --eks::ensure--> EksCluster --token::presign--> Token
+//! Options --Aws::connect--> Aws --ecr::ensure_repository--> Repository     --ecr::authorize--> RegistryAuth
+//!                               --foundation::ensure_from-> Foundation --eks::ensure--> EksCluster --token::presign--> Token
 //! ```
 //!
 //! Every `ensure_` looks first and makes no mutating call when nothing has to change. What exists without this

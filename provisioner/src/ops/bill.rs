@@ -21,16 +21,15 @@ pub struct Bill {
 }
 
 impl Bill {
-    /// For a cluster as it was found; where there is none, for the one that will be made. A cluster that others made
-    /// is theirs to pay: only the images are the stack's.
-    pub(super) fn new(found: Option<&EksCluster>, region: &str) -> Self {
-        let (intents, there) = match found {
-            None => (Intents::auto_mode_cluster(), Vec::new()),
-            Some(ours) if ours.created_by_us => (
-                cluster(Some(ours.settings.compute)),
+    /// For a cluster as it was found. One that others made is theirs to pay: only the images are the stack's.
+    pub(super) fn new(found: &EksCluster, region: &str) -> Self {
+        let (intents, there) = if found.created_by_us {
+            (
+                cluster(Some(found.settings.compute)),
                 vec![Owner::Cluster, Owner::Network, Owner::Images],
-            ),
-            Some(_) => (Intents::images(), vec![Owner::Images]),
+            )
+        } else {
+            (Intents::images(), vec![Owner::Images])
         };
         Self {
             cost: Cost::of(&intents, region),
@@ -99,7 +98,7 @@ pub(super) fn running(found: &EksCluster, nodes: &[Node], region: &str) -> Cost 
 pub(super) fn spent(found: &EksCluster, region: &str, now: Timestamp) -> Option<Spent> {
     let created = found.created_at.filter(|_| found.created_by_us)?;
     let hours = now.since(created).ok()?.total(Unit::Hour).ok()?;
-    Some(Bill::new(Some(found), region).cost.over(hours))
+    Some(Bill::new(found, region).cost.over(hours))
 }
 
 #[cfg(test)]
@@ -136,7 +135,7 @@ mod tests {
     #[test]
     fn nodes_of_a_group_and_their_gateway_have_their_price() {
         let plain = Bill::planned(&Eks::default(), "us-east-1").cost;
-        assert_eq!(plain, Bill::new(None, "us-east-1").cost);
+        assert_eq!(plain, Cost::of(&Intents::auto_mode_cluster(), "us-east-1"));
         let eks = Eks {
             compute: Some(Compute::NodeGroup),
             private_nodes: true,
@@ -153,7 +152,8 @@ mod tests {
 
     #[test]
     fn only_what_exists_or_may_exist_is_billed() {
-        let (new, ours, foreign) = (None, Some(&cluster(true)), Some(&cluster(false)));
+        let new = &Bill::planned(&Eks::default(), "us-east-1");
+        let [ours, foreign] = &[true, false].map(|ours| Bill::new(&cluster(ours), "us-east-1"));
         let cases = [
             (new, entries(&[], &[], &[]), false),
             (new, entries(&["repository demo/web-app"], &[], &[]), false),
@@ -169,9 +169,8 @@ mod tests {
             ),
             (foreign, entries(&["repository demo/web-app"], &[], &[]), false),
         ];
-        for (found, entries, billed) in cases {
-            let cost = Bill::new(found, "us-east-1").of(&entries);
-            assert_eq!(cost.is_some(), billed, "{found:?} {entries:?}");
+        for (bill, entries, billed) in cases {
+            assert_eq!(bill.of(&entries).is_some(), billed, "{bill:?} {entries:?}");
         }
     }
 

@@ -131,7 +131,7 @@ fn tell(context: &Context, (place, registry): (&Place, &Registry), plan: &Plan, 
         let there = found.eks().filter(|_| found.state() != State::Missing);
         context.bill.get_or_init(|| match there {
             None => Bill::planned(&plan.eks, aws.region()),
-            Some(_) => Bill::new(there, aws.region()),
+            Some(there) => Bill::new(there, aws.region()),
         });
     }
     if found.state() == State::Missing && !plan.create_cluster {

@@ -65,7 +65,13 @@ async fn run(wire: &Wire) -> Result<(Foundation, Outcome), AwsError> {
 }
 
 async fn run_with(wire: &Wire, spec: &FoundationSpec) -> Result<(Foundation, Outcome), AwsError> {
-    ensure(&wire.aws(), &demo(), spec, &Silent).await
+    ensure(&wire.aws(), spec).await
+}
+
+/// Reads and ensures at once.
+async fn ensure(aws: &Aws, spec: &FoundationSpec) -> Result<(Foundation, Outcome), AwsError> {
+    let reading = read(aws, &demo()).await?;
+    ensure_from(aws, &demo(), (reading, spec), &Silent).await
 }
 
 fn mutating(wire: &Wire) -> Vec<String> {
@@ -169,6 +175,6 @@ async fn a_wait_ends() {
         ..wire.aws()
     };
     let spec = FoundationSpec::default();
-    let error = ensure(&aws, &demo(), &spec, &Silent).await.expect_err("endless");
+    let error = ensure(&aws, &spec).await.expect_err("endless");
     assert!(matches!(error, AwsError::TimedOut { .. }), "{error}");
 }

@@ -241,7 +241,7 @@ async fn a_quota_of_stacks_is_told_at_once() {
         .on("DescribeStacks", 400, absent())
         .on("CreateStack", 400, refusal);
     let aws = wire.patient();
-    let refused = ensure(&aws, &demo(), &FoundationSpec::default(), &Silent).await;
+    let refused = ensure(&aws, &FoundationSpec::default()).await;
     let hint = refused.expect_err("refused").hint().unwrap_or_default();
     assert!(hint.starts_with("the quota `Stack count`"), "{hint}");
     assert_eq!(mutating(&wire), ["CreateStack"]);
