@@ -6,6 +6,7 @@ use std::fmt;
 
 use semver::Version;
 
+use super::error::AwsError;
 use crate::names::TAG_VERSION;
 
 /// One difference.
@@ -165,7 +166,7 @@ pub struct Refused(Vec<Drift>);
 
 impl Refused {
     /// Those of `drifts` that are not set right, if any.
-    pub fn of(drifts: &[Drift]) -> Option<Self> {
+    fn of(drifts: &[Drift]) -> Option<Self> {
         let refused: Vec<_> = drifts.iter().filter(|drift| !drift.repaired).cloned().collect();
         (!refused.is_empty()).then_some(Self(refused))
     }
@@ -184,6 +185,14 @@ impl fmt::Display for Refused {
         let texts: Vec<String> = self.0.iter().map(Drift::to_string).collect();
         f.write_str(&texts.join("; "))
     }
+}
+
+/// Refuses those of `drifts` that are not set right.
+///
+/// # Errors
+/// [`AwsError::Drift`] with all of them.
+pub fn refuse(drifts: &[Drift]) -> Result<(), AwsError> {
+    Refused::of(drifts).map_or(Ok(()), |refused| Err(AwsError::Drift(refused)))
 }
 
 /// The drift of something that a newer version of the tool made: an older one must not touch it. A version that

@@ -14,7 +14,7 @@ use aws_sdk_ecr::types::{self as ecr, ImageTagMutability, Tag};
 pub(super) use password::Kept;
 pub use password::{RegistryAuth, authorize, reauthorize};
 
-use super::drift::{Drift, Refused, made_by_newer};
+use super::drift::{Drift, made_by_newer, refuse};
 use super::error::{AwsError, api, is};
 use super::quota::QuotaIsFinal;
 use super::{Aws, error};
@@ -223,13 +223,7 @@ async fn settle(aws: &Aws, known: Known, report: &dyn Reporter) -> Result<(Repos
         ));
         return Ok((found, Outcome::Unchanged));
     }
-    if let Some(refused) = found
-        .newer
-        .as_ref()
-        .and_then(|drift| Refused::of(std::slice::from_ref(drift)))
-    {
-        return Err(AwsError::Drift(refused));
-    }
+    refuse(found.newer.as_slice())?;
     let mut outcome = Outcome::Unchanged;
     if !settings::has_tag_rules(&known.settings) {
         settings::put_tag_rules(aws, &found.name).await?;

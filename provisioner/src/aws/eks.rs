@@ -27,7 +27,7 @@ pub use spec::{ClusterSpec, Compute, LOG_TYPES, Settings};
 pub use versions::{Choice, Versions};
 
 use super::Aws;
-use super::drift::Refused;
+use super::drift::refuse;
 use super::error::{AwsError, api, incomplete, is};
 use super::foundation::Foundation;
 use super::wait::Wait;
@@ -154,10 +154,9 @@ async fn finish(
         tell_left_alone(found, spec, report);
         return Ok(Outcome::Unchanged);
     }
-    if let Some(refused) = Refused::of(&drift(found, spec)) {
-        return Err(AwsError::Drift(refused));
-    }
-    let repaired = settings::repair(aws, found, spec, report).await?;
+    let drifts = settings::drift(found, spec);
+    refuse(&drifts)?;
+    let repaired = settings::repair(aws, found, (&drifts, spec), report).await?;
     let access = match known.access {
         Some(access) => access.clone(),
         None => access::read(aws, &found.name, &spec.admin_arns).await?,

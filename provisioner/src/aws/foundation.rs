@@ -20,7 +20,7 @@ pub use self::spec::FoundationSpec;
 use self::spec::{KIND, Parameters};
 use self::stack::{Phase, Stack};
 use super::Aws;
-use super::drift::{Aspect, Drift, Refused, made_by_newer};
+use super::drift::{Aspect, Drift, made_by_newer, refuse};
 use super::eks::Compute;
 use super::error::{AwsError, incomplete};
 use crate::names::{StackName, TAG_CLUSTER, TAG_TEMPLATE};
@@ -234,11 +234,7 @@ async fn replace_stack(
         let name = found.name.clone();
         return Err(AwsError::NotOurs { kind: KIND, name });
     }
-    refuse(
-        &made_by_newer((KIND, &found.name), &found.tags)
-            .into_iter()
-            .collect::<Vec<_>>(),
-    )?;
+    refuse(made_by_newer((KIND, &found.name), &found.tags).as_slice())?;
     report.note(&format!("foundation stack `{}` is {why}: it is replaced", found.name));
     stack::remove(aws, found, report).await
 }
@@ -281,10 +277,6 @@ async fn finished(aws: &Aws, name: &str, report: &dyn Reporter) -> Result<Stack,
             reason: "it was deleted while it was waited for".to_owned(),
         }),
     }
-}
-
-fn refuse(drifts: &[Drift]) -> Result<(), AwsError> {
-    Refused::of(drifts).map_or(Ok(()), |refused| Err(AwsError::Drift(refused)))
 }
 
 fn template_hash() -> String {

@@ -2,11 +2,11 @@
 //! without a network.
 
 use super::{Found, Place, Registry, eks};
-use crate::aws::drift::{Drift, Refused};
+use crate::aws::drift::{self, Drift};
+use crate::aws::ecr;
 use crate::aws::eks::Choice;
 use crate::aws::foundation::{self, FoundationSpec};
 use crate::aws::preflight::{self, ClusterReadings, Readings, Wanted, WantedCluster};
-use crate::aws::{AwsError, ecr};
 use crate::error::Error;
 use crate::names::{APP, LOAD};
 use crate::plan::Plan;
@@ -101,9 +101,7 @@ impl Decided {
             drifts.extend(eks::moved(found, plan));
         }
         drifts.extend(foundation::drift(&readings.foundation, &plan.stack, &ground));
-        if let Some(refused) = Refused::of(&drifts) {
-            return Err(AwsError::Drift(refused).into());
-        }
+        drift::refuse(&drifts)?;
         let mut version = None;
         if let Some(offered) = &readings.versions {
             match (standing.and_then(|found| found.version.as_ref()), spec.hpa_sync_period) {

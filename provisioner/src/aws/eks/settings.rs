@@ -76,15 +76,15 @@ fn sync_period(is: &Settings, spec: &ClusterSpec) -> Option<(String, String)> {
     (!same).then(|| (is.unwrap_or("the default of EKS").to_owned(), eks_duration(wanted)))
 }
 
-/// Sets right what differs and can be set right; true if something had to be. EKS takes one kind of change at a time.
+/// Sets right those of `drifts` that can be; true if there were any. EKS takes one kind of change at a time.
 pub(super) async fn repair(
     aws: &Aws,
     found: &EksCluster,
-    spec: &ClusterSpec,
+    (drifts, spec): (&[Drift], &ClusterSpec),
     report: &dyn Reporter,
 ) -> Result<bool, AwsError> {
-    let drifts: Vec<_> = drift(found, spec).into_iter().filter(|drift| drift.repaired).collect();
-    for drift in &drifts {
+    let mut repaired = false;
+    for drift in drifts.iter().filter(|drift| drift.repaired) {
         let call = aws.eks.update_cluster_config().name(&found.name);
         let call = change(call, drift.aspect, spec)?;
         let token = aws.request_token(&["update", &found.arn, &drift.to_string()]);
@@ -94,8 +94,9 @@ pub(super) async fn repair(
         let id = update.ok_or_else(|| incomplete("eks:UpdateClusterConfig", &found.name, "update"))?;
         done(aws, &found.name, &id, report).await?;
         report.note(&drift.set_right());
+        repaired = true;
     }
-    Ok(!drifts.is_empty())
+    Ok(repaired)
 }
 
 fn change(
