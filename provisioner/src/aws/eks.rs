@@ -9,12 +9,13 @@ mod create;
 mod delete;
 mod nodegroup;
 mod propagation;
+mod reason;
 mod settings;
 mod spec;
 mod versions;
 
 use aws_sdk_eks::operation::describe_cluster::DescribeClusterError;
-use aws_sdk_eks::types::{Cluster, ClusterIssue, ClusterStatus};
+use aws_sdk_eks::types::{Cluster, ClusterIssue, ClusterIssueCode, ClusterStatus};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -26,6 +27,7 @@ pub use settings::{drift, drift_of_ground};
 pub use spec::{ClusterSpec, Compute, LOG_TYPES, Settings};
 pub use versions::{Choice, Versions};
 
+use self::reason::{reason, sentence};
 use super::Aws;
 use super::drift::refuse;
 use super::error::{AwsError, api, incomplete, is};
@@ -198,16 +200,11 @@ fn state_of(found: &EksCluster) -> String {
 }
 
 fn failed(found: &EksCluster) -> AwsError {
-    let reason = if found.health.is_empty() {
-        "EKS names no reason".to_owned()
-    } else {
-        found.health.join("; ")
-    };
     AwsError::Failed {
         kind: "cluster",
         name: found.name.clone(),
         status: found.status.clone(),
-        reason,
+        reason: reason(&found.health),
     }
 }
 
@@ -229,7 +226,7 @@ fn view(found: Cluster, name: &str, stack: &StackName) -> Result<EksCluster, Aws
         created_at: found.created_at.and_then(time),
         health: found
             .health
-            .map(|h| h.issues().iter().map(sentence).collect())
+            .map(|h| h.issues().iter().map(issue).collect())
             .unwrap_or_default(),
         deletion_protection: found.deletion_protection.unwrap_or(false),
         vpc_id: found.resources_vpc_config.and_then(|v| v.vpc_id),
@@ -237,13 +234,9 @@ fn view(found: Cluster, name: &str, stack: &StackName) -> Result<EksCluster, Aws
     })
 }
 
-fn sentence(issue: &ClusterIssue) -> String {
-    let code = issue.code().map_or("issue", |c| c.as_str());
-    let message = issue.message().unwrap_or("no message");
-    if issue.resource_ids().is_empty() {
-        return format!("{code}: {message}");
-    }
-    format!("{code}: {message} ({})", issue.resource_ids().join(", "))
+fn issue(issue: &ClusterIssue) -> String {
+    let code = issue.code().map(ClusterIssueCode::as_str);
+    sentence(code, issue.message(), issue.resource_ids())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use aws_sdk_eks::operation::describe_addon::DescribeAddonError;
 use aws_sdk_eks::types::{Addon, AddonHealth, AddonInfo, AddonStatus, Compatibility, ResolveConflicts};
 
 use super::EksCluster;
+use super::reason::reason;
 use crate::aws::Aws;
 use crate::aws::error::{AwsError, api, incomplete, is};
 use crate::names::StackName;
@@ -130,9 +131,5 @@ async fn offered_version(aws: &Aws, kubernetes: Option<String>, addon: &str) -> 
 fn health(addon: &Addon) -> String {
     let issues = addon.health().map(AddonHealth::issues).unwrap_or_default();
     let texts: Vec<_> = issues.iter().filter_map(|i| i.message()).collect();
-    if texts.is_empty() {
-        "EKS names no reason".to_owned()
-    } else {
-        texts.join("; ")
-    }
+    reason(&texts)
 }

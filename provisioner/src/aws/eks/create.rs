@@ -1,6 +1,5 @@
 //! `CreateCluster`: the request for either kind of compute.
 
-use aws_sdk_eks::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_eks::operation::create_cluster::CreateClusterError;
 use aws_sdk_eks::operation::create_cluster::builders::CreateClusterFluentBuilder;
 use aws_sdk_eks::types::{
@@ -10,7 +9,7 @@ use aws_sdk_eks::types::{
 
 use super::{Compute, Order, Versions, propagation, settings};
 use crate::aws::Aws;
-use crate::aws::error::{AwsError, api, is};
+use crate::aws::error::{AwsError, api};
 use crate::aws::foundation::Foundation;
 use crate::report::Reporter;
 
@@ -26,32 +25,20 @@ pub(super) async fn create(aws: &Aws, order: Order<'_>, report: &dyn Reporter) -
     let call = request(aws, order, &version);
     let cluster = order.cluster;
     let wait = propagation::wait(aws, &format!("cluster `{cluster}`"), report);
-    loop {
-        let Err(error) = call.clone().send().await else {
-            return Ok(());
-        };
-        if is(&error, CreateClusterError::is_resource_in_use_exception) {
-            return Ok(());
-        }
-        if let Some(CreateClusterError::UnsupportedAvailabilityZoneException(zones)) = error.as_service_error() {
-            return Err(AwsError::UnsupportedZone {
-                kind: "cluster",
-                name: cluster.to_owned(),
-                message: zones.message().unwrap_or_default().to_owned(),
-                valid: zones.valid_zones().to_vec(),
-            });
-        }
-        let pending = is_propagation(&error);
-        let error = api("eks:CreateCluster", "create cluster", cluster)(error);
-        // Past the limit EKS's own words are worth more than "timed out".
-        if !pending || wait.pause("not yet seen by EKS").await.is_err() {
-            return Err(error);
-        }
+    let invalid = CreateClusterError::is_invalid_parameter_exception;
+    let Err(error) = propagation::send(&wait, || call.clone().send(), invalid).await else {
+        return Ok(());
+    };
+    match error.as_service_error() {
+        Some(CreateClusterError::ResourceInUseException(_)) => Ok(()),
+        Some(CreateClusterError::UnsupportedAvailabilityZoneException(zones)) => Err(AwsError::UnsupportedZone {
+            kind: "cluster",
+            name: cluster.to_owned(),
+            message: zones.message().unwrap_or_default().to_owned(),
+            valid: zones.valid_zones().to_vec(),
+        }),
+        _ => Err(api("eks:CreateCluster", "create cluster", cluster)(error)),
     }
-}
-
-fn is_propagation(error: &SdkError<CreateClusterError>) -> bool {
-    is(error, CreateClusterError::is_invalid_parameter_exception) && propagation::is_pending(error.message())
 }
 
 fn request(aws: &Aws, order: Order<'_>, version: &str) -> CreateClusterFluentBuilder {

@@ -3,8 +3,6 @@
 use aws_sdk_eks::error::ProvideErrorMetadata as _;
 use aws_sdk_eks::operation::delete_addon::DeleteAddonError;
 use aws_sdk_eks::operation::delete_cluster::DeleteClusterError;
-use aws_sdk_eks::operation::delete_nodegroup::DeleteNodegroupError;
-use aws_sdk_eks::operation::describe_nodegroup::DescribeNodegroupError;
 use aws_sdk_eks::types::NodegroupStatus;
 
 use super::{EksCluster, find, nodegroup, state_of};
@@ -86,7 +84,7 @@ async fn delete_node_groups(aws: &Aws, cluster: &str, report: &dyn Reporter) -> 
     let names = names.map_err(api("eks:ListNodegroups", "list the node groups of cluster", cluster))?;
     for name in &names {
         if is_deletable(aws, cluster, name).await? {
-            delete_node_group(aws, cluster, name).await?;
+            nodegroup::delete(aws, cluster, name).await?;
             report.note(&format!("node group `{name}` is being deleted"));
         }
     }
@@ -95,14 +93,7 @@ async fn delete_node_groups(aws: &Aws, cluster: &str, report: &dyn Reporter) -> 
 
 /// False while it is being deleted, or changed so that EKS would refuse.
 async fn is_deletable(aws: &Aws, cluster: &str, name: &str) -> Result<bool, AwsError> {
-    let call = aws.eks.describe_nodegroup().cluster_name(cluster).nodegroup_name(name);
-    let answer = match call.send().await {
-        Err(e) if is(&e, DescribeNodegroupError::is_resource_not_found_exception) => {
-            return Ok(false);
-        }
-        other => other.map_err(api("eks:DescribeNodegroup", "look up node group", name))?,
-    };
-    let Some(group) = answer.nodegroup else {
+    let Some(group) = nodegroup::describe(aws, cluster, name).await? else {
         return Ok(false);
     };
     if group.status() == Some(&NodegroupStatus::DeleteFailed) {
@@ -114,19 +105,6 @@ async fn is_deletable(aws: &Aws, cluster: &str, name: &str) -> Result<bool, AwsE
         NodegroupStatus::Updating,
     ];
     Ok(!group.status().is_some_and(|s| busy.contains(s)))
-}
-
-async fn delete_node_group(aws: &Aws, cluster: &str, name: &str) -> Result<(), AwsError> {
-    let call = aws.eks.delete_nodegroup().cluster_name(cluster).nodegroup_name(name);
-    match call.send().await {
-        Err(e) => match e.as_service_error() {
-            Some(
-                DeleteNodegroupError::ResourceNotFoundException(_) | DeleteNodegroupError::ResourceInUseException(_),
-            ) => Ok(()),
-            _ => Err(api("eks:DeleteNodegroup", "delete node group", name)(e)),
-        },
-        Ok(_) => Ok(()),
-    }
 }
 
 /// Add-ons would go with the cluster; deleting them first lets them clean up what they made.

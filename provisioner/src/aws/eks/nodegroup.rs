@@ -2,18 +2,19 @@
 //!
 //! One that failed in an earlier run is replaced; one that fails in this run is told with EKS's health issues.
 
-use aws_sdk_eks::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_eks::operation::create_nodegroup::CreateNodegroupError;
 use aws_sdk_eks::operation::create_nodegroup::builders::CreateNodegroupFluentBuilder;
 use aws_sdk_eks::operation::delete_nodegroup::DeleteNodegroupError;
 use aws_sdk_eks::operation::describe_nodegroup::DescribeNodegroupError;
 use aws_sdk_eks::types::{
-    AmiTypes, CapacityTypes, Issue, Nodegroup, NodegroupHealth, NodegroupScalingConfig, NodegroupStatus,
+    AmiTypes, CapacityTypes, Issue, Nodegroup, NodegroupHealth, NodegroupIssueCode, NodegroupScalingConfig,
+    NodegroupStatus,
 };
 
+use super::reason::{reason, sentence};
 use super::{EksCluster, propagation};
 use crate::aws::Aws;
-use crate::aws::error::{AwsError, api, incomplete, is};
+use crate::aws::error::{AwsError, api, is};
 use crate::aws::foundation::Foundation;
 use crate::aws::wait::Wait;
 use crate::names::{NODE_GROUP, StackName};
@@ -26,7 +27,9 @@ const MAX: i32 = 3;
 
 /// Role of the nodes in our node group, if it exists.
 pub async fn role(aws: &Aws, cluster: &str) -> Result<Option<String>, AwsError> {
-    Ok(describe(aws, cluster).await?.and_then(|group| group.node_role))
+    Ok(describe(aws, cluster, NODE_GROUP)
+        .await?
+        .and_then(|group| group.node_role))
 }
 
 /// Leads to an `ACTIVE` node group from any state. The cluster must be `ACTIVE` and ours.
@@ -48,39 +51,37 @@ pub async fn ensure(
     .usually("3 to 5 min");
     let (mut requested, mut joined) = (false, false);
     loop {
-        let found = describe(aws, &cluster.name).await?;
-        let state = match found.as_ref().and_then(Nodegroup::status) {
-            Some(NodegroupStatus::Active) if requested || joined => return Ok(Outcome::Created),
-            Some(NodegroupStatus::Active) => return Ok(Outcome::Unchanged),
-            Some(NodegroupStatus::Creating) => {
-                joined = true;
-                "CREATING".to_owned()
-            }
-            Some(NodegroupStatus::CreateFailed) if !requested && !joined => {
-                replace(aws, &cluster.name, found.as_ref(), report).await?;
-                "CREATE_FAILED, it is replaced".to_owned()
-            }
-            Some(NodegroupStatus::CreateFailed | NodegroupStatus::DeleteFailed) => {
-                return Err(found.map_or_else(absent, |group| failed(NODE_GROUP, &group)));
-            }
-            Some(NodegroupStatus::Degraded) => {
-                tell_degraded(found.as_ref(), report);
-                return Ok(if requested || joined {
-                    Outcome::Created
-                } else {
-                    Outcome::Unchanged
-                });
-            }
-            // An update or a deletion ends by itself.
-            Some(other) => other.as_str().to_owned(),
-            None if requested => "not visible yet".to_owned(),
-            None => {
+        let Some(group) = describe(aws, &cluster.name, NODE_GROUP).await? else {
+            let state = if requested { "not visible yet" } else { "requested" };
+            if !requested {
                 create(aws, cluster, request(aws, cluster, stack, foundation), report).await?;
                 requested = true;
-                "requested".to_owned()
+            }
+            wait.pause(state).await?;
+            continue;
+        };
+        let new = requested || joined;
+        let state = match group.status() {
+            Some(status @ (NodegroupStatus::Active | NodegroupStatus::Degraded)) => {
+                if *status == NodegroupStatus::Degraded {
+                    report.warning(&format!("node group `{NODE_GROUP}` is degraded: {}", health(&group)));
+                }
+                return Ok(if new { Outcome::Created } else { Outcome::Unchanged });
+            }
+            Some(NodegroupStatus::CreateFailed) if !new => {
+                replace(aws, &cluster.name, &group, report).await?;
+                "CREATE_FAILED, it is replaced"
+            }
+            Some(NodegroupStatus::CreateFailed | NodegroupStatus::DeleteFailed) => {
+                return Err(failed(NODE_GROUP, &group));
+            }
+            // A creation, an update or a deletion ends by itself.
+            other => {
+                joined |= other == Some(&NodegroupStatus::Creating);
+                other.map_or("of unknown status", NodegroupStatus::as_str)
             }
         };
-        wait.pause(&state).await?;
+        wait.pause(state).await?;
     }
 }
 
@@ -94,57 +95,42 @@ pub(super) fn failed(name: &str, group: &Nodegroup) -> AwsError {
     }
 }
 
-fn absent() -> AwsError {
-    incomplete("eks:DescribeNodegroup", NODE_GROUP, "node group")
-}
-
 fn health(group: &Nodegroup) -> String {
     let issues = group.health().map(NodegroupHealth::issues).unwrap_or_default();
-    let texts: Vec<String> = issues.iter().map(sentence).collect();
-    if texts.is_empty() {
-        return "EKS names no reason".to_owned();
-    }
-    texts.join("; ")
+    let sentence = |issue: &Issue| {
+        let code = issue.code().map(NodegroupIssueCode::as_str);
+        sentence(code, issue.message(), issue.resource_ids())
+    };
+    reason(&issues.iter().map(sentence).collect::<Vec<_>>())
 }
 
-fn sentence(issue: &Issue) -> String {
-    let code = issue.code().map_or("issue", |code| code.as_str());
-    let message = issue.message().unwrap_or("no message");
-    match issue.resource_ids() {
-        [] => format!("{code}: {message}"),
-        ids => format!("{code}: {message} ({})", ids.join(", ")),
-    }
-}
-
-fn tell_degraded(group: Option<&Nodegroup>, report: &dyn Reporter) {
-    let health = group.map(health).unwrap_or_default();
-    report.warning(&format!("node group `{NODE_GROUP}` is degraded: {health}"));
-}
-
-async fn describe(aws: &Aws, cluster: &str) -> Result<Option<Nodegroup>, AwsError> {
+/// A node group of the cluster; none where it does not exist.
+pub(super) async fn describe(aws: &Aws, cluster: &str, name: &str) -> Result<Option<Nodegroup>, AwsError> {
     let call = aws.eks.describe_nodegroup().cluster_name(cluster);
-    match call.nodegroup_name(NODE_GROUP).send().await {
+    match call.nodegroup_name(name).send().await {
         Err(e) if is(&e, DescribeNodegroupError::is_resource_not_found_exception) => Ok(None),
-        Err(e) => Err(api("eks:DescribeNodegroup", "look up node group", NODE_GROUP)(e)),
+        Err(e) => Err(api("eks:DescribeNodegroup", "look up node group", name)(e)),
         Ok(answer) => Ok(answer.nodegroup),
     }
 }
 
-async fn replace(aws: &Aws, cluster: &str, group: Option<&Nodegroup>, report: &dyn Reporter) -> Result<(), AwsError> {
-    let why = group.map(health).unwrap_or_default();
+/// Asks for the deletion of a node group. One that is gone, or that EKS changes just now, is no error: its state tells.
+pub(super) async fn delete(aws: &Aws, cluster: &str, name: &str) -> Result<(), AwsError> {
+    let call = aws.eks.delete_nodegroup().cluster_name(cluster).nodegroup_name(name);
+    match call.send().await {
+        Err(e) if is(&e, DeleteNodegroupError::is_resource_not_found_exception) => Ok(()),
+        Err(e) if is(&e, DeleteNodegroupError::is_resource_in_use_exception) => Ok(()),
+        Err(e) => Err(api("eks:DeleteNodegroup", "delete node group", name)(e)),
+        Ok(_) => Ok(()),
+    }
+}
+
+async fn replace(aws: &Aws, cluster: &str, group: &Nodegroup, report: &dyn Reporter) -> Result<(), AwsError> {
+    let why = health(group);
     report.warning(&format!(
         "node group `{NODE_GROUP}` failed earlier, it is made again: {why}"
     ));
-    let call = aws
-        .eks
-        .delete_nodegroup()
-        .cluster_name(cluster)
-        .nodegroup_name(NODE_GROUP);
-    match call.send().await {
-        Err(e) if is(&e, DeleteNodegroupError::is_resource_not_found_exception) => Ok(()),
-        Err(e) => Err(api("eks:DeleteNodegroup", "delete node group", NODE_GROUP)(e)),
-        Ok(_) => Ok(()),
-    }
+    delete(aws, cluster, NODE_GROUP).await
 }
 
 /// Starts the creation. One of that name that exists meanwhile is no error: its state tells.
@@ -155,23 +141,12 @@ async fn create(
     report: &dyn Reporter,
 ) -> Result<(), AwsError> {
     let wait = propagation::wait(aws, &format!("the nodes of cluster `{}`", cluster.name), report);
-    loop {
-        let Err(error) = call.clone().send().await else {
-            return Ok(());
-        };
-        if is(&error, CreateNodegroupError::is_resource_in_use_exception) {
-            return Ok(());
-        }
-        let pending = is_propagation(&error);
-        let error = api("eks:CreateNodegroup", "create node group", NODE_GROUP)(error);
-        if !pending || wait.pause("not yet seen by EKS").await.is_err() {
-            return Err(error);
-        }
+    let invalid = CreateNodegroupError::is_invalid_parameter_exception;
+    match propagation::send(&wait, || call.clone().send(), invalid).await {
+        Err(e) if is(&e, CreateNodegroupError::is_resource_in_use_exception) => Ok(()),
+        Err(e) => Err(api("eks:CreateNodegroup", "create node group", NODE_GROUP)(e)),
+        Ok(_) => Ok(()),
     }
-}
-
-fn is_propagation(error: &SdkError<CreateNodegroupError>) -> bool {
-    is(error, CreateNodegroupError::is_invalid_parameter_exception) && propagation::is_pending(error.message())
 }
 
 fn request(

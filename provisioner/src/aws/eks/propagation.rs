@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
+
 use crate::aws::Aws;
+use crate::aws::error::is;
 use crate::aws::wait::Wait;
 use crate::report::Reporter;
 
@@ -22,7 +25,7 @@ const MESSAGES: [&str; 6] = [
 
 /// Whether an `InvalidParameterException` with this message may be a role that is not seen yet. A subnet that does not
 /// exist is none.
-pub(super) fn is_pending(message: Option<&str>) -> bool {
+fn is_pending(message: Option<&str>) -> bool {
     message.is_some_and(|m| MESSAGES.iter().any(|p| m.contains(p)) && !m.contains("subnet"))
 }
 
@@ -31,6 +34,26 @@ pub(super) fn wait<'a>(aws: &Aws, what: &str, report: &'a dyn Reporter) -> Wait<
     Wait::new(aws, format!("IAM roles of {what}"), report)
         .at_most(LIMIT)
         .usually("some seconds")
+}
+
+/// Sends a request until EKS sees the roles that it names, `wait` long at most. Past that EKS's own words are the error:
+/// they are worth more than "timed out". `is_invalid` knows the `InvalidParameterException` of the operation.
+pub(super) async fn send<T, E, F>(
+    wait: &Wait<'_>,
+    request: impl Fn() -> F,
+    is_invalid: fn(&E) -> bool,
+) -> Result<T, SdkError<E>>
+where
+    F: Future<Output = Result<T, SdkError<E>>>,
+    E: ProvideErrorMetadata,
+{
+    loop {
+        let answer = request().await;
+        let pending = |error| is(error, is_invalid) && is_pending(error.message());
+        if !answer.as_ref().err().is_some_and(pending) || wait.pause("not yet seen by EKS").await.is_err() {
+            return answer;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use aws_sdk_eks::types::{
     VpcConfigResponse,
 };
 
+use super::reason::reason;
 use super::spec::{LOG_TYPES, Settings, eks_duration};
 use super::{ClusterSpec, Compute, EksCluster};
 use crate::aws::Aws;
@@ -169,11 +170,7 @@ fn failed(cluster: &str, update: &Update) -> AwsError {
         kind: "update of cluster",
         name: cluster.to_owned(),
         status: update.status().map_or("", UpdateStatus::as_str).to_owned(),
-        reason: if reasons.is_empty() {
-            "EKS names no reason".to_owned()
-        } else {
-            reasons.join("; ")
-        },
+        reason: reason(&reasons),
     }
 }
 
