@@ -65,6 +65,13 @@ pub struct EksCluster {
     pub settings: Settings,
 }
 
+impl EksCluster {
+    /// Whether it is being deleted: what follows it is a new one.
+    pub fn is_going(&self) -> bool {
+        self.status == "DELETING"
+    }
+}
+
 /// A cluster that is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Order<'a> {

@@ -2,7 +2,7 @@
 //!
 //! Callers branch on variants and codes; texts are for people.
 
-mod hint;
+pub(super) mod hint;
 
 use std::error::Error as StdError;
 use std::fmt;

@@ -14,7 +14,7 @@ use std::future::Future;
 
 use futures::future::join_all;
 
-pub use refusals::{POLICY, Refusals};
+pub use refusals::Refusals;
 pub use zones::Zone;
 
 use super::ecr;
@@ -231,7 +231,7 @@ struct Needs {
 
 impl Needs {
     fn of(wanted: WantedCluster<'_>, found: Option<&EksCluster>, foundation: Option<&foundation::Reading>) -> Self {
-        let standing = found.filter(|found| found.status != "DELETING");
+        let standing = found.filter(|found| !found.is_going());
         let new = standing.is_none() && wanted.create;
         let parts = new || standing.is_some_and(|found| found.created_by_us);
         let compute = standing.map_or(wanted.spec.compute, |found| Some(found.settings.compute));

@@ -1,13 +1,13 @@
 //! `bootstrap`: from source to an autoscaling deployment, idempotent and resumable.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio::try_join;
 
 use super::forecast::Forecast;
 use super::summary::Summary;
-use super::{Bill, Context, ask, deploy, files, images};
+use super::{ANSWER, Bill, Context, ask, deploy, files, images};
 use crate::aws::preflight;
 use crate::cluster::nodes::{self, Node};
 use crate::cluster::ownership::{self, Existing};
@@ -18,9 +18,6 @@ use crate::image::PLATFORM;
 use crate::plan::Plan;
 use crate::report::Answer;
 use crate::target::{self, Place, Prepared, Registry, Session, State};
-
-/// How long a cluster that exists may take to answer before anything is changed.
-const ANSWER: Duration = Duration::from_mins(1);
 
 /// Decides everything, then acts: cluster and image at once, then the stack on it, then the proof.
 pub(super) async fn run(context: &Context) -> Result<Answer, Error> {

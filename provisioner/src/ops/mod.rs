@@ -38,6 +38,8 @@ pub use bill::Bill;
 pub use resume::with_remains;
 pub use undo::Undo;
 
+/// How long a cluster that exists may take to answer.
+const ANSWER: Duration = Duration::from_mins(1);
 /// How long another run may keep the lease of a stack: applying takes seconds, a teardown a minute.
 const LEASE: Duration = Duration::from_mins(5);
 

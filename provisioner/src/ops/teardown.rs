@@ -10,11 +10,11 @@ mod leftovers;
 mod objects;
 mod survey;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::receipt::{Item, Receipt};
 use super::resume::target_command;
-use super::{Bill, Context, ask, files};
+use super::{ANSWER, Bill, Context, ask, files};
 use crate::aws::{Aws, logs};
 use crate::cli;
 use crate::cluster::inventory;
@@ -24,9 +24,6 @@ use crate::names::StackName;
 use crate::report::{Answer, Outcome};
 use crate::target::{Found, Place, Registry};
 use survey::Survey;
-
-/// How long a cluster may take to answer.
-const ANSWER: Duration = Duration::from_mins(1);
 
 /// One teardown: what is asked for, and where.
 struct Teardown<'a> {

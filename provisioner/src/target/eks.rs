@@ -16,7 +16,7 @@ pub(super) const ADDON: &str = "metrics-server";
 
 /// A cluster that is there to stay; what follows one that is being deleted is a new one.
 pub(super) fn standing(found: Option<&EksCluster>) -> Option<&EksCluster> {
-    found.filter(|found| found.status != "DELETING")
+    found.filter(|found| !found.is_going())
 }
 
 /// Where a cluster of ours stands on something else than what is brought along.

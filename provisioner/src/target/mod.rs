@@ -159,8 +159,7 @@ impl Found {
         match self {
             Self::Context => State::Usable,
             Self::Missing => State::Missing,
-            // What follows one that is being deleted is a new one.
-            Self::Eks(found) if found.status == "DELETING" => State::Missing,
+            Self::Eks(found) if found.is_going() => State::Missing,
             Self::Eks(found) if is_usable(found) => State::Usable,
             Self::Eks(found) if found.created_by_us => State::Unfinished,
             Self::Eks(_) => State::Unusable,

@@ -26,8 +26,9 @@ const CREDENTIAL_CODES: [&str; 7] = [
     "AuthFailure",
 ];
 
-/// The policy that the tool needs.
-const POLICY: &str = "docs/iam/bootstrap.json";
+/// The policy that has every permission of a bootstrap.
+pub(in crate::aws) const POLICY: &str = "docs/iam/bootstrap.json";
+
 /// Whether the reason of a failed resource carries such a code.
 fn is_denied(reason: &str) -> bool {
     DENIED_CODES.iter().any(|code| reason.contains(code))

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_cloudformation::error::ProvideErrorMetadata as _;
 use aws_sdk_cloudformation::types::{ResourceStatus, StackResource};
 
 use super::stack;
@@ -32,10 +31,8 @@ pub async fn network(aws: &Aws, stack: &StackName) -> Result<Option<Network>, Aw
     };
     let call = aws.cloudformation.describe_stack_resources().stack_name(&found.id);
     let answer = match call.send().await {
-        // It went between the two calls; as for DescribeStacks, the code alone does not say so.
-        Err(e) if e.code() == Some("ValidationError") && e.message().is_some_and(|m| m.contains("does not exist")) => {
-            return Ok(None);
-        }
+        // It went between the two calls.
+        Err(e) if stack::is_absent(&e) => return Ok(None),
         other => other.map_err(api(
             "cloudformation:DescribeStackResources",
             "list the resources of foundation stack",

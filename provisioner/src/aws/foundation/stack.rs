@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_cloudformation::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudformation::operation::create_stack::CreateStackError;
-use aws_sdk_cloudformation::operation::describe_stacks::DescribeStacksError;
 use aws_sdk_cloudformation::types::{self as cfn, Capability, OnFailure, Parameter, StackStatus, Tag};
 
 use super::cause;
@@ -99,8 +98,8 @@ pub(super) async fn describe(aws: &Aws, name: &str) -> Result<Option<Stack>, Aws
     Ok(stack.filter(|s| s.status != StackStatus::DeleteComplete))
 }
 
-/// There is no code of its own for this: the text is the interface (AWS.md, RUST.md).
-fn is_absent(error: &SdkError<DescribeStacksError>) -> bool {
+/// Whether a stack does not exist. There is no code of its own for this: the text is the interface.
+pub(super) fn is_absent<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     error.code() == Some("ValidationError") && error.message().is_some_and(|m| m.contains("does not exist"))
 }
 

@@ -3,10 +3,8 @@
 use std::fmt;
 
 use crate::aws::error::ApiError;
+use crate::aws::error::hint::POLICY;
 use crate::aws::{Aws, AwsError};
-
-/// The policy that has every permission of a bootstrap.
-pub const POLICY: &str = "docs/iam/bootstrap.json";
 
 /// Everything that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
