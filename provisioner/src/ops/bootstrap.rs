@@ -9,6 +9,7 @@ use super::forecast::Forecast;
 use super::summary::Summary;
 use super::{ANSWER, Bill, Context, ask, deploy, files, images};
 use crate::aws::preflight;
+use crate::cluster::manifest::Component;
 use crate::cluster::nodes::{self, Node};
 use crate::cluster::ownership::{self, Existing};
 use crate::cluster::values::Namespaces;
@@ -25,7 +26,7 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let (config, report) = (&context.config, &*context.report);
     let (cluster, stack) = context.target()?;
     let plan = Plan::build(config, cluster, stack);
-    deploy::check_manifests(config, stack)?;
+    let wanted = deploy::render_unresolved(config, stack)?;
     images::check(&config.image).await?;
 
     report.phase("check");
@@ -35,7 +36,7 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let prepared = place.prepare(&plan, &registry).await?;
     let registry = registry.knowing(&prepared.repositories);
     tell(context, (&place, &registry), &plan, &prepared);
-    let ready = check_target(context, &place, &plan, &prepared).await?;
+    let ready = check_target(context, &place, &plan, (&prepared, &wanted)).await?;
 
     report.phase("cluster and image");
     let (found, binary) = try_join!(
@@ -65,7 +66,7 @@ async fn check_target(
     context: &Context,
     place: &Place,
     plan: &Plan,
-    prepared: &Prepared,
+    (prepared, wanted): (&Prepared, &[Component]),
 ) -> Result<Option<Session>, Error> {
     let found = &prepared.found;
     match found.state() {
@@ -82,10 +83,9 @@ async fn check_target(
         }
         State::Usable => {
             let session = place.connect(found, ANSWER.min(context.config.output.timeout)).await?;
-            let wanted = deploy::render_unresolved(&context.config, &plan.stack)?;
             parent::check_version(&session.cluster, &plan.stack, &Namespaces::default().app).await?;
             let options = deploy::options(&context.config);
-            let checked = ownership::check(&session.cluster, &plan.stack, &wanted, options).await;
+            let checked = ownership::check(&session.cluster, &plan.stack, wanted, options).await;
             let existing = checked.map_err(refused_before_any_change)?;
             warn_of_platform(context, &session).await;
             confirm_adoption(context, plan, &existing).await?;

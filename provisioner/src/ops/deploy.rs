@@ -27,15 +27,11 @@ pub(super) struct Deployed {
     pub(super) chain: Option<Chain>,
 }
 
-/// Reads and renders every manifest without a network.
+/// The stack's objects as far as they are known before the images are: reads and renders every manifest without a
+/// network.
 ///
 /// # Errors
 /// Unknown components, unknown placeholders, broken YAML: exit 2.
-pub(super) fn check_manifests(config: &Config, stack: &StackName) -> Result<(), Error> {
-    render_unresolved(config, stack).map(drop)
-}
-
-/// The stack's objects as far as they are known before the images are.
 pub(super) fn render_unresolved(config: &Config, stack: &StackName) -> Result<Vec<Component>, Error> {
     let mut values = Values::new(stack.clone(), UNRESOLVED, UNRESOLVED);
     values.reaction = config.reaction;
@@ -47,15 +43,15 @@ pub(super) async fn run(
     context: &Context,
     cluster: &Cluster,
     stack: &StackName,
-    (app, load): (&Published, &Published),
+    images: (&Published, &Published),
 ) -> Result<Deployed, Error> {
     let (config, report) = (&context.config, &*context.report);
     let wanted = Wanted {
         config,
         cluster,
         stack,
-        app,
-        load,
+        images,
+        tolerance: cluster.keeps_tolerance("default").await?,
     };
     let (components, changes) = wanted.apply(context).await?;
 
@@ -96,8 +92,10 @@ struct Wanted<'a> {
     config: &'a Config,
     cluster: &'a Cluster,
     stack: &'a StackName,
-    app: &'a Published,
-    load: &'a Published,
+    /// The app's and the load generator's.
+    images: (&'a Published, &'a Published),
+    /// Whether the server keeps the tolerance of an HPA.
+    tolerance: bool,
 }
 
 impl Wanted<'_> {
@@ -131,15 +129,15 @@ impl Wanted<'_> {
 
     /// The objects, with what the cluster keeps for them: certificates, password, what was replaced. Changes nothing.
     async fn components(&self) -> Result<Vec<Component>, Error> {
-        let (cluster, stack) = (self.cluster, self.stack);
-        let mut values = Values::new(stack.clone(), &self.app.reference, &self.load.reference);
+        let (cluster, stack, (app, load)) = (self.cluster, self.stack, self.images);
+        let mut values = Values::new(stack.clone(), &app.reference, &load.reference);
         values.reaction = self.config.reaction;
-        values.tolerance = cluster.keeps_tolerance("default").await?;
+        values.tolerance = self.tolerance;
         values.grafana_password = password::prepare(cluster, &values.namespaces.monitoring).await?;
         let metrics = &values.namespaces.metrics;
         let certificates = certificate::prepare(cluster, metrics, jiff::Timestamp::now()).await?;
         let mut components = render(self.config, &values, &certificates)?;
-        parent::annotate(&mut components, stack, ANNOTATION_LOAD_IMAGE, &self.load.reference);
+        parent::annotate(&mut components, stack, ANNOTATION_LOAD_IMAGE, &load.reference);
         let take_over = (values.namespaces.app.as_str(), self.config.stack.take_over);
         take_over::remember(cluster, stack, take_over, &mut components).await?;
         Ok(components)
