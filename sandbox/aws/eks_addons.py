@@ -18,13 +18,14 @@ from eks_store import (
     Lifecycle,
     Part,
     bad_parameter,
+    delete_part,
     in_use,
     new_id,
     not_found,
     now,
 )
 from eks_versions import ADDONS, VERSIONS, addon_view
-from state import STATE, Alive
+from state import STATE
 
 ISSUE = {"code": "InsufficientNumberOfReplicas", "message": "The add-on is unhealthy (injected)"}
 
@@ -96,11 +97,9 @@ class AddonCalls(EksCalls):
         return ActionResult({"update": update})
 
     def delete_addon(self) -> ActionResult:
-        cluster, part = self._addon()
-        if not part.life.deleting:
-            part.life.deleting = True
-            name = self.arg("addonName")
-            STATE.in_background(lambda alive: forget(cluster, name, alive), f"delete {name}")
+        cluster, _ = self._addon()
+        delay = STATE.config.addon_delete_s
+        part = delete_part(cluster.addons, self.arg("addonName"), delay)
         return ActionResult({"addon": part.view()})
 
     def describe_addon_versions(self) -> ActionResult:
@@ -132,9 +131,3 @@ class AddonCalls(EksCalls):
         if name not in cluster.addons:
             raise not_found(f"No addon: {name} found in cluster: {cluster.name}")
         return cluster, cluster.addons[name]
-
-
-def forget(cluster: Cluster, name: str, alive: Alive) -> None:
-    if alive.sleep(STATE.config.addon_delete_s):
-        with STATE.lock:
-            cluster.addons.pop(name, None)

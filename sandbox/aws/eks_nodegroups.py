@@ -22,12 +22,13 @@ from eks_store import (
     Lifecycle,
     Part,
     bad_parameter,
+    delete_part,
     in_use,
     new_id,
     not_found,
     now,
 )
-from state import STATE, Alive
+from state import STATE
 
 DEFAULT_SCALING = {"minSize": 1, "maxSize": 2, "desiredSize": 2}
 ISSUE = {
@@ -84,11 +85,9 @@ class NodegroupCalls(EksCalls):
         return ActionResult({"update": update | {"params": [], "createdAt": now(), "errors": []}})
 
     def delete_nodegroup(self) -> ActionResult:
-        cluster, part = self._nodegroup()
-        if not part.life.deleting:
-            part.life.deleting = True
-            name = self.arg("nodegroupName")
-            STATE.in_background(lambda alive: forget(cluster, name, alive), f"delete {name}")
+        cluster, _ = self._nodegroup()
+        name, delay = self.arg("nodegroupName"), STATE.config.nodegroup_delete_s
+        part = delete_part(cluster.nodegroups, name, delay, eks_nodes.settle)
         return ActionResult({"nodegroup": part.view()})
 
     def _nodegroup(self) -> tuple[Cluster, Part]:
@@ -96,13 +95,6 @@ class NodegroupCalls(EksCalls):
         if name not in cluster.nodegroups:
             raise not_found(f"No node group found for name: {name}.")
         return cluster, cluster.nodegroups[name]
-
-
-def forget(cluster: Cluster, name: str, alive: Alive) -> None:
-    if alive.sleep(STATE.config.nodegroup_delete_s):
-        with STATE.lock:
-            cluster.nodegroups.pop(name, None)
-            eks_nodes.settle()
 
 
 def nodegroup_document(cluster: Cluster, request: dict[str, Any]) -> Document:

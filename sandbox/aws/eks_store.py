@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from moto.core.utils import utcnow
 import access_map
 import identity
 from errors import Refusal
-from state import STATE
+from state import STATE, Alive
 
 Document = dict[str, Any]
 
@@ -101,6 +101,25 @@ class Cluster:
     def arn_of(self, kind: str, *parts: str) -> str:
         head = f"arn:aws:eks:{self.region}:{self.account}:{kind}/{self.name}"
         return "/".join([head, *parts])
+
+
+def delete_part(
+    parts: dict[str, Part], name: str, delete_s: float, gone: Callable[[], None] | None = None
+) -> Part:
+    """A part in DELETING; it is gone after `delete_s`, and `gone` is called under the lock."""
+    part = parts[name]
+
+    def forget(alive: Alive) -> None:
+        if alive.sleep(delete_s):
+            with STATE.lock:
+                parts.pop(name, None)
+                if gone:
+                    gone()
+
+    if not part.life.deleting:
+        part.life.deleting = True
+        STATE.in_background(forget, f"delete {name}")
+    return part
 
 
 CLUSTERS: dict[tuple[str, str, str], Cluster] = {}

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::error::Error;
 use crate::owner::{self, MARK};
-use crate::state::Dirs;
+use crate::state::{Dirs, remove};
 use crate::{network, node, process, say, sysctl};
 
 /// Stops and removes everything; the logs stay for reading.
@@ -74,13 +74,7 @@ fn empty(dirs: &Dirs) -> Result<(), Error> {
     let kept = ["logs", MARK];
     let entries = fs::read_dir(&dirs.state).into_iter().flatten().flatten();
     for entry in entries.filter(|e| !kept.iter().any(|k| e.file_name() == *k)) {
-        let path = entry.path();
-        let removed = if path.is_dir() && !path.is_symlink() {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        };
-        removed.map_err(|e| Error::cannot("remove", path.display(), e))?;
+        remove(&entry.path())?;
     }
     Ok(())
 }

@@ -40,61 +40,41 @@ const KUBERNETES_LINKS: [&str; 7] = [
     "etcd",
 ];
 
+/// A program of the main module, without symbols.
+const fn plain(file: &'static str, package: &'static str) -> GoProgram {
+    GoProgram {
+        file,
+        module: ".",
+        package,
+        flags: &["-ldflags", "-s -w"],
+    }
+}
+
 const PROGRAMS: [GoProgram; 9] = [
     GoProgram {
-        file: "kubernetes",
-        module: ".",
-        package: ".",
         flags: &["-ldflags", STAMP],
+        ..plain("kubernetes", ".")
     },
+    plain("pause", "./pause"),
+    plain("registry", "github.com/distribution/distribution/v3/cmd/registry"),
+    plain(
+        "aws-iam-authenticator",
+        "sigs.k8s.io/aws-iam-authenticator/cmd/aws-iam-authenticator",
+    ),
+    plain("coredns", "github.com/coredns/coredns"),
+    plain("kube-state-metrics", "k8s.io/kube-state-metrics/v2"),
     GoProgram {
-        file: "pause",
-        module: ".",
-        package: "./pause",
-        flags: &["-ldflags", "-s -w"],
-    },
-    GoProgram {
-        file: "registry",
-        module: ".",
-        package: "github.com/distribution/distribution/v3/cmd/registry",
-        flags: &["-ldflags", "-s -w"],
-    },
-    GoProgram {
-        file: "aws-iam-authenticator",
-        module: ".",
-        package: "sigs.k8s.io/aws-iam-authenticator/cmd/aws-iam-authenticator",
-        flags: &["-ldflags", "-s -w"],
-    },
-    GoProgram {
-        file: "coredns",
-        module: ".",
-        package: "github.com/coredns/coredns",
-        flags: &["-ldflags", "-s -w"],
-    },
-    GoProgram {
-        file: "kube-state-metrics",
-        module: ".",
-        package: "k8s.io/kube-state-metrics/v2",
-        flags: &["-ldflags", "-s -w"],
-    },
-    GoProgram {
-        file: "prometheus",
-        module: ".",
-        package: "github.com/prometheus/prometheus/cmd/prometheus",
         // Without the tags a compile step needs 3 GB.
         flags: &["-ldflags", "-s -w", "-tags", "remove_all_sd,enable_kubernetes_sd"],
+        ..plain("prometheus", "github.com/prometheus/prometheus/cmd/prometheus")
     },
     GoProgram {
-        file: "prometheus-adapter",
         module: "prometheus-adapter",
-        package: "sigs.k8s.io/prometheus-adapter/cmd/adapter",
-        flags: &["-ldflags", "-s -w"],
+        ..plain("prometheus-adapter", "sigs.k8s.io/prometheus-adapter/cmd/adapter")
     },
     GoProgram {
-        file: "metrics-server",
         module: "metrics-server",
-        package: "sigs.k8s.io/metrics-server/cmd/metrics-server",
-        flags: &["-ldflags", "-s -w"],
+        ..plain("metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server")
     },
 ];
 

@@ -8,7 +8,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::error::Error;
 use crate::process;
-use crate::state::{Dirs, create_dir, write};
+use crate::state::{Dirs, create_dir, remove, write};
 
 /// In every state folder from the start: only a folder that has it is ever cleared or removed.
 pub(crate) const MARK: &str = ".provisioner-sandbox";
@@ -79,13 +79,7 @@ pub(crate) fn claim(dirs: &Dirs) -> Result<(), Error> {
 /// Forgets whose the sandbox was, and every other record; the lock stays until it is dropped.
 pub(crate) fn forget(dirs: &Dirs) -> Result<(), Error> {
     for record in fs::read_dir(&dirs.records).into_iter().flatten().flatten() {
-        let path = record.path();
-        let removed = if path.is_dir() {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        };
-        removed.map_err(|e| Error::cannot("remove", path.display(), e))?;
+        remove(&record.path())?;
     }
     Ok(())
 }

@@ -149,6 +149,16 @@ fn cache_dir() -> Result<PathBuf, Error> {
     Ok(base.join("provisioner-sandbox"))
 }
 
+/// Removes a file, or a folder with all that is in it; of a link the link alone.
+pub(crate) fn remove(path: &Path) -> Result<(), Error> {
+    let removed = if path.is_dir() && !path.is_symlink() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    removed.map_err(|e| Error::cannot("remove", path.display(), e))
+}
+
 /// Creates a folder and its parents.
 pub(crate) fn create_dir(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(|e| Error::cannot("create", path.display(), e))
