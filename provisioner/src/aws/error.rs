@@ -265,6 +265,14 @@ pub(super) fn chain(error: &dyn StdError) -> String {
     texts.join(": ")
 }
 
+/// Names in a message.
+pub(super) fn or_none(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.join(", ")
+}
+
 fn extended_note(extended: bool) -> &'static str {
     if extended {
         " but in extended support, at six times the price"

@@ -18,9 +18,9 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 
-use super::{Aws, Identity};
+use super::{Aws, Identity, Options};
 use crate::names::StackName;
-use crate::report::{Event, Reporter};
+pub(super) use crate::report::Record;
 
 /// The body of an answer: text or JSON.
 pub(super) struct Body(String);
@@ -121,38 +121,12 @@ impl Wire {
         let retry = RetryConfig::standard()
             .with_max_attempts(3)
             .with_initial_backoff(Duration::from_millis(1));
-        let config = self.config().into_builder().retry_config(retry).build();
-        Aws {
-            ecr: aws_sdk_ecr::Client::new(&config),
-            eks: aws_sdk_eks::Client::new(&config),
-            cloudformation: aws_sdk_cloudformation::Client::new(&config),
-            config,
-            ..self.aws()
-        }
+        over(self.config().into_builder().retry_config(retry).build())
     }
 
     /// A connection over this wire that looks every millisecond and gives up after one second.
     pub(super) fn aws(&self) -> Aws {
-        let config = self.config();
-        Aws {
-            ecr: aws_sdk_ecr::Client::new(&config),
-            eks: aws_sdk_eks::Client::new(&config),
-            cloudformation: aws_sdk_cloudformation::Client::new(&config),
-            balancers: aws_sdk_elasticloadbalancingv2::Client::new(&config),
-            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
-            ec2: super::ec2::Ec2::new(&config),
-            config,
-            identity: Identity {
-                account: "123456789012".to_owned(),
-                arn: "arn:aws:iam::123456789012:user/test".to_owned(),
-                partition: "aws".to_owned(),
-            },
-            region: "eu-central-1".to_owned(),
-            poll: Duration::from_millis(1),
-            timeout: Duration::from_secs(1),
-            password: super::ecr::Kept::default(),
-            run: 1,
-        }
+        over(self.config())
     }
 
     fn answer(&self, operation: &str) -> (u16, String) {
@@ -163,6 +137,20 @@ impl Wire {
             None => (599, format!("no answer prepared for {operation}")),
         }
     }
+}
+
+fn over(config: SdkConfig) -> Aws {
+    let identity = Identity {
+        account: "123456789012".to_owned(),
+        arn: "arn:aws:iam::123456789012:user/test".to_owned(),
+        partition: "aws".to_owned(),
+    };
+    let options = Options {
+        poll: Duration::from_millis(1),
+        timeout: Duration::from_secs(1),
+        ..Options::default()
+    };
+    Aws::over(config, identity, "eu-central-1".to_owned(), &options, 1)
 }
 
 impl HttpClient for Wire {
@@ -222,14 +210,4 @@ pub(super) fn query_error(code: &str, message: &str) -> String {
 /// The stack of all tests.
 pub(super) fn demo() -> StackName {
     "demo".parse().expect("valid")
-}
-
-/// Keeps events.
-#[derive(Default)]
-pub(super) struct Record(pub(super) Mutex<Vec<Event>>);
-
-impl Reporter for Record {
-    fn emit(&self, event: Event) {
-        self.0.lock().expect("lock").push(event);
-    }
 }

@@ -147,7 +147,12 @@ impl Aws {
         let region = config.region().ok_or(AwsError::NoRegion)?.to_string();
         credentials(&config).await?;
         let identity = identify(&config, &region).await?;
-        Ok(Self {
+        Ok(Self::over(config, identity, region, options, run))
+    }
+
+    /// A connection over `config` for an identity that is known.
+    fn over(config: SdkConfig, identity: Identity, region: String, options: &Options, run: u128) -> Self {
+        Self {
             ecr: aws_sdk_ecr::Client::new(&config),
             eks: aws_sdk_eks::Client::new(&config),
             cloudformation: aws_sdk_cloudformation::Client::new(&config),
@@ -161,7 +166,7 @@ impl Aws {
             timeout: options.timeout,
             password: ecr::Kept::default(),
             run,
-        })
+        }
     }
 
     /// Who the credentials belong to.

@@ -19,6 +19,7 @@ pub use zones::Zone;
 
 use super::ecr;
 use super::eks::{self, AccessReading, AddonReading, ClusterSpec, Compute, EksCluster, Versions};
+use super::error::or_none;
 use super::foundation;
 use super::{Aws, AwsError, refused};
 use crate::names::StackName;
@@ -293,14 +294,6 @@ pub fn check_platform(platforms: &[&str]) -> Result<(), PreflightError> {
     Err(PreflightError::Platform {
         platforms: platforms.iter().map(|platform| (*platform).to_owned()).collect(),
     })
-}
-
-fn or_none(names: &[String]) -> String {
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
-    }
 }
 
 #[cfg(test)]

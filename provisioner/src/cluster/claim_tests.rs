@@ -4,28 +4,17 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::certificate::Certificates;
 use super::changes::{Change, Options};
-use super::manifest::{self, Component};
-use super::values::Values;
+use super::fixtures::{components, stack};
 use super::wire::Wire;
 use super::{ClusterError, apply, delete, lease, parent, take_over};
-use crate::names::{ANNOTATION_REPLACED, StackName};
+use crate::names::ANNOTATION_REPLACED;
 use crate::report::{Outcome, Silent};
 
 const SERVICE: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.custom.metrics.k8s.io";
 const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/web-app/deployments/web-app";
 const PARENT: &str = "/api/v1/namespaces/web-app/secrets/provisioner-demo";
 const BACKEND: &str = "/apis/discovery.k8s.io/v1/namespaces/keda/endpointslices/keda-metrics-x";
-
-fn stack() -> StackName {
-    "demo".parse().expect("valid")
-}
-
-fn components() -> Vec<Component> {
-    let values = Values::new(stack(), "r/web-app@sha256:00", "r/load@sha256:00");
-    manifest::load(None, &[], &values, &Certificates::default()).expect("the manifests load")
-}
 
 async fn up(wire: &Wire, options: Options) -> Result<Vec<Change>, ClusterError> {
     let (cluster, mut components) = (wire.cluster(), components());

@@ -6,23 +6,13 @@ use serde_json::{Value, json};
 
 use super::certificate::Certificates;
 use super::changes::{self, Change, Options};
-use super::manifest::{self, Component};
-use super::values::Values;
+use super::fixtures::{components, stack, values};
+use super::manifest;
 use super::wire::Wire;
 use super::{ClusterError, apply, delete};
-use crate::names::StackName;
 use crate::report::{Outcome, Silent};
 
 const MINUTE: Duration = Duration::from_mins(1);
-
-fn stack() -> StackName {
-    "demo".parse().expect("valid")
-}
-
-fn components() -> Vec<Component> {
-    let values = Values::new(stack(), "r/web-app@sha256:00", "r/load@sha256:00");
-    manifest::load(None, &[], &values, &Certificates::default()).expect("the manifests load")
-}
 
 async fn up(wire: &Wire) -> Result<Vec<Change>, ClusterError> {
     apply::apply(&wire.cluster(), &stack(), &components(), Options::default(), &Silent).await
@@ -142,7 +132,8 @@ async fn a_change_of_configuration_is_named_and_only_it_is_sent() {
     let wire = Wire::default();
     up(&wire).await.expect("applied");
     wire.state().log.clear();
-    let mut values = Values::new(stack(), "r/web-app@sha256:01", "r/load@sha256:00");
+    let mut values = values();
+    values.app_image = "r/web-app@sha256:01".to_owned();
     values.reaction = super::reaction::Reaction::Fast;
     let wanted = manifest::load(None, &[], &values, &Certificates::default()).expect("loads");
     let changed = apply::apply(&wire.cluster(), &stack(), &wanted, Options::default(), &Silent)

@@ -48,6 +48,8 @@ pub use object::ObjectRef;
 #[cfg(test)]
 mod claim_tests;
 #[cfg(test)]
+mod fixtures;
+#[cfg(test)]
 mod flow_tests;
 #[cfg(test)]
 mod pod_tests;

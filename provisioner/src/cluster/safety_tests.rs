@@ -1,6 +1,5 @@
 //! What must hold while things are changed or broken: order, refusals before the first change, others' broken APIs.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -10,23 +9,13 @@ use serde_json::{Value, json};
 
 use super::certificate::{self, Certificates};
 use super::changes::Options;
-use super::manifest::{self, Component};
-use super::values::Values;
+use super::fixtures::{components, components_with, stack};
+use super::manifest::Component;
 use super::wire::Wire;
 use super::{ClusterError, apply, delete};
-use crate::names::StackName;
-use crate::report::{Event, Reporter, Silent};
+use crate::report::{Record, Silent};
 
 const DEFINITION: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com";
-
-fn stack() -> StackName {
-    "demo".parse().expect("valid")
-}
-
-fn stack_with(certificates: &Certificates) -> Vec<Component> {
-    let values = Values::new(stack(), "r/web-app@sha256:00", "r/load@sha256:00");
-    manifest::load(None, &[], &values, certificates).expect("the manifests load")
-}
 
 fn made(objects: &[Value]) -> Vec<Component> {
     let objects = objects
@@ -55,17 +44,6 @@ async fn up(wire: &Wire, components: &[Component]) -> Result<(), ClusterError> {
         .map(drop)
 }
 
-#[derive(Default)]
-struct Warnings(Mutex<Vec<String>>);
-
-impl Reporter for Warnings {
-    fn emit(&self, event: Event) {
-        if let Event::Warning { message } = event {
-            self.0.lock().expect("not poisoned").push(message);
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_creation_that_the_server_refuses_is_known_before_anything_is_sent() {
     let wire = Wire::default();
@@ -74,7 +52,7 @@ async fn a_creation_that_the_server_refuses_is_known_before_anything_is_sent() {
     let refusal = json!({"code": 422, "reason": "Invalid", "message": "spec.ports: required"});
     let path = "/api/v1/namespaces/web-app/services/web-app-service";
     wire.state().refusals.insert(path.to_owned(), refusal);
-    let Err(ClusterError::Rejected(problems)) = up(&wire, &stack_with(&Certificates::default())).await else {
+    let Err(ClusterError::Rejected(problems)) = up(&wire, &components()).await else {
         panic!("refused");
     };
     assert_eq!(
@@ -119,7 +97,7 @@ async fn a_definition_and_its_first_object_go_out_in_one_apply_though_discovery_
 #[tokio::test]
 async fn a_broken_api_of_others_does_not_keep_a_stack_from_being_removed() {
     let wire = Wire::default();
-    up(&wire, &stack_with(&Certificates::default())).await.expect("applied");
+    up(&wire, &components()).await.expect("applied");
     wire.put(DEFINITION, definition());
     wire.state().outages.insert("/apis/example.com/v1/widgets".to_owned());
     let available = json!({"type": "Available", "status": "False", "reason": "MissingEndpoints"});
@@ -127,15 +105,15 @@ async fn a_broken_api_of_others_does_not_keep_a_stack_from_being_removed() {
         "metadata": {"name": "v1.example.com"}, "status": {"conditions": [available]},
         "spec": {"group": "example.com", "version": "v1", "service": {"name": "widgets", "namespace": "default"}}});
     wire.put("/apis/apiregistration.k8s.io/v1/apiservices/v1.example.com", service);
-    let warnings = Warnings::default();
+    let report = Record::default();
     let minute = Duration::from_mins(1);
-    let receipt = delete::delete_stack(&wire.cluster(), &stack(), minute, &warnings).await;
+    let receipt = delete::delete_stack(&wire.cluster(), &stack(), minute, &report).await;
     let receipt = receipt.expect("removed");
     assert_eq!(receipt.left, []);
     let left: Vec<String> = wire.state().objects.keys().cloned().collect();
     assert_eq!(left.len(), 2, "only what others own is left: {left:?}");
     assert_eq!(
-        *warnings.0.lock().expect("not poisoned"),
+        report.warnings(),
         ["nothing is looked for in an API that does not answer, `example.com/v1`: MissingEndpoints"]
     );
 }
@@ -149,11 +127,13 @@ async fn clients_trust_a_new_authority_before_anything_is_served_with_it() {
         ..Certificates::default()
     };
     let at = |part: &str| wire.changes().iter().position(|l| l.contains(part)).expect("sent");
-    up(&wire, &stack_with(&with("old"))).await.expect("applied");
+    up(&wire, &components_with(&with("old"))).await.expect("applied");
     // The first time there is no backend yet: it comes before what leads to it.
     assert!(at("/secrets/cm-adapter-serving-certs") < at("/apiservices/"));
     wire.state().log.clear();
-    up(&wire, &stack_with(&with("new and old"))).await.expect("applied");
+    up(&wire, &components_with(&with("new and old")))
+        .await
+        .expect("applied");
     assert!(at("/apiservices/") < at("/secrets/cm-adapter-serving-certs"));
     wire.state().log.clear();
     // A changed backend is one that has to be there first.
@@ -161,7 +141,7 @@ async fn clients_trust_a_new_authority_before_anything_is_served_with_it() {
     if let Some(service) = wire.state().objects.get_mut(path) {
         service["spec"]["service"]["name"] = "other".into();
     }
-    up(&wire, &stack_with(&with("newer"))).await.expect("applied");
+    up(&wire, &components_with(&with("newer"))).await.expect("applied");
     assert!(at("/secrets/cm-adapter-serving-certs") < at("/apiservices/"));
 }
 
@@ -175,7 +155,7 @@ async fn where_the_authority_was_lost_the_one_that_clients_trust_stays_in_the_bu
             .expect("made")
     };
     let first = prepare().await;
-    up(&wire, &stack_with(&first)).await.expect("applied");
+    up(&wire, &components_with(&first)).await.expect("applied");
     assert_eq!(prepare().await, first);
     let secret = "/api/v1/namespaces/custom-metrics/secrets/provisioner-ca";
     wire.state().objects.remove(secret).expect("was there");

@@ -1,29 +1,8 @@
-use std::sync::Mutex;
-
 use super::*;
 use crate::image::elf::tests::executable;
+use crate::report::Record;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/toolchain");
-
-#[derive(Default)]
-struct Recorder(Mutex<Vec<Event>>);
-
-impl Reporter for Recorder {
-    fn emit(&self, event: Event) {
-        self.0.lock().expect("not poisoned").push(event);
-    }
-}
-
-impl Recorder {
-    fn warnings(&self) -> Vec<String> {
-        let events = self.0.lock().expect("not poisoned");
-        let warnings = events.iter().filter_map(|event| match event {
-            Event::Warning { message } => Some(message.clone()),
-            _ => None,
-        });
-        warnings.collect()
-    }
-}
 
 fn toolchain(rustc: &str) -> Toolchain {
     Toolchain {
@@ -53,7 +32,7 @@ fn called(folder: &tempfile::TempDir) -> String {
 #[tokio::test]
 async fn builds_for_musl_with_the_image_profile() {
     let (folder, spec) = workspace();
-    let reporter = Recorder::default();
+    let reporter = Record::default();
     let binary = build_with(&toolchain("rustc-with-musl"), &spec, &reporter)
         .await
         .expect("built");
@@ -75,7 +54,7 @@ async fn builds_for_musl_with_the_image_profile() {
 #[tokio::test]
 async fn without_musl_it_links_glibc_statically_and_says_how_to_install_musl() {
     let (folder, spec) = workspace();
-    let reporter = Recorder::default();
+    let reporter = Record::default();
     build_with(&toolchain("rustc-without-musl"), &spec, &reporter)
         .await
         .expect("built");
@@ -106,7 +85,7 @@ fn static_linking_is_added_to_the_users_own_flags() {
 async fn a_failing_build_carries_its_command_line_and_output() {
     let (folder, spec) = workspace();
     std::fs::write(folder.path().join("fail"), "").expect("written");
-    let error = build_with(&toolchain("rustc-with-musl"), &spec, &Recorder::default())
+    let error = build_with(&toolchain("rustc-with-musl"), &spec, &Record::default())
         .await
         .expect_err("fails");
     let text = error.to_string();
@@ -122,7 +101,7 @@ async fn a_failing_build_carries_its_command_line_and_output() {
 async fn a_build_that_names_no_executable_is_an_error() {
     let (folder, spec) = workspace();
     std::fs::write(folder.path().join("silent"), "").expect("written");
-    let error = build_with(&toolchain("rustc-with-musl"), &spec, &Recorder::default())
+    let error = build_with(&toolchain("rustc-with-musl"), &spec, &Record::default())
         .await
         .expect_err("none named");
     assert!(matches!(error, ImageError::NoExecutable { .. }), "{error:?}");
@@ -133,7 +112,7 @@ async fn an_unknown_package_is_a_configuration_error_that_names_the_known() {
     let (_folder, mut spec) = workspace();
     for package in ["library", "ap"] {
         spec.package = package.into();
-        let error = build_with(&toolchain("rustc-with-musl"), &spec, &Recorder::default())
+        let error = build_with(&toolchain("rustc-with-musl"), &spec, &Record::default())
             .await
             .expect_err("no such binary");
         assert!(error.is_configuration());
@@ -168,7 +147,7 @@ async fn without_cargo_the_error_names_it_and_what_to_do() {
         cargo: "cargo-that-does-not-exist".into(),
         rustc: "rustc".into(),
     };
-    let error = build_with(&toolchain, &spec, &Recorder::default())
+    let error = build_with(&toolchain, &spec, &Record::default())
         .await
         .expect_err("no cargo");
     assert_eq!(error.to_string(), "cannot run `cargo-that-does-not-exist`");
@@ -178,7 +157,7 @@ async fn without_cargo_the_error_names_it_and_what_to_do() {
 #[tokio::test]
 async fn a_missing_workspace_or_binary_is_named() {
     let (_folder, mut spec) = workspace();
-    let silent = Recorder::default();
+    let silent = Record::default();
     spec.workspace = "/does/not/exist".into();
     let error = build(&spec, &silent).await.expect_err("no workspace");
     assert!(error.to_string().contains("/does/not/exist"), "{error}");
@@ -204,9 +183,7 @@ async fn the_installed_toolchain_makes_static_executables() {
         ..toolchain("rustc-without-musl")
     };
     for toolchain in [installed, without_musl] {
-        let binary = build_with(&toolchain, &spec, &Recorder::default())
-            .await
-            .expect("built");
+        let binary = build_with(&toolchain, &spec, &Record::default()).await.expect("built");
         assert_eq!(binary.version.as_deref(), Some("0.3.0"));
         assert!(crate::image::assemble(&spec, &binary).is_ok());
     }

@@ -177,4 +177,4 @@ fn is_ours(user: &Value) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -25,7 +25,7 @@ fn others() -> Value {
     serde_saphyr::from_str(OTHERS).unwrap()
 }
 
-fn access() -> Access {
+pub(crate) fn access() -> Access {
     Access {
         name: NAME.into(),
         server: "https://demo.example".into(),

@@ -190,18 +190,7 @@ fn token_arguments(config: &Config, aws: &Aws) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn access() -> Access {
-        Access {
-            name: "demo.eu-west-1.123456789012.provisioner".into(),
-            server: "https://demo.example".into(),
-            ca_pem: b"PEM".to_vec(),
-            program: "/opt/provisioner".into(),
-            arguments: ["token", "--cluster", "demo", "--region", "eu-west-1"]
-                .map(str::to_owned)
-                .into(),
-        }
-    }
+    use crate::kubeconfig::tests::access;
 
     fn outcome(locations: &Locations, current: bool) -> (Outcome, bool) {
         let entry = add(locations, &access(), current).unwrap();

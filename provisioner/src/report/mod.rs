@@ -4,6 +4,8 @@ mod answer;
 mod ledger;
 mod lines;
 mod pace;
+#[cfg(test)]
+mod record;
 mod terminal;
 
 use std::io::IsTerminal;
@@ -13,6 +15,8 @@ use std::time::Duration;
 pub use answer::Answer;
 pub use ledger::{Entries, Ledger};
 pub use lines::{Lines, Style};
+#[cfg(test)]
+pub(crate) use record::Record;
 pub use terminal::Terminal;
 
 use crate::config::{Format, Output};

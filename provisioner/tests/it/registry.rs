@@ -10,6 +10,16 @@ use crate::support::registry::{Auth, BASE, Fault, Recorded, Registry};
 
 pub(crate) const OTHER: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
+/// The requests of a push, each kind once.
+pub(crate) const PUSH: [&str; 6] = [
+    "GET /v2/",
+    "HEAD manifests/",
+    "HEAD blobs/",
+    "POST blobs/uploads/",
+    "PUT blobs/uploads/",
+    "PUT manifests/",
+];
+
 pub(crate) async fn push_to(
     target: &RegistryTarget,
     image: &Image,
@@ -134,14 +144,7 @@ async fn passing_faults_are_retried_wherever_they_strike() {
         Fault::CutAfter,
     ];
     let image = image("one").await;
-    for line in [
-        "GET /v2/",
-        "HEAD manifests/",
-        "HEAD blobs/",
-        "POST blobs/uploads/",
-        "PUT blobs/uploads/",
-        "PUT manifests/",
-    ] {
+    for line in PUSH {
         for fault in &faults {
             let registry = Registry::start(Auth::Basic).await;
             registry.inject(line, 1, fault.clone());

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use provisioner::image::{Credentials, ImageError, RegistryTarget, Renewal};
 
-use crate::registry::{count, push, push_to};
+use crate::registry::{PUSH, count, push, push_to};
 use crate::support::image::image;
 use crate::support::registry::{Auth, Fault, PASSWORD, Registry};
 
@@ -31,14 +31,7 @@ fn renewing(registry: &Registry, password: &'static str) -> (RegistryTarget, Arc
 #[tokio::test]
 async fn a_password_that_ends_mid_push_is_renewed_once() {
     let image = image("one").await;
-    for line in [
-        "GET /v2/",
-        "HEAD manifests/",
-        "HEAD blobs/",
-        "POST blobs/uploads/",
-        "PUT blobs/uploads/",
-        "PUT manifests/",
-    ] {
+    for line in PUSH {
         let registry = Registry::start(Auth::Basic).await;
         registry.inject(line, 1, Fault::NewPassword(NEXT));
         let (target, asked) = renewing(&registry, NEXT);

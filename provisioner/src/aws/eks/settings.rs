@@ -14,7 +14,7 @@ use super::spec::{LOG_TYPES, Settings, eks_duration};
 use super::{ClusterSpec, Compute, EksCluster};
 use crate::aws::Aws;
 use crate::aws::drift::{Aspect, Drift, made_by_newer};
-use crate::aws::error::{AwsError, api, incomplete};
+use crate::aws::error::{AwsError, api, incomplete, or_none};
 use crate::aws::wait::Wait;
 use crate::config::duration;
 use crate::names::TAG_VERSION;
@@ -60,14 +60,7 @@ pub fn drift_of_ground(found: &EksCluster, subnet_ids: &[String], role_arn: Opti
 /// Both lists as text, where something is asked for and the other has not the same members.
 fn differs(is: &[String], wanted: &[String]) -> Option<(String, String)> {
     let set = |list: &[String]| list.iter().cloned().collect::<BTreeSet<_>>();
-    let text = |list: &[String]| {
-        if list.is_empty() {
-            "none".to_owned()
-        } else {
-            list.join(", ")
-        }
-    };
-    (!wanted.is_empty() && set(is) != set(wanted)).then(|| (text(is), text(wanted)))
+    (!wanted.is_empty() && set(is) != set(wanted)).then(|| (or_none(is), or_none(wanted)))
 }
 
 fn sync_period(is: &Settings, spec: &ClusterSpec) -> Option<(String, String)> {

@@ -1,22 +1,11 @@
 use super::super::wire::Wire;
 use super::*;
 use crate::cluster::apply::{execute, made_before};
-use crate::cluster::certificate::Certificates;
+use crate::cluster::fixtures::{components, stack};
 use crate::cluster::manifest;
-use crate::cluster::values::Values;
-use crate::report::{Event, Silent};
+use crate::report::{Event, Record, Silent};
 
 const PATH: &str = "/apis/coordination.k8s.io/v1/namespaces/web-app/leases/provisioner-demo";
-
-/// Keeps events.
-#[derive(Default)]
-struct Told(Mutex<Vec<Event>>);
-
-impl Reporter for Told {
-    fn emit(&self, event: Event) {
-        self.0.lock().expect("lock").push(event);
-    }
-}
 
 fn now() -> Timestamp {
     "2026-01-01T12:00:00Z".parse().expect("a time")
@@ -24,10 +13,6 @@ fn now() -> Timestamp {
 
 fn later() -> Timestamp {
     "2026-01-01T12:30:00Z".parse().expect("a time")
-}
-
-fn stack() -> StackName {
-    "demo".parse().expect("valid")
 }
 
 fn holder(run: u32) -> Holder {
@@ -70,9 +55,8 @@ async fn the_namespace_is_made_first_and_the_lease_is_gone_afterwards() {
 
 #[tokio::test]
 async fn the_namespace_of_the_lease_is_told_once_and_counts_once_as_created() {
-    let (wire, stack, told) = (Wire::default(), stack(), Told::default());
-    let values = Values::new(stack.clone(), "r/web-app@sha256:00", "r/load@sha256:00");
-    let components = manifest::load(None, &[], &values, &Certificates::default()).expect("the manifests load");
+    let (wire, stack, told) = (Wire::default(), stack(), Record::default());
+    let components = components();
     let home = manifest::namespace(&components, "web-app").expect("it is in the manifests");
     let (cluster, holder) = (wire.cluster(), holder(1));
     let terms = Terms {
