@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
@@ -36,7 +37,8 @@ class ConnectionLost(Exception):
 @dataclass
 class Fault:
     """`service` is a name (empty: any), `operation` a regular expression for the whole name, `times`
-    how often it still fires (None: without end), `after`: the work is done and the answer lost."""
+    how often it still fires (None: without end), with `each` how often on each operation, `after`: the
+    work is done and the answer lost."""
 
     service: str = ""
     operation: str = ".*"
@@ -48,6 +50,10 @@ class Fault:
     message: str | None = None
     delay_s: float = 0.0
     after: bool = False
+    each: bool = False
+
+    def __post_init__(self) -> None:
+        self.fired: Counter[tuple[str, str]] = Counter()
 
     @classmethod
     def parse(cls, raw: Any) -> Fault:
@@ -67,11 +73,22 @@ class Fault:
         return fault
 
     def hits(self, service: str, operation: str) -> bool:
-        if self.times == 0 or (self.service and self.service != service):
+        if self.is_spent(service, operation) or (self.service and self.service != service):
             return False
         if not re.fullmatch(self.operation, operation):
             return False
         return random.uniform(0, 100) < self.percent
+
+    def is_spent(self, service: str, operation: str) -> bool:
+        fired = self.fired[service, operation]
+        return self.times is not None and fired >= self.times
+
+    def count(self, service: str, operation: str) -> None:
+        """It fired."""
+        if self.each:
+            self.fired[service, operation] += 1
+        elif self.times is not None:
+            self.times -= 1
 
     def refusal(self, service: str) -> Refusal:
         """The error of kinds `throttle` and `error`."""
@@ -105,8 +122,7 @@ class Faults:
         with self._lock:
             for fault in self._faults:
                 if fault.hits(service, operation):
-                    if fault.times is not None:
-                        fault.times -= 1
+                    fault.count(service, operation)
                     return fault
         return None
 

@@ -255,11 +255,14 @@ async fn update(
         let was = found.tags.get(TAG_TEMPLATE).cloned().unwrap_or_default();
         refuse(&[Drift::refused((KIND, &found.name), Aspect::Template, was, wanted)])?;
     }
-    change::execute(aws, &set).await?;
+    let gone = change::execute(aws, &set).await?;
     let updated = finished(aws, &found.name, report).await?;
     // UPDATE_ROLLBACK_COMPLETE is a working stack, but not the one that was wanted.
     if updated.tags.get(TAG_TEMPLATE) != Some(&template_hash()) {
-        return Err(cause::failure(aws, &updated).await);
+        return Err(match gone {
+            Some(said) => said,
+            None => cause::failure(aws, &updated).await,
+        });
     }
     Ok((foundation(&updated, spec)?, Outcome::Updated))
 }

@@ -1,6 +1,5 @@
 //! The sandbox's control: what the tool called, what is left, how the endpoints behave.
 
-use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::Value;
@@ -32,16 +31,24 @@ impl Sandbox {
         self.control_with("POST", "faults", &faults.to_string());
     }
 
-    /// What the tool asked of AWS, in the order of the alphabet. What the cluster asks itself is left out.
-    pub(crate) fn operations(&self) -> Vec<String> {
-        let journal = self.control("GET", "requests");
+    /// The tool's calls to AWS since they were forgotten: the cluster's own and the endpoint's entries are left out.
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        let journal = self.requests();
         let entries = journal.as_array().expect("an array").iter();
-        let on_aws = entries.filter(|r| r["service"] != "kubernetes" && r["service"] != "registry");
-        let mut operations: Vec<String> = on_aws
-            .filter_map(|r| r["operation"].as_str())
-            .filter(|operation| !operation.starts_with("Presigned"))
-            .map(str::to_owned)
-            .collect();
+        let calls = entries.map(|entry| Call {
+            service: entry["service"].as_str().expect("a service").to_owned(),
+            operation: entry["operation"].as_str().expect("an operation").to_owned(),
+            met_fault: entry["fault"].is_string(),
+        });
+        let others = ["kubernetes", "registry", "sandbox"];
+        calls
+            .filter(|call| !others.contains(&call.service.as_str()) && !call.operation.starts_with("Presigned"))
+            .collect()
+    }
+
+    /// What the tool asked of AWS, in the order of the alphabet.
+    pub(crate) fn operations(&self) -> Vec<String> {
+        let mut operations: Vec<String> = self.calls().into_iter().map(|call| call.operation).collect();
         operations.sort();
         operations
     }
@@ -71,39 +78,35 @@ impl Sandbox {
         self.control("DELETE", "requests");
     }
 
-    /// The IAM actions of the AWS calls in the journal.
-    pub(crate) fn called_actions(&self) -> BTreeSet<String> {
-        let journal = self.control("GET", "requests");
-        let entries = journal.as_array().expect("an array").iter();
-        let actions = entries.filter_map(|entry| {
-            let service = match entry["service"].as_str()? {
-                "kubernetes" | "registry" | "sandbox" => return None,
-                "elbv2" => "elasticloadbalancing",
-                service => service,
-            };
-            Some(format!("{service}:{}", entry["operation"].as_str()?))
-        });
-        actions
-            .filter(|action| !action.ends_with(":PresignedGetCallerIdentity"))
-            .collect()
-    }
-
-    /// Requests to AWS in the journal that change something. (What is applied to Kubernetes and is the same there is sent
-    /// all the same; see [`Self::resource_versions`].)
+    /// Calls to AWS that change something. (What is applied to Kubernetes and is the same there is sent all the same; see
+    /// [`Self::resource_versions`].)
     pub(crate) fn mutating_requests(&self) -> Vec<String> {
-        let journal = self.control("GET", "requests");
-        let operations = journal
-            .as_array()
-            .expect("an array")
-            .iter()
-            .filter(|r| r["service"] != "kubernetes" && r["service"] != "registry")
-            .filter_map(|r| r["operation"].as_str());
-        operations.filter(|o| is_mutating(o)).map(str::to_owned).collect()
+        let operations = self.calls().into_iter().map(|call| call.operation);
+        operations.filter(|operation| is_mutating(operation)).collect()
     }
 
-    /// Every request to AWS since they were forgotten.
+    /// Every request since they were forgotten, as the journal has it.
     pub(crate) fn requests(&self) -> Value {
         self.control("GET", "requests")
+    }
+}
+
+/// A call to AWS.
+pub(crate) struct Call {
+    pub(crate) service: String,
+    pub(crate) operation: String,
+    /// Whether a fault was injected into it.
+    pub(crate) met_fault: bool,
+}
+
+impl Call {
+    /// The IAM action that allows it.
+    pub(crate) fn action(&self) -> String {
+        let service = match self.service.as_str() {
+            "elbv2" => "elasticloadbalancing",
+            service => service,
+        };
+        format!("{service}:{}", self.operation)
     }
 }
 

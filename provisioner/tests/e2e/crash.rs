@@ -38,13 +38,17 @@ fn world(sandbox: &Sandbox) -> World {
     }
 }
 
-/// An account where nothing takes time.
+/// The configuration of an account where nothing takes time.
+pub(crate) fn at_once() -> Value {
+    json!({
+        "eks_create_s": 0, "eks_delete_s": 0, "eks_update_s": 0, "addon_create_s": 0, "addon_delete_s": 0,
+        "nodegroup_create_s": 0, "nodegroup_delete_s": 0, "cfn_create_s": 0, "cfn_update_s": 0, "cfn_delete_s": 0
+    })
+}
+
 fn prepare(sandbox: &Sandbox) {
     sandbox.reset();
-    sandbox.configure(&json!({
-        "eks_create_s": 0, "eks_delete_s": 0, "eks_update_s": 0, "addon_create_s": 0, "addon_delete_s": 0,
-        "cfn_create_s": 0, "cfn_update_s": 0, "cfn_delete_s": 0
-    }));
+    sandbox.configure(&at_once());
 }
 
 /// How many calls an undisturbed run makes.

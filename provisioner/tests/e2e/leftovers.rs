@@ -47,6 +47,7 @@ fn leftovers_go_and_others_in_the_network_block_by_name() {
         "eks_leak_security_group": true, "eks_leak_network_interfaces": true, "eks_delete_s": 4
     }));
     let vpc = leave_things_behind(&sandbox);
+    sandbox.aws("logs", "create_log_group(logGroupName='/aws/eks/demo/cluster')");
     let theirs = their_load_balancer(&sandbox, &vpc);
     // Interrupted while EKS deletes the cluster: the next run joins that.
     let said = sandbox.interrupted(&TEARDOWN, || status(&sandbox) == "DELETING");
@@ -84,7 +85,7 @@ fn leftovers_go_and_others_in_the_network_block_by_name() {
 }
 
 /// What controllers and EKS would have made: a load balancer with its target group, a security group that names the
-/// cluster's and is named by it, a volume, a log group. Answers the id of the VPC.
+/// cluster's and is named by it, a volume. Answers the id of the VPC.
 pub(crate) fn leave_things_behind(sandbox: &Sandbox) -> String {
     let found = sandbox.aws("eks", "describe_cluster(name='demo')");
     let network = &found["cluster"]["resourcesVpcConfig"];
@@ -100,8 +101,10 @@ pub(crate) fn leave_things_behind(sandbox: &Sandbox) -> String {
     let group = text(&group, "GroupId");
     for (of, named) in [(&group, &cluster_group), (&cluster_group, &group)] {
         let rule = format!("[{{'IpProtocol': '-1', 'UserIdGroupPairs': [{{'GroupId': '{named}'}}]}}]");
-        let call = format!("authorize_security_group_ingress(GroupId='{of}', IpPermissions={rule})");
-        sandbox.aws("ec2", &call);
+        for direction in ["ingress", "egress"] {
+            let call = format!("authorize_security_group_{direction}(GroupId='{of}', IpPermissions={rule})");
+            sandbox.aws("ec2", &call);
+        }
     }
     sandbox.aws(
         "ec2",
@@ -120,7 +123,6 @@ pub(crate) fn leave_things_behind(sandbox: &Sandbox) -> String {
         "elbv2",
         &format!("create_target_group(Name='k8s-web', Protocol='TCP', Port=80, VpcId='{vpc}', Tags={balancer_tags})"),
     );
-    sandbox.aws("logs", "create_log_group(logGroupName='/aws/eks/demo/cluster')");
     vpc
 }
 

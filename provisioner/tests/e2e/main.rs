@@ -5,10 +5,13 @@
 mod control;
 mod crash;
 mod endings;
+mod faults;
 mod iam;
+mod job;
 mod leftovers;
 mod options;
 mod story;
 mod support;
 mod targets;
 mod tokens;
+mod troubles;

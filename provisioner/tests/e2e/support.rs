@@ -1,7 +1,7 @@
 //! What the flows need of the sandbox: its AWS endpoint, its cluster, the tool's binary.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -36,7 +36,8 @@ impl Sandbox {
         done(Command::new(sandbox).arg("wipe").env("SANDBOX_DIR", state));
     }
 
-    fn tool(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
+    /// Runs the tool to whatever end.
+    pub(crate) fn tool(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
         self.command(args, env).output().expect("the tool starts")
     }
 
@@ -48,7 +49,7 @@ impl Sandbox {
             .env("PROVISIONER_POLL_INTERVAL", "1s")
             .env("AWS_ENDPOINT_URL", &self.endpoint)
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-        command.env_remove("KUBECONFIG").stdin(std::process::Stdio::null());
+        command.env_remove("KUBECONFIG").stdin(Stdio::null());
         for (name, value) in env {
             if value.is_empty() {
                 command.env_remove(name);
@@ -59,22 +60,32 @@ impl Sandbox {
         command
     }
 
-    /// Runs the tool, interrupts it as soon as `when` is true, and gives what it said.
-    #[track_caller]
-    pub(crate) fn interrupted(&self, args: &[&str], when: impl Fn() -> bool) -> String {
+    /// Starts the tool; what it says is kept.
+    pub(crate) fn started(&self, args: &[&str]) -> Child {
         let mut command = self.command(args, &[]);
-        command
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::piped());
-        let child = command.spawn().expect("the tool starts");
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().expect("the tool starts")
+    }
+
+    /// Waits until something is so.
+    #[track_caller]
+    pub(crate) fn until(&self, what: &str, is_so: impl Fn() -> bool) {
         let give_up = Instant::now() + Duration::from_mins(2);
-        while !when() {
+        while !is_so() {
             assert!(
                 Instant::now() < give_up,
-                "provisioner {args:?} did not come to the point"
+                "not in two minutes: {what}: {}",
+                self.inventory()
             );
             std::thread::sleep(Duration::from_millis(200));
         }
+    }
+
+    /// Runs the tool, interrupts it as soon as `when` is true, and gives what it said.
+    #[track_caller]
+    pub(crate) fn interrupted(&self, args: &[&str], when: impl Fn() -> bool) -> String {
+        let child = self.started(args);
+        self.until(&format!("provisioner {args:?} comes to the point"), when);
         done(Command::new("kill").args(["-INT", &child.id().to_string()]));
         let output = child.wait_with_output().expect("it ends");
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -100,7 +111,6 @@ impl Sandbox {
 
     /// Starts the tool twice and waits for both.
     pub(crate) fn twice_at_once(&self, args: &[&str], env: &[(&str, &str)]) -> [Output; 2] {
-        use std::process::Stdio;
         let start = || {
             let mut command = self.command(args, env);
             command.stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -51,6 +52,16 @@ def test_sdk_retries_over_the_fault_and_the_journal_counts(endpoint: Endpoint) -
     assert endpoint.control("GET", "requests") == []
     lines = (endpoint.directory / "journal.jsonl").read_text().splitlines()
     assert '"operation": "ListClusters"' in lines[-1]
+
+
+def test_with_each_every_operation_meets_the_fault(endpoint: Endpoint) -> None:
+    endpoint.control("POST", "faults", [{"kind": "error", "each": True}])
+    calls = [("eks", "list_clusters"), ("ecr", "describe_repositories"), ("eks", "list_clusters")]
+    for service, operation in [*calls, *calls]:
+        with contextlib.suppress(ClientError):
+            getattr(endpoint.client(service), operation)()
+    rows = endpoint.control("GET", "requests")
+    assert [row["fault"] for row in rows] == ["error", "error", None, None, None, None]
 
 
 def test_error_with_own_code_and_message(endpoint: Endpoint) -> None:

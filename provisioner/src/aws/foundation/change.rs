@@ -1,12 +1,13 @@
 //! Change sets: what an update would do, as AWS computes it, before it is done.
 
+use aws_sdk_cloudformation::operation::execute_change_set::ExecuteChangeSetError;
 use aws_sdk_cloudformation::types::{
     Capability, ChangeAction, ChangeSetStatus, ChangeSetType, Parameter, Replacement, ResourceChange, Tag,
 };
 
 use super::stack::Stack;
 use crate::aws::Aws;
-use crate::aws::error::{AwsError, api};
+use crate::aws::error::{AwsError, api, is};
 use crate::aws::wait::Wait;
 use crate::report::Reporter;
 
@@ -121,18 +122,22 @@ fn harm(change: &ResourceChange) -> Option<String> {
     }
 }
 
-/// Starts the update.
-pub(super) async fn execute(aws: &Aws, set: &ChangeSet) -> Result<(), AwsError> {
+/// Starts the update. Where the change set is gone or executed already, the answer is what AWS said: an earlier attempt
+/// whose answer was lost did that, or somebody deleted it, which the stack tells.
+pub(super) async fn execute(aws: &Aws, set: &ChangeSet) -> Result<Option<AwsError>, AwsError> {
     let call = aws.cloudformation.execute_change_set().stack_name(&set.stack);
     let call = call.change_set_name(&set.name);
     let token = aws.request_token(&["execute", &set.stack, &set.name]);
-    let answer = call.client_request_token(token).send().await;
-    answer.map_err(api(
-        "cloudformation:ExecuteChangeSet",
-        "update foundation stack",
-        &set.stack,
-    ))?;
-    Ok(())
+    let told = api("cloudformation:ExecuteChangeSet", "update foundation stack", &set.stack);
+    match call.client_request_token(token).send().await {
+        Ok(_) => Ok(None),
+        Err(e) if is(&e, is_gone) => Ok(Some(told(e))),
+        Err(e) => Err(told(e)),
+    }
+}
+
+fn is_gone(refused: &ExecuteChangeSetError) -> bool {
+    refused.is_change_set_not_found_exception() || refused.is_invalid_change_set_status_exception()
 }
 
 /// Forgets a change set that is not executed.

@@ -109,6 +109,10 @@ pub(super) async fn delete_target_group(aws: &Aws, one: &Leftover) -> Result<Ste
     if is(&error, DeleteTargetGroupError::is_resource_in_use_exception) {
         return Ok(Step::Busy(error.message().unwrap_or("it is in use").to_owned()));
     }
+    // A repeated request after a lost answer; the API's model has no variant for it.
+    if error.code() == Some("TargetGroupNotFound") {
+        return Ok(Step::Asked);
+    }
     let operation = "elasticloadbalancing:DeleteTargetGroup";
     Err(api(operation, "delete target group", &one.name)(error))
 }

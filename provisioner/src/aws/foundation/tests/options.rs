@@ -100,6 +100,29 @@ async fn an_update_without_changes_is_none() {
 }
 
 #[tokio::test]
+async fn an_update_whose_start_was_answered_into_the_void_is_the_one_that_runs() {
+    let gone = query_error("ChangeSetNotFound", "ChangeSet [x] does not exist");
+    let wire = |stack: String| {
+        Wire::default()
+            .on("DescribeStacks", 200, outdated("CREATE_COMPLETE", "0.0.1"))
+            .on("DescribeStacks", 200, stack)
+            .on(PROPOSE, 200, done(PROPOSE))
+            .on(
+                "DescribeChangeSet",
+                200,
+                change_set("CREATE_COMPLETE", "", &[("Modify", "Vpc", "False")]),
+            )
+            .on("ExecuteChangeSet", 404, gone.clone())
+    };
+    let updated = wire(ours("UPDATE_COMPLETE"));
+    assert_eq!(run(&updated).await.expect("updated").1, Outcome::Updated);
+    // Nothing runs: somebody deleted the change set.
+    let refused = run(&wire(outdated("CREATE_COMPLETE", "0.0.1"))).await;
+    let refused = refused.expect_err("not updated").to_string();
+    assert!(refused.contains("ChangeSet [x] does not exist"), "{refused}");
+}
+
+#[tokio::test]
 async fn an_update_that_rolled_back_is_an_error() {
     let wire = proposed(&change_set("CREATE_COMPLETE", "", &[("Modify", "Vpc", "False")]))
         .on("DescribeStacks", 200, outdated("UPDATE_ROLLBACK_COMPLETE", "0.0.1"))
