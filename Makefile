@@ -5,7 +5,7 @@ SANDBOX = $(BIN)/sandbox
 TARGET  = x86_64-unknown-linux-musl
 
 .DEFAULT_GOAL := help
-.PHONY: help demo down setup install build check lint unit python e2e test test-full
+.PHONY: help demo down setup install build check lint unit venv python e2e test test-full
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -43,16 +43,21 @@ unit: ## tests that need neither root nor a sandbox
 
 check: lint unit ## lints and fast tests
 
-python: ## tests of the AWS endpoint and lints of the foundation's template, in a venv with its pinned packages
-	python3 -m venv target/aws-venv
+venv: target/aws-venv/.made ## the Python tools of the tests, pinned
+
+target/aws-venv/.made: sandbox/aws/requirements.txt sandbox/aws/requirements-dev.txt
+	python3 -m venv --clear target/aws-venv
 	target/aws-venv/bin/pip install --quiet --require-hashes -r sandbox/aws/requirements.txt -r sandbox/aws/requirements-dev.txt
+	touch $@
+
+python: venv ## tests of the AWS endpoint and lints of the foundation's template
 	target/aws-venv/bin/ruff check sandbox/aws && target/aws-venv/bin/ruff format --check sandbox/aws
 	target/aws-venv/bin/cfn-lint provisioner/src/aws/foundation.json
 	cd sandbox/aws && ../../target/aws-venv/bin/python -m pytest -q
 
-e2e: build ## the flows on the sandbox; it is started and left running
+e2e: build venv ## the flows on the sandbox; it is started and left running
 	$(SANDBOX) up
-	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test -p provisioner --test e2e -- --test-threads=1
+	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1
 
 test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 	$(SANDBOX) down
@@ -64,5 +69,5 @@ test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 
 test-full: test ## everything: also each kill point and each missing IAM action, one by one
 	$(SANDBOX) up
-	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test -p provisioner --test e2e -- --test-threads=1 --nocapture --ignored
+	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1 --nocapture --ignored
 	$(SANDBOX) down

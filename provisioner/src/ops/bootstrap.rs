@@ -51,7 +51,7 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     report.phase("stack");
     let session = match ready {
         Some(session) => session,
-        None => place.connect(&found, config.output.timeout).await?,
+        None => place.connect(&found, config.output.timeout, report).await?,
     };
     let deployed = deploy::run(context, &session.cluster, stack, (&app, &load)).await?;
 
@@ -82,7 +82,9 @@ async fn check_target(
             Ok(None)
         }
         State::Usable => {
-            let session = place.connect(found, ANSWER.min(context.config.output.timeout)).await?;
+            let session = place
+                .connect(found, ANSWER.min(context.config.output.timeout), &*context.report)
+                .await?;
             parent::check_version(&session.cluster, &plan.stack, &Namespaces::default().app).await?;
             let options = deploy::options(&context.config);
             let checked = ownership::check(&session.cluster, &plan.stack, wanted, options).await;

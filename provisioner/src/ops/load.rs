@@ -28,7 +28,9 @@ const BACK: Duration = Duration::from_mins(10);
 pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<(Answer, Result<(), Error>), Error> {
     let (_, stack) = context.target()?;
     let place = context.place().await?;
-    let session = place.session(stack, context.config.output.timeout).await?;
+    let session = place
+        .session(stack, context.config.output.timeout, &*context.report)
+        .await?;
     let image = deploy::load_image(&session.cluster, stack).await?;
     context.report.phase("load");
     let seconds = flags.duration.as_secs().max(1);

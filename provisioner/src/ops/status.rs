@@ -22,7 +22,9 @@ pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Er
     let (_, stack) = context.target()?;
     let place = context.place().await?;
     let found = place.find(stack).await?;
-    let session = place.connect(&found, context.config.output.timeout).await?;
+    let session = place
+        .connect(&found, context.config.output.timeout, &*context.report)
+        .await?;
     let began = Instant::now();
     if !flags.watch {
         let (sample, cost) = tokio::join!(sample(&session.cluster), cost(context, &place, &found, &session));

@@ -161,7 +161,10 @@ impl Teardown<'_> {
         let there = Survey::after(self, before).await?;
         let mut items = there.items(self.cluster, self.stack);
         if there.cluster.eks().is_some() && receipt.has_deleted_objects() {
-            let session = self.place.connect(&there.cluster, ANSWER).await?;
+            let session = self
+                .place
+                .connect(&there.cluster, ANSWER, &*self.context.report)
+                .await?;
             let objects = inventory::of_stack(&session.cluster, self.stack).await?;
             items.extend(objects.iter().map(|object| Item::new(&object.kind, &object.path())));
         }

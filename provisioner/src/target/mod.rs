@@ -114,11 +114,11 @@ impl Place {
     /// Connects to the cluster.
     ///
     /// # Errors
-    /// There is none, it is not active, or it does not answer within `timeout`.
-    pub async fn connect(&self, found: &Found, timeout: Duration) -> Result<Session, Error> {
+    /// There is none, it is not active, it does not answer within `timeout`, or it is deleted meanwhile.
+    pub async fn connect(&self, found: &Found, timeout: Duration, report: &dyn Reporter) -> Result<Session, Error> {
         match (self, found) {
             (Self::Context(known), _) => known.connect(timeout).await,
-            (Self::Eks(aws, _), Found::Eks(found)) => session::connect(aws, found, timeout).await,
+            (Self::Eks(aws, _), Found::Eks(found)) => session::connect(aws, found, timeout, report).await,
             (Self::Eks(..), _) => Err(self.missing()),
         }
     }
@@ -127,9 +127,9 @@ impl Place {
     ///
     /// # Errors
     /// As [`Self::find`] and [`Self::connect`].
-    pub async fn session(&self, stack: &StackName, timeout: Duration) -> Result<Session, Error> {
+    pub async fn session(&self, stack: &StackName, timeout: Duration, report: &dyn Reporter) -> Result<Session, Error> {
         let found = self.find(stack).await?;
-        self.connect(&found, timeout).await
+        self.connect(&found, timeout, report).await
     }
 
     /// The error for a cluster that does not exist where one is needed.

@@ -6,9 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::task::AbortHandle;
 
-use crate::aws::{Aws, eks::EksCluster, token};
+use crate::aws::eks::{self, EksCluster};
+use crate::aws::{Aws, token};
 use crate::cluster::Cluster;
 use crate::error::Error;
+use crate::report::Reporter;
 
 /// A token is good for 14 minutes, unless the credentials behind it end sooner.
 const REFRESH: Duration = Duration::from_mins(10);
@@ -50,15 +52,25 @@ impl Drop for Refresh {
 /// Connects to a cluster that is active.
 ///
 /// # Errors
-/// No token can be signed, or the cluster does not answer within `timeout`.
-pub(super) async fn connect(aws: &Aws, found: &EksCluster, timeout: Duration) -> Result<Session, Error> {
+/// No token can be signed, the cluster does not answer within `timeout`, or it is deleted meanwhile.
+pub(super) async fn connect(
+    aws: &Aws,
+    found: &EksCluster,
+    timeout: Duration,
+    report: &dyn Reporter,
+) -> Result<Session, Error> {
     let first = token::presign(aws, &found.name).await?;
     let pause = pause(first.expires_at, Timestamp::now());
     let current = Arc::new(RwLock::new(first.token));
     let endpoint = super::eks::endpoint(found)?;
     let refresh = tokio::spawn(keep_fresh(aws.clone(), found.name.clone(), Arc::clone(&current), pause));
     let refresh = Refresh(refresh.abort_handle());
-    let cluster = Cluster::connect(&endpoint, current, timeout).await?;
+    let cluster = tokio::select! {
+        cluster = Cluster::connect(&endpoint, current, timeout) => cluster?,
+        () = eks::deleted(aws, &found.name, report) => return Err(Error::failed(format!(
+            "cluster `{}` was deleted while it was waited for", found.name
+        ))),
+    };
     Ok(Session {
         cluster,
         _refresh: Some(refresh),

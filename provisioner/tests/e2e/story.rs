@@ -92,6 +92,7 @@ fn bootstrap_makes_everything(sandbox: &Sandbox) {
     assert!(image.starts_with(repository), "{image}");
     let per_pod = summary["chain"]["per_pod"].as_object().expect("rates by pod");
     assert!(!per_pod.is_empty(), "the custom metrics API gave values: {summary}");
+    the_aws_cli_sees_what_the_summary_says(sandbox, &summary);
     let running = sandbox.kubectl(&[
         "get",
         "pods",
@@ -105,6 +106,33 @@ fn bootstrap_makes_everything(sandbox: &Sandbox) {
         Some(image.as_str()),
         "pods run the pushed digest"
     );
+}
+
+fn the_aws_cli_sees_what_the_summary_says(sandbox: &Sandbox, summary: &Value) {
+    for image in ["image", "load_image"] {
+        let (repository, digest) = text(summary, image).split_once('@').map(owned).expect("by digest");
+        let name = repository.split_once('/').expect("a registry").1;
+        let found = sandbox.aws_cli(&["ecr", "describe-images", "--repository-name", name]);
+        let details = found["imageDetails"].as_array().expect("images");
+        assert!(
+            details.iter().any(|one| one["imageDigest"] == digest),
+            "{digest}: {found}"
+        );
+        let found = sandbox.aws_cli(&["ecr", "describe-repositories", "--repository-names", name]);
+        assert_eq!(found["repositories"][0]["repositoryUri"], repository);
+    }
+    let (cluster, account) = (text(summary, "cluster"), text(summary, "account"));
+    let found = sandbox.aws_cli(&["eks", "describe-cluster", "--name", &cluster]);
+    assert_eq!(found["cluster"]["status"], "ACTIVE");
+    let arn = format!("arn:aws:eks:{}:{account}:cluster/{cluster}", text(summary, "region"));
+    assert_eq!(found["cluster"]["arn"], arn);
+    let stack = format!("provisioner-{}", text(summary, "stack"));
+    let found = sandbox.aws_cli(&["cloudformation", "describe-stacks", "--stack-name", &stack]);
+    assert_eq!(found["Stacks"][0]["StackStatus"], "CREATE_COMPLETE");
+}
+
+fn owned((one, other): (&str, &str)) -> (String, String) {
+    (one.to_owned(), other.to_owned())
 }
 
 fn a_second_bootstrap_changes_nothing(sandbox: &Sandbox) {

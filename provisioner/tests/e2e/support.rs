@@ -229,6 +229,18 @@ impl Sandbox {
         serde_json::from_str(&self.python(&program)).expect("JSON")
     }
 
+    /// Asks AWS with its own command line, of which `make venv` installs one; the answer's JSON.
+    #[track_caller]
+    pub(crate) fn aws_cli(&self, args: &[&str]) -> Value {
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/aws-venv/bin/aws");
+        let mut command = Command::new(program);
+        command
+            .args(args)
+            .args(["--output", "json"])
+            .env("AWS_ENDPOINT_URL", &self.endpoint);
+        serde_json::from_str(&done(&mut command)).expect("JSON")
+    }
+
     /// A role that an AWS service takes; its ARN.
     fn make_role(&self, name: &str, service: &str, policies: &[&str]) -> String {
         let trust = format!(

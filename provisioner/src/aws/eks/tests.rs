@@ -308,3 +308,17 @@ async fn an_addon_is_created_in_its_default_version_and_then_left() {
     let second = ensure_addon(&aws, &found, &demo(), "metrics-server", &Silent).await;
     assert_eq!(second.expect("left"), Outcome::Unchanged);
 }
+
+#[tokio::test]
+async fn a_cluster_that_is_waited_for_ends_the_wait_when_it_goes() {
+    let report = Record::default();
+    let going = Wire::default()
+        .on(DESCRIBE, 200, cluster("ACTIVE", true).to_string())
+        .on(DESCRIBE, 500, error("ServerException", "later"))
+        .on(DESCRIBE, 200, cluster("DELETING", true).to_string());
+    deleted(&going.aws(), "demo", &report).await;
+    let gone = Wire::default().on(DESCRIBE, 404, absent());
+    deleted(&gone.aws(), "demo", &report).await;
+    let events = report.0.lock().expect("lock");
+    assert!(matches!(&events[0], Event::Waiting { state, .. } if state == "does not answer yet"));
+}

@@ -57,15 +57,7 @@ impl AwsError {
             Self::NotOurs { .. } => {
                 "only what this stack created is deleted; delete it yourself, or give the `--name` that created it"
             }
-            Self::Protected {
-                kind: "foundation stack",
-                ..
-            } => {
-                "switch termination protection off with cloudformation:UpdateTerminationProtection, then run the command again"
-            }
-            Self::Protected { .. } => {
-                "switch deletion protection off with eks:UpdateClusterConfig, then run the command again"
-            }
+            Self::Protected { kind, name } => return Some(unprotect(kind, name)),
             Self::Drift(refused) => return Some(refused.way_out()),
             Self::UnknownVersion { .. } => "give one of these with `--k8s-version`, or leave it out for the default",
             Self::NotOffered { .. } => "leave `--hpa-sync-period` out, or give another `--k8s-version`",
@@ -147,4 +139,16 @@ impl ApiError {
         };
         Some(hint.to_owned())
     }
+}
+
+/// How to lift the protection of a foundation stack or a cluster, and go on.
+fn unprotect(kind: &str, name: &str) -> String {
+    let command = if kind == "foundation stack" {
+        format!(
+            "aws cloudformation update-termination-protection --stack-name {name} --no-enable-termination-protection"
+        )
+    } else {
+        format!("aws eks update-cluster-config --name {name} --no-deletion-protection")
+    };
+    format!("run `{command}`, then run the command again")
 }

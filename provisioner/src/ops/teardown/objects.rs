@@ -26,7 +26,7 @@ pub(super) async fn remove(
         ));
         return Ok(None);
     }
-    let session = match teardown.place.connect(found, ANSWER.min(timeout)).await {
+    let session = match teardown.place.connect(found, ANSWER.min(timeout), report).await {
         Err(error) if teardown.goes(found) => {
             if let Some(reason) = unseen(&error, teardown.flags.delete_foreign) {
                 return Ok(Some(reason));

@@ -57,7 +57,7 @@ impl Survey {
         let objects = match place {
             Place::Eks(..) => Vec::new(),
             Place::Context(_) => {
-                let session = place.connect(&cluster, ANSWER).await?;
+                let session = place.connect(&cluster, ANSWER, &*teardown.context.report).await?;
                 inventory::of_stack(&session.cluster, stack).await?
             }
         };
