@@ -18,6 +18,8 @@ mod volumes;
 use std::collections::BTreeSet;
 use std::fmt;
 
+pub use volumes::KEPT;
+
 use super::Aws;
 use super::error::AwsError;
 use super::foundation::Network;
@@ -38,6 +40,17 @@ pub struct Scope {
     pub network: Option<Network>,
     /// When the cluster's life began at the earliest: what is older cannot be its own.
     pub since: Option<jiff::Timestamp>,
+    /// Whose data is on volumes.
+    pub data: Data,
+}
+
+/// What is known of the data that people have on volumes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Data {
+    /// Ids of volumes that the reclaim policy of their `PersistentVolume` keeps: they stay, whatever is asked for.
+    pub kept: BTreeSet<String>,
+    /// Whether volumes go that were made for volume claims.
+    pub claims_go: bool,
 }
 
 /// Kinds of leftovers, in the order in which they can go.

@@ -37,6 +37,8 @@ pub struct External {
     pub ours: bool,
     /// What exists for it, e.g. "load balancer `a.elb.amazonaws.com`".
     pub holds: String,
+    /// Id of the EBS volume that its reclaim policy keeps, e.g. `vol-1`.
+    pub keeps: Option<String>,
 }
 
 impl std::fmt::Display for External {
@@ -58,6 +60,7 @@ pub async fn find(cluster: &Cluster, stack: &StackName) -> Result<Vec<External>,
         let external = |object: &DynamicObject| {
             Some(External {
                 holds: holds(kind, object)?,
+                keeps: kept_volume(&object.data["spec"]).map(volume_id),
                 object: ObjectRef::listed(&resource, object),
                 ours: is_ours(object, stack),
             })
@@ -117,6 +120,11 @@ fn kept_volume(spec: &Value) -> Option<&str> {
     volume.as_str().filter(|_| is_kept)
 }
 
+/// Drivers write the id, Kubernetes' own provider once wrote `aws://ZONE/ID`.
+fn volume_id(handle: &str) -> String {
+    handle.rsplit('/').next().unwrap_or(handle).to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -164,5 +172,12 @@ mod tests {
         }
         assert_eq!(held("PersistentVolume", volume("Delete", EBS_DRIVERS[0])), None);
         assert_eq!(held("PersistentVolume", volume("Retain", "nfs.csi.k8s.io")), None);
+    }
+
+    #[test]
+    fn a_kept_volume_is_named_as_ec2_does() {
+        for handle in ["vol-1", "aws://eu-west-1a/vol-1"] {
+            assert_eq!(volume_id(handle), "vol-1");
+        }
     }
 }

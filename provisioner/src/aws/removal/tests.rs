@@ -43,6 +43,7 @@ fn scope() -> Scope {
         owns_cluster: true,
         network: None,
         since: None,
+        data: sweep::Data::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! EBS volumes that the cluster's storage drivers made: no VPC holds them, tags tell whose they are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -41,6 +41,11 @@ impl List for Page {
     }
 }
 
+/// Prefix of the tags in which drivers name the volume claim that they made a volume for.
+const CLAIM_PREFIX: &str = "kubernetes.io/created-for/pvc/";
+/// Why a volume stays for good.
+pub const KEPT: &str = "the reclaim policy of its PersistentVolume, `Retain`, keeps it";
+
 /// Volumes whose tags name the cluster.
 pub(super) async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
     let cluster_tag = claim::cluster_tag(&scope.cluster);
@@ -56,24 +61,20 @@ pub(super) async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsE
         .ec2
         .list::<Page>("ec2:DescribeVolumes", intent, &scope.cluster, &filter)
         .await?;
-    Ok(found.into_iter().filter_map(|one| judge(scope, one)).collect())
+    Ok(found
+        .into_iter()
+        .filter_map(|one| judge(scope, aws.region(), one))
+        .collect())
 }
 
 /// None for a volume of another cluster, which has nothing to do with this one.
-fn judge(scope: &Scope, one: Volume) -> Option<Leftover> {
-    let tags = tags(one.tag_set.item);
+fn judge(scope: &Scope, region: &str, mut one: Volume) -> Option<Leftover> {
+    let tags = tags(std::mem::take(&mut one.tag_set.item));
     if claim::by_tags(scope, &tags) != Some(Owner::Ours) {
         return None;
     }
-    let created: Option<jiff::Timestamp> = one.create_time.parse().ok();
-    let is_older = matches!((created, scope.since), (Some(created), Some(since)) if created < since);
-    let owner = if is_older {
-        // A cluster of the same name before this one: its data is not ours to delete.
-        claim::foreign("it is older than this stack", &tags)
-    } else {
-        Owner::Ours
-    };
-    let claim_of = |part: &str| tags.get(&format!("kubernetes.io/created-for/pvc/{part}"));
+    let owner = owner(scope, region, &one, &tags);
+    let claim_of = |part: &str| tags.get(&format!("{CLAIM_PREFIX}{part}"));
     let volume_claim = match (claim_of("namespace"), claim_of("name")) {
         (Some(namespace), Some(name)) => format!("of volume claim {namespace}/{name}"),
         _ => String::new(),
@@ -92,6 +93,26 @@ fn judge(scope: &Scope, one: Volume) -> Option<Leftover> {
         busy,
         groups: BTreeSet::new(),
     })
+}
+
+/// Whose a volume of the cluster is: what is on it may be somebody's data.
+fn owner(scope: &Scope, region: &str, one: &Volume, tags: &BTreeMap<String, String>) -> Owner {
+    let created: Option<jiff::Timestamp> = one.create_time.parse().ok();
+    if matches!((created, scope.since), (Some(created), Some(since)) if created < since) {
+        // A cluster of the same name before this one: its data is not ours to delete.
+        return claim::foreign("it is older than this stack", tags);
+    }
+    let why = if scope.data.kept.contains(&one.id) {
+        KEPT
+    } else if !scope.data.claims_go && tags.keys().any(|key| key.starts_with(CLAIM_PREFIX)) {
+        "it holds the data of a volume claim, and `--delete-foreign` was not given"
+    } else {
+        return Owner::Ours;
+    };
+    let id = &one.id;
+    Owner::Foreign(format!(
+        "{why}: `aws ec2 delete-volume --region {region} --volume-id {id}` deletes it"
+    ))
 }
 
 /// Asks for the deletion of a volume that nothing uses.

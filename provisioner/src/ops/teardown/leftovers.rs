@@ -1,9 +1,11 @@
 //! What a cluster leaves on AWS besides itself, as the teardown sees it: looked for, cleared, looked for again.
 
+use std::collections::BTreeSet;
+
 use crate::aws::eks::EksCluster;
 use crate::aws::logs::{self, LogGroup};
 use crate::aws::removal::{self, End};
-use crate::aws::sweep::{self, Kind, Leftover, Owner, Scope};
+use crate::aws::sweep::{self, Data, Kind, Leftover, Owner, Scope, Swept};
 use crate::aws::{Aws, AwsError, foundation};
 use crate::error::Error;
 use crate::names::StackName;
@@ -32,6 +34,7 @@ impl Leftovers {
         cluster: &str,
         stack: &StackName,
         found: Option<&EksCluster>,
+        claims_go: bool,
     ) -> Result<Self, Error> {
         let network = foundation::network(aws, stack).await?;
         let owns_cluster = found.map_or(network.is_some(), |cluster| cluster.created_by_us);
@@ -49,8 +52,21 @@ impl Leftovers {
             owns_cluster,
             network,
             since,
+            data: Data {
+                claims_go,
+                ..Data::default()
+            },
         };
         Self::of(aws, scope, found.is_some()).await
+    }
+
+    /// Volumes that the cluster, while it lives, says its reclaim policies keep: they are not ours.
+    pub(super) fn keep(&mut self, volumes: BTreeSet<String>) {
+        self.found
+            .retain(|one| one.kind != Kind::Volume || !volumes.contains(&one.id));
+        if let Some(scope) = &mut self.scope {
+            scope.data.kept = volumes;
+        }
     }
 
     /// The same scope, as things are now.
@@ -148,6 +164,7 @@ impl Leftovers {
                 receipt.keep(item(one), why, report);
             }
         }
+        keep_unmarked(&scope.data, &removal.swept, receipt, report);
         match removal.foundation {
             End::Done(outcome) => receipt.enter(foundation, outcome, report),
             End::Stays(why) => receipt.leave(foundation, &why, report),
@@ -172,6 +189,14 @@ impl Leftovers {
             receipt.enter(group, logs::delete(aws, &scope.cluster).await?, report);
         }
         Ok(())
+    }
+}
+
+/// What reclaim policies keep and no tag marks as the cluster's, the sweep does not see.
+fn keep_unmarked(data: &Data, swept: &Swept, receipt: &mut Receipt, report: &dyn Reporter) {
+    let unmarked = |id: &&String| !swept.foreign.iter().any(|one| one.id == **id);
+    for id in data.kept.iter().filter(unmarked) {
+        receipt.keep(Item::new(Kind::Volume.word(), id), sweep::KEPT, report);
     }
 }
 
