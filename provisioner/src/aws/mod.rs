@@ -31,7 +31,7 @@ pub mod token;
 mod wait;
 
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
 

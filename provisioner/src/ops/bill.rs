@@ -107,20 +107,7 @@ mod tests {
     use super::*;
 
     fn cluster(created_by_us: bool) -> EksCluster {
-        EksCluster {
-            name: "demo".to_owned(),
-            arn: "arn:aws:eks:us-east-1:123456789012:cluster/demo".to_owned(),
-            status: "ACTIVE".to_owned(),
-            version: None,
-            endpoint: None,
-            ca_pem: None,
-            created_by_us,
-            created_at: "2026-09-01T00:00:00Z".parse().ok(),
-            health: Vec::new(),
-            deletion_protection: false,
-            vpc_id: None,
-            settings: crate::aws::eks::Settings::default(),
-        }
+        crate::aws::fake::cluster("demo", created_by_us)
     }
 
     fn entries(made: &[&str], pending: &[&str], gone: &[&str]) -> Entries {
