@@ -2,7 +2,7 @@
 //!
 //! EKS and the controllers on a cluster make load balancers, target groups, network interfaces, security groups and
 //! volumes that outlive it now and then; each of them keeps the VPC from going. Looked at is the VPC of this stack's
-//! own foundation, and the volumes that bear the cluster's tag. What nothing marks as this cluster's is somebody
+//! own foundation, or else that of the cluster, and the volumes that bear the cluster's tag. What nothing marks as this cluster's is somebody
 //! else's: it is named, it blocks, and it is never deleted.
 //!
 //! ```text
@@ -34,14 +34,28 @@ pub struct Scope {
     pub cluster: String,
     /// The stack that clears up.
     pub stack: StackName,
-    /// Whether the cluster is, or was, created by this stack. Otherwise nothing counts as ours for bearing its tags.
-    pub owns_cluster: bool,
-    /// The foundation's network; none: only volumes are looked for.
+    /// Whose the cluster is, or was.
+    pub whose: Whose,
+    /// The foundation's network; none where there is no foundation.
     pub network: Option<Network>,
+    /// The VPC of a cluster whose network was brought along: what bears the cluster's tags is looked for there, and all
+    /// else is no business of ours.
+    pub lent: Option<String>,
     /// When the cluster's life began at the earliest: what is older cannot be its own.
     pub since: Option<jiff::Timestamp>,
     /// Whose data is on volumes.
     pub data: Data,
+}
+
+/// Whose a cluster is, or was. Only where it is ours do its tags make something ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// This stack created it.
+    Ours,
+    /// Others did.
+    Others,
+    /// It is gone, and nothing tells any more: what bears its tags is named, wherever it is.
+    Unknown,
 }
 
 /// What is known of the data that people have on volumes.
@@ -148,10 +162,42 @@ enum Step {
     Stuck(String),
 }
 
+impl Leftover {
+    /// The command that deletes it, for what is named and left to people.
+    pub fn deletion(&self, region: &str) -> String {
+        let (service, action) = match self.kind {
+            Kind::LoadBalancer => ("elbv2", "delete-load-balancer --load-balancer-arn"),
+            Kind::TargetGroup => ("elbv2", "delete-target-group --target-group-arn"),
+            Kind::NetworkInterface => ("ec2", "delete-network-interface --network-interface-id"),
+            Kind::SecurityGroup => ("ec2", "delete-security-group --group-id"),
+            Kind::Volume => ("ec2", "delete-volume --volume-id"),
+        };
+        format!("aws {service} {action} {} --region {region}", self.id)
+    }
+}
+
+impl Scope {
+    /// The VPC to look in.
+    fn vpc(&self) -> Option<&str> {
+        let own = self.network.as_ref().and_then(|network| network.vpc_id.as_deref());
+        own.or(self.lent.as_deref())
+    }
+
+    /// Whether the VPC is somebody else's.
+    fn is_lent(&self) -> bool {
+        self.network.as_ref().is_none_or(|network| network.vpc_id.is_none()) && self.lent.is_some()
+    }
+
+    /// Whether others' `one` is worth telling: in a network of ours, or with the cluster's tags.
+    fn tells(&self, one: &Leftover) -> bool {
+        matches!(one.owner, Owner::Foreign(_)) && (one.kind == Kind::Volume || !self.is_lent())
+    }
+}
+
 /// What is left now, ours and others', in the order of [`Kind`].
 pub async fn find(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
     let mut found = list(aws, scope).await?;
-    found.retain(|one| one.owner != Owner::Network);
+    found.retain(|one| one.owner == Owner::Ours || scope.tells(one));
     Ok(found)
 }
 
@@ -189,10 +235,7 @@ pub async fn clear(aws: &Aws, scope: &Scope, report: &dyn Reporter) -> Result<Sw
             Some(error) if !matches!(error, AwsError::TimedOut { .. }) => return Err(error),
             _ => {
                 swept.left = round.stuck.into_iter().chain(round.pending).collect();
-                swept.foreign = found
-                    .into_iter()
-                    .filter(|one| matches!(one.owner, Owner::Foreign(_)))
-                    .collect();
+                swept.foreign = found.into_iter().filter(|one| scope.tells(one)).collect();
                 return Ok(swept);
             }
         }
@@ -235,7 +278,7 @@ async fn step(aws: &Aws, one: &Leftover, found: &[Leftover]) -> Result<Step, Aws
 /// Everything, the network's own parts too.
 async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
     let mut found = Vec::new();
-    if let Some(vpc) = scope.network.as_ref().and_then(|network| network.vpc_id.as_deref()) {
+    if let Some(vpc) = scope.vpc() {
         let (balancers, target_groups, groups) = tokio::try_join!(
             Box::pin(balancers::list(aws, scope, vpc)),
             Box::pin(balancers::list_target_groups(aws, scope, vpc)),
@@ -250,6 +293,8 @@ async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
                 .chain(interfaces)
                 .chain(groups),
         );
+    } else if scope.whose == Whose::Unknown {
+        found.extend(groups::list_marked(aws, scope).await?);
     }
     found.extend(volumes::list(aws, scope).await?);
     Ok(found)

@@ -62,7 +62,12 @@ pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Ans
     let region = place.aws().or(registry.aws()).map(Aws::region);
     let mut receipt = Receipt::new(cluster, stack.as_str(), region, survey.items(cluster, stack));
     receipt.time("check", began);
-    if !receipt.found.is_empty() {
+    survey.leftovers.tell_unknown(&*context.report);
+    if receipt.found.is_empty() {
+        if let Some(aws) = place.aws() {
+            survey.leftovers.keep_all(aws, &mut receipt, &*context.report);
+        }
+    } else {
         survey.tell_foreign(&*context.report);
         ask::confirm(context, &teardown.question(&survey)).await?;
         teardown.remove_all(&mut survey, &mut receipt).await?;

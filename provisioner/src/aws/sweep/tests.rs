@@ -1,4 +1,5 @@
 mod answers;
+mod whose;
 
 use super::*;
 use crate::aws::fake::{Wire, demo};
@@ -12,7 +13,8 @@ pub(super) fn scope() -> Scope {
     Scope {
         cluster: "demo".to_owned(),
         stack: demo(),
-        owns_cluster: true,
+        whose: Whose::Ours,
+        lent: None,
         network: Some(Network {
             vpc_id: Some("vpc-1".to_owned()),
             resources: ["vpc-1", "sg-stack", "nat-1"].map(str::to_owned).into(),
@@ -281,36 +283,4 @@ async fn a_refused_call_names_the_right_that_is_missing() {
     let error = clear(&wire.aws(), &scope, &Silent).await.expect_err("refused");
     assert_eq!(error.code(), Some("UnauthorizedOperation"));
     assert!(error.hint().is_some_and(|hint| hint.contains("ec2:DescribeVolumes")));
-}
-
-#[tokio::test]
-async fn data_that_somebody_keeps_or_claims_stays_and_blocks_nothing() {
-    let claim = ("kubernetes.io/created-for/pvc/name", "data");
-    let made = "2026-11-02T00:00:00.000Z";
-    let all = [
-        volume("vol-kept", "available", made, &[OURS]),
-        volume("vol-claim", "available", made, &[OURS, claim]),
-    ];
-    let wire = Wire::default()
-        .on("DescribeVolumes", 200, volumes(&all))
-        .nothing_in_the_network();
-    let mut scope = scope();
-    scope.data.kept = ["vol-kept".to_owned()].into();
-    let swept = clear(&wire.aws(), &scope, &Silent).await.expect("told");
-    assert_eq!(changes(&wire), Vec::<String>::new());
-    let why = |one: &Leftover| match &one.owner {
-        Owner::Foreign(why) => format!("{one}: {why}"),
-        other => format!("{one}: {other:?}"),
-    };
-    let told: Vec<String> = swept.foreign.iter().map(why).collect();
-    insta::assert_snapshot!(told.join("\n"), @r"
-    volume `vol-kept`: the reclaim policy of its PersistentVolume, `Retain`, keeps it: `aws ec2 delete-volume --region eu-central-1 --volume-id vol-kept` deletes it
-    volume `vol-claim`: it holds the data of a volume claim, and `--delete-foreign` was not given: `aws ec2 delete-volume --region eu-central-1 --volume-id vol-claim` deletes it
-    ");
-    assert_eq!(swept.blockers().count(), 0);
-    // Where claims go too, what its policy keeps does not.
-    scope.data.claims_go = true;
-    let found = find(&wire.aws(), &scope).await.expect("found");
-    let ours: Vec<bool> = found.iter().map(|one| one.owner == Owner::Ours).collect();
-    assert_eq!(ours, [false, true]);
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::{Items, Kind, Leftover, Owner, Scope, Step, claim};
+use super::{Items, Kind, Leftover, Owner, Scope, Step, Whose, claim};
 use crate::aws::Aws;
 use crate::aws::ec2::{List, Tag, code, tags};
 use crate::aws::error::{AwsError, api};
@@ -48,32 +48,27 @@ pub const KEPT: &str = "the reclaim policy of its PersistentVolume, `Retain`, ke
 
 /// Volumes whose tags name the cluster.
 pub(super) async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
-    let cluster_tag = claim::cluster_tag(&scope.cluster);
-    let keys = claim::CLUSTER_TAGS.into_iter().chain([cluster_tag.as_str()]);
-    let keys: Vec<(String, &str)> = keys
-        .enumerate()
-        .map(|(n, key)| (format!("Filter.1.Value.{}", n + 1), key))
+    let filter = claim::filter(&scope.cluster);
+    let filter: Vec<(&str, &str)> = filter
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
         .collect();
-    let values = keys.iter().map(|(name, key)| (name.as_str(), *key));
-    let filter: Vec<(&str, &str)> = [("Filter.1.Name", "tag-key")].into_iter().chain(values).collect();
     let intent = "list the volumes of cluster";
     let found = aws
         .ec2
         .list::<Page>("ec2:DescribeVolumes", intent, &scope.cluster, &filter)
         .await?;
-    Ok(found
-        .into_iter()
-        .filter_map(|one| judge(scope, aws.region(), one))
-        .collect())
+    Ok(found.into_iter().filter_map(|one| judge(scope, one)).collect())
 }
 
 /// None for a volume of another cluster, which has nothing to do with this one.
-fn judge(scope: &Scope, region: &str, mut one: Volume) -> Option<Leftover> {
+fn judge(scope: &Scope, mut one: Volume) -> Option<Leftover> {
     let tags = tags(std::mem::take(&mut one.tag_set.item));
-    if claim::by_tags(scope, &tags) != Some(Owner::Ours) {
-        return None;
-    }
-    let owner = owner(scope, region, &one, &tags);
+    let owner = match claim::by_tags(scope, &tags) {
+        Some(Owner::Ours) => owner(scope, &one, &tags),
+        Some(unknown) if scope.whose == Whose::Unknown && claim::is_marked(scope, &tags) => unknown,
+        _ => return None,
+    };
     let claim_of = |part: &str| tags.get(&format!("{CLAIM_PREFIX}{part}"));
     let volume_claim = match (claim_of("namespace"), claim_of("name")) {
         (Some(namespace), Some(name)) => format!("of volume claim {namespace}/{name}"),
@@ -96,7 +91,7 @@ fn judge(scope: &Scope, region: &str, mut one: Volume) -> Option<Leftover> {
 }
 
 /// Whose a volume of the cluster is: what is on it may be somebody's data.
-fn owner(scope: &Scope, region: &str, one: &Volume, tags: &BTreeMap<String, String>) -> Owner {
+fn owner(scope: &Scope, one: &Volume, tags: &BTreeMap<String, String>) -> Owner {
     let created: Option<jiff::Timestamp> = one.create_time.parse().ok();
     if matches!((created, scope.since), (Some(created), Some(since)) if created < since) {
         // A cluster of the same name before this one: its data is not ours to delete.
@@ -109,10 +104,7 @@ fn owner(scope: &Scope, region: &str, one: &Volume, tags: &BTreeMap<String, Stri
     } else {
         return Owner::Ours;
     };
-    let id = &one.id;
-    Owner::Foreign(format!(
-        "{why}: `aws ec2 delete-volume --region {region} --volume-id {id}` deletes it"
-    ))
+    Owner::Foreign(why.to_owned())
 }
 
 /// Asks for the deletion of a volume that nothing uses.
