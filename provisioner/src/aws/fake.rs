@@ -65,6 +65,11 @@ impl Wire {
         self
     }
 
+    /// No answer to `operation` ever comes.
+    pub(super) fn never(self, operation: &str) -> Self {
+        self.on(operation, 0, "")
+    }
+
     /// Answers of `other` for what has none here.
     pub(super) fn otherwise(self, other: &Self) -> Self {
         let others = other.answers.lock().expect("lock").clone();
@@ -189,6 +194,9 @@ impl HttpConnector for Wire {
             .expect("lock")
             .insert(operation.clone(), headers.chain([host]).collect());
         self.calls.lock().expect("lock").push((operation, sent));
+        if status == 0 {
+            return HttpConnectorFuture::new(std::future::pending());
+        }
         let status = status.try_into().expect("a status");
         let mut response = HttpResponse::new(status, SdkBody::from(body));
         response.headers_mut().insert("x-amzn-requestid", "req-1");

@@ -57,7 +57,10 @@ pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Ans
     let mut survey = Survey::of(&teardown).await?;
     survey.check_names(&teardown)?;
     if let (Place::Eks(aws, _), Some(found)) = (&place, survey.cluster.eks()) {
-        context.bill.get_or_init(|| Bill::new(Some(found), aws.region()));
+        let gateway = survey.has_gateway();
+        context
+            .bill
+            .get_or_init(|| Bill::new(Some(found), gateway, aws.region()));
     }
     let region = place.aws().or(registry.aws()).map(Aws::region);
     let mut receipt = Receipt::new(cluster, stack.as_str(), region, survey.items(cluster, stack));

@@ -12,6 +12,7 @@ use super::{Compute, Order, Versions, propagation, settings};
 use crate::aws::Aws;
 use crate::aws::error::{AwsError, api, is};
 use crate::aws::foundation::Foundation;
+use crate::aws::in_flight;
 use crate::report::Reporter;
 
 /// Starts the creation. A cluster of that name that exists meanwhile is no error: its state tells.
@@ -25,9 +26,11 @@ pub(super) async fn create(aws: &Aws, order: Order<'_>, report: &dyn Reporter) -
     }
     let call = request(aws, order, &version);
     let cluster = order.cluster;
-    let wait = propagation::wait(aws, &format!("cluster `{cluster}`"), report);
+    let what = format!("cluster `{cluster}`");
+    let wait = propagation::wait(aws, &what, report);
     loop {
-        let Err(error) = call.clone().send().await else {
+        let answer = in_flight::tracked(&what, report, Box::pin(call.clone().send())).await;
+        let Err(error) = answer else {
             return Ok(());
         };
         if is(&error, CreateClusterError::is_resource_in_use_exception) {

@@ -15,6 +15,7 @@ use super::{EksCluster, propagation};
 use crate::aws::Aws;
 use crate::aws::error::{AwsError, api, incomplete, is};
 use crate::aws::foundation::Foundation;
+use crate::aws::in_flight;
 use crate::aws::wait::Wait;
 use crate::names::{NODE_GROUP, StackName};
 use crate::report::{Outcome, Reporter};
@@ -154,9 +155,11 @@ async fn create(
     call: CreateNodegroupFluentBuilder,
     report: &dyn Reporter,
 ) -> Result<(), AwsError> {
+    let what = format!("node group `{NODE_GROUP}`");
     let wait = propagation::wait(aws, &format!("the nodes of cluster `{}`", cluster.name), report);
     loop {
-        let Err(error) = call.clone().send().await else {
+        let answer = in_flight::tracked(&what, report, Box::pin(call.clone().send())).await;
+        let Err(error) = answer else {
             return Ok(());
         };
         if is(&error, CreateNodegroupError::is_resource_in_use_exception) {

@@ -2,11 +2,13 @@ mod delete;
 mod nodegroup;
 mod options;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::*;
 use crate::aws::fake::{Record, Wire, demo, error};
-use crate::report::{Event, Silent};
+use crate::report::{Event, Ledger, Silent};
 
 const DESCRIBE: &str = "GET /clusters/demo";
 const CREATE: &str = "POST /clusters";
@@ -307,4 +309,22 @@ async fn an_addon_is_created_in_its_default_version_and_then_left() {
     assert_eq!(sent["resolveConflicts"], "OVERWRITE");
     let second = ensure_addon(&aws, &found, &demo(), "metrics-server", &Silent).await;
     assert_eq!(second.expect("left"), Outcome::Unchanged);
+}
+
+#[tokio::test]
+async fn a_cluster_whose_creation_is_cut_off_counts_among_what_may_exist() {
+    let wire = appears().never(CREATE);
+    let ledger = Ledger::new(Arc::new(Silent));
+    let asked = async {
+        while !wire.calls().iter().any(|call| call == CREATE) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (aws, foundation, spec) = (wire.aws(), foundation(), spec(None, &[]));
+    // As a signal does it: the work is dropped.
+    tokio::select! {
+        _ = run_on(&aws, &foundation, &spec, &ledger) => panic!("ended"),
+        () = asked => {}
+    }
+    assert_eq!(Vec::from_iter(ledger.entries().pending), ["cluster `demo`"]);
 }

@@ -79,6 +79,11 @@ impl Survey {
             .map_or(self.foundation.is_some(), |found| found.created_by_us)
     }
 
+    /// Whether the foundation has a NAT gateway, which is billed.
+    pub(super) fn has_gateway(&self) -> bool {
+        self.foundation.as_ref().is_some_and(|ground| ground.gateway)
+    }
+
     pub(super) fn items(&self, cluster: &str, stack: &StackName) -> Vec<Item> {
         let cluster = self.cluster.eks().map(|_| Item::new("cluster", cluster));
         let foundation = self
