@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Parser;
 use clap::error::ErrorKind;
 use provisioner::cli::{Cli, Command, form_of_errors};
-use provisioner::cluster::lease::Holder;
+use provisioner::cluster::lease::{Holder, Machine};
 use provisioner::config::{Config, Format, Layer, Output, Sources};
 use provisioner::error::{Error, Exit};
 use provisioner::ops::{self, Context, Undo};
@@ -140,16 +140,20 @@ fn wind_down(runtime: Runtime) -> Option<Exit> {
     })
 }
 
-/// This run, told from every other by host, process and start.
+/// This run, told from every other by host, process and start, and where the system tells by machine.
 fn holder() -> Holder {
     let host = hostname::get().unwrap_or_default();
     let started = jiff::Timestamp::now().subsec_nanosecond().unsigned_abs();
-    Holder::new(
+    let holder = Holder::new(
         &host.to_string_lossy(),
         std::process::id(),
         started,
         jiff::Timestamp::now,
-    )
+    );
+    match Machine::this() {
+        Some(machine) => holder.on(machine),
+        None => holder,
+    }
 }
 
 async fn stop_signal() -> Error {

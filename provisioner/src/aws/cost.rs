@@ -91,9 +91,15 @@ impl Intents {
     /// The same with nodes in private subnets behind a NAT gateway, which has the only public address.
     #[must_use]
     pub fn behind_nat(self) -> Self {
+        Self { public_ipv4: 0, ..self }.with_gateway()
+    }
+
+    /// The same with a NAT gateway and its address.
+    #[must_use]
+    pub fn with_gateway(self) -> Self {
         Self {
-            nat_gateways: 1,
-            public_ipv4: 1,
+            nat_gateways: self.nat_gateways + 1,
+            public_ipv4: self.public_ipv4 + 1,
             ..self
         }
     }

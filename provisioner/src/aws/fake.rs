@@ -18,6 +18,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 
+use super::eks::{EksCluster, Settings};
 use super::{Aws, Identity, Options};
 use crate::names::StackName;
 pub(super) use crate::report::Record;
@@ -62,6 +63,11 @@ impl Wire {
         queue.push_back((status, body));
         drop(answers);
         self
+    }
+
+    /// No answer to `operation` ever comes.
+    pub(super) fn never(self, operation: &str) -> Self {
+        self.on(operation, 0, "")
     }
 
     /// Answers of `other` for what has none here.
@@ -176,6 +182,9 @@ impl HttpConnector for Wire {
             .expect("lock")
             .insert(operation.clone(), headers.chain([host]).collect());
         self.calls.lock().expect("lock").push((operation, sent));
+        if status == 0 {
+            return HttpConnectorFuture::new(std::future::pending());
+        }
         let status = status.try_into().expect("a status");
         let mut response = HttpResponse::new(status, SdkBody::from(body));
         response.headers_mut().insert("x-amzn-requestid", "req-1");
@@ -205,6 +214,24 @@ pub(super) fn query_error(code: &str, message: &str) -> String {
         "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>\
          <RequestId>req-1</RequestId></ErrorResponse>"
     )
+}
+
+/// A cluster that is active, on nothing known.
+pub(crate) fn cluster(name: &str, created_by_us: bool) -> EksCluster {
+    EksCluster {
+        name: name.to_owned(),
+        arn: format!("arn:aws:eks:us-east-1:123456789012:cluster/{name}"),
+        status: "ACTIVE".to_owned(),
+        version: None,
+        endpoint: None,
+        ca_pem: None,
+        created_by_us,
+        created_at: "2026-09-01T00:00:00Z".parse().ok(),
+        health: Vec::new(),
+        deletion_protection: false,
+        vpc_id: None,
+        settings: Settings::default(),
+    }
 }
 
 /// The stack of all tests.

@@ -54,6 +54,12 @@ impl Reading {
         self.0.as_ref().map(|stack| stack.status.as_str())
     }
 
+    /// Whether it has a NAT gateway of this stack's, which is billed.
+    pub fn has_gateway(&self, stack: &StackName) -> bool {
+        let ours = self.0.as_ref().filter(|found| found.is_ours(stack));
+        ours.is_some_and(|found| Parameters(found).gateway())
+    }
+
     /// Whether the stack's resources have to be made, all of them.
     pub fn is_to_be_made(&self) -> bool {
         self.0.as_ref().is_none_or(|stack| stack.phase() == Phase::Broken)
@@ -218,7 +224,7 @@ async fn create(
         parameters: spec.parameters(),
         tags: tags(stack, spec.cluster.as_deref()),
     };
-    stack::create(aws, &name, order).await?;
+    stack::create(aws, &name, order, report).await?;
     let made = finished(aws, &name, report).await?;
     Ok((foundation(&made, spec)?, Outcome::Created))
 }

@@ -21,6 +21,7 @@ pub mod eks;
 mod endpoint;
 mod error;
 pub mod foundation;
+mod in_flight;
 pub mod logs;
 mod partition;
 pub mod preflight;
@@ -31,7 +32,7 @@ pub mod token;
 mod wait;
 
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
 

@@ -50,15 +50,16 @@ pub async fn remove(aws: &Aws, scope: &Scope, deleted_logs: bool, report: &dyn R
             ..scope.clone()
         };
         let round = Box::pin(sweep::clear(aws, &scope, report)).await?;
-        let (blockers, unfinished) = (blockers(&round), unfinished(&round));
+        let in_network = scope.network.as_ref().is_some_and(|network| network.vpc_id.is_some());
+        let (blockers, unfinished) = (blockers(&round), unfinished(&round, in_network));
         swept.deleted.extend(round.deleted);
         (swept.left, swept.foreign) = (round.left, round.foreign);
-        if !blockers.is_empty() {
+        if in_network && !blockers.is_empty() {
             break End::Stays(format!("its network still holds {}", blockers.join(", ")));
         }
         if scope.network.is_some() && !unfinished.is_empty() {
-            let volumes = unfinished.join(", ");
-            break End::Stays(format!("not deleted yet, and only it tells whose they were: {volumes}"));
+            let rest = unfinished.join(", ");
+            break End::Stays(format!("not deleted yet, and only it tells whose they were: {rest}"));
         }
         if deleted_logs && scope.network.is_some() {
             match logs::keep_away(aws, &scope.cluster, report).await {
@@ -89,10 +90,16 @@ fn blockers(swept: &Swept) -> Vec<String> {
         .collect()
 }
 
-/// Volumes of ours that did not go; all else of ours that is left is in the network, and blocks.
-fn unfinished(swept: &Swept) -> Vec<String> {
-    let volumes = swept.left.iter().filter(|(one, _)| one.kind == Kind::Volume);
-    volumes.map(|(one, why)| format!("{one} ({why})")).collect()
+/// What is ours, did not go and is not in a network of the foundation's, where it would block: volumes, and all of it in
+/// a network that was brought along.
+fn unfinished(swept: &Swept, in_network: bool) -> Vec<String> {
+    let outside = |(one, _): &&(Leftover, String)| one.kind == Kind::Volume || !in_network;
+    swept
+        .left
+        .iter()
+        .filter(outside)
+        .map(|(one, why)| format!("{one} ({why})"))
+        .collect()
 }
 
 #[cfg(test)]

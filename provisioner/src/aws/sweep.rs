@@ -2,7 +2,7 @@
 //!
 //! EKS and the controllers on a cluster make load balancers, target groups, network interfaces, security groups and
 //! volumes that outlive it now and then; each of them keeps the VPC from going. Looked at is the VPC of this stack's
-//! own foundation, and the volumes that bear the cluster's tag. What nothing marks as this cluster's is somebody
+//! own foundation, or else that of the cluster, and the volumes that bear the cluster's tag. What nothing marks as this cluster's is somebody
 //! else's: it is named, it blocks, and it is never deleted.
 //!
 //! ```text
@@ -18,6 +18,8 @@ mod volumes;
 use std::collections::BTreeSet;
 use std::fmt;
 
+pub use volumes::KEPT;
+
 use super::Aws;
 use super::error::AwsError;
 use super::foundation::Network;
@@ -32,12 +34,37 @@ pub struct Scope {
     pub cluster: String,
     /// The stack that clears up.
     pub stack: StackName,
-    /// Whether the cluster is, or was, created by this stack. Otherwise nothing counts as ours for bearing its tags.
-    pub owns_cluster: bool,
-    /// The foundation's network; none: only volumes are looked for.
+    /// Whose the cluster is, or was.
+    pub whose: Whose,
+    /// The foundation's network; none where there is no foundation.
     pub network: Option<Network>,
+    /// The VPC of a cluster whose network was brought along: what bears the cluster's tags is looked for there, and all
+    /// else is no business of ours.
+    pub lent: Option<String>,
     /// When the cluster's life began at the earliest: what is older cannot be its own.
     pub since: Option<jiff::Timestamp>,
+    /// Whose data is on volumes.
+    pub data: Data,
+}
+
+/// Whose a cluster is, or was. Only where it is ours do its tags make something ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// This stack created it.
+    Ours,
+    /// Others did.
+    Others,
+    /// It is gone, and nothing tells any more: what bears its tags is named, wherever it is.
+    Unknown,
+}
+
+/// What is known of the data that people have on volumes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Data {
+    /// Ids of volumes that the reclaim policy of their `PersistentVolume` keeps: they stay, whatever is asked for.
+    pub kept: BTreeSet<String>,
+    /// Whether volumes go that were made for volume claims.
+    pub claims_go: bool,
 }
 
 /// Kinds of leftovers, in the order in which they can go.
@@ -142,10 +169,42 @@ enum Step {
     Stuck(String),
 }
 
+impl Leftover {
+    /// The command that deletes it, for what is named and left to people.
+    pub fn deletion(&self, region: &str) -> String {
+        let (service, action) = match self.kind {
+            Kind::LoadBalancer => ("elbv2", "delete-load-balancer --load-balancer-arn"),
+            Kind::TargetGroup => ("elbv2", "delete-target-group --target-group-arn"),
+            Kind::NetworkInterface => ("ec2", "delete-network-interface --network-interface-id"),
+            Kind::SecurityGroup => ("ec2", "delete-security-group --group-id"),
+            Kind::Volume => ("ec2", "delete-volume --volume-id"),
+        };
+        format!("aws {service} {action} {} --region {region}", self.id)
+    }
+}
+
+impl Scope {
+    /// The VPC to look in.
+    fn vpc(&self) -> Option<&str> {
+        let own = self.network.as_ref().and_then(|network| network.vpc_id.as_deref());
+        own.or(self.lent.as_deref())
+    }
+
+    /// Whether the VPC is somebody else's.
+    fn is_lent(&self) -> bool {
+        self.network.as_ref().is_none_or(|network| network.vpc_id.is_none()) && self.lent.is_some()
+    }
+
+    /// Whether others' `one` is worth telling: in a network of ours, or with the cluster's tags.
+    fn tells(&self, one: &Leftover) -> bool {
+        matches!(one.owner, Owner::Foreign(_)) && (one.kind == Kind::Volume || !self.is_lent())
+    }
+}
+
 /// What is left now, ours and others', in the order of [`Kind`].
 pub async fn find(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
     let mut found = list(aws, scope).await?;
-    found.retain(|one| one.owner != Owner::Network);
+    found.retain(|one| one.owner == Owner::Ours || scope.tells(one));
     Ok(found)
 }
 
@@ -181,7 +240,7 @@ pub async fn clear(aws: &Aws, scope: &Scope, report: &dyn Reporter) -> Result<Sw
         }
         // Nothing to wait for, or the wait is over: what is pending stays.
         swept.left = round.stuck.into_iter().chain(round.pending).collect();
-        swept.foreign = found.into_iter().filter(|one| one.foreign().is_some()).collect();
+        swept.foreign = found.into_iter().filter(|one| scope.tells(one)).collect();
         return Ok(swept);
     }
 }
@@ -222,7 +281,7 @@ async fn step(aws: &Aws, one: &Leftover, found: &[Leftover]) -> Result<Step, Aws
 /// Everything, the network's own parts too.
 async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
     let mut found = Vec::new();
-    if let Some(vpc) = scope.network.as_ref().and_then(|network| network.vpc_id.as_deref()) {
+    if let Some(vpc) = scope.vpc() {
         let (balancers, target_groups, groups) = tokio::try_join!(
             Box::pin(balancers::list(aws, scope, vpc)),
             Box::pin(balancers::list_target_groups(aws, scope, vpc)),
@@ -237,6 +296,8 @@ async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
                 .chain(interfaces)
                 .chain(groups),
         );
+    } else if scope.whose == Whose::Unknown {
+        found.extend(groups::list_marked(aws, scope).await?);
     }
     found.extend(volumes::list(aws, scope).await?);
     Ok(found)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use kube::api::ListParams;
-use kube::core::{DynamicObject, GroupVersionKind};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
 
 use super::connect::Cluster;
@@ -37,6 +37,8 @@ pub struct External {
     pub ours: bool,
     /// What exists for it, e.g. "load balancer `a.elb.amazonaws.com`".
     pub holds: String,
+    /// Id of the EBS volume that its reclaim policy keeps, e.g. `vol-1`.
+    pub keeps: Option<String>,
 }
 
 impl std::fmt::Display for External {
@@ -55,14 +57,13 @@ pub async fn find(cluster: &Cluster, stack: &StackName) -> Result<Vec<External>,
         let all = ListParams::default();
         let found = retry::call(|| api.list(&all)).await;
         let found = found.map_err(|f| ClusterError::request("list", format!("all {}", resource.plural), f))?;
-        let external = |object: &DynamicObject| {
-            Some(External {
-                holds: holds(kind, object)?,
-                object: ObjectRef::listed(&resource, object),
-                ours: is_ours(object, stack),
-            })
-        };
-        Ok::<_, ClusterError>(found.items.iter().filter_map(external).collect::<Vec<External>>())
+        Ok::<_, ClusterError>(
+            found
+                .items
+                .iter()
+                .filter_map(|object| external(&resource, object, stack))
+                .collect::<Vec<External>>(),
+        )
     });
     let found: Vec<Vec<External>> = stream::iter(lists).buffered(PARALLEL).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
@@ -79,6 +80,15 @@ pub async fn delete(
 ) -> Result<DeleteReceipt, ClusterError> {
     let objects = objects.iter().filter(|one| one.object.kind != "PersistentVolume");
     delete_objects(cluster, stack, objects.map(|one| one.object.clone()), timeout, report).await
+}
+
+fn external(resource: &ApiResource, object: &DynamicObject, stack: &StackName) -> Option<External> {
+    Some(External {
+        holds: holds(&resource.kind, object)?,
+        keeps: kept_volume(&object.data["spec"]).map(volume_id),
+        object: ObjectRef::listed(resource, object),
+        ours: is_ours(object, stack),
+    })
 }
 
 /// What an object holds outside; none where that is nothing.
@@ -115,6 +125,11 @@ fn kept_volume(spec: &Value) -> Option<&str> {
         &spec["awsElasticBlockStore"]["volumeID"]
     };
     volume.as_str().filter(|_| is_kept)
+}
+
+/// Drivers write the id, Kubernetes' own provider once wrote `aws://ZONE/ID`.
+fn volume_id(handle: &str) -> String {
+    handle.rsplit('/').next().unwrap_or(handle).to_owned()
 }
 
 #[cfg(test)]
@@ -164,5 +179,22 @@ mod tests {
         }
         assert_eq!(held("PersistentVolume", volume("Delete", EBS_DRIVERS[0])), None);
         assert_eq!(held("PersistentVolume", volume("Retain", "nfs.csi.k8s.io")), None);
+    }
+
+    #[test]
+    fn a_kept_volume_is_named_as_ec2_does() {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "PersistentVolume"));
+        let stack = "demo".parse().expect("valid");
+        let keeps = |policy: &str, source: Value| {
+            let mut volume = json!({"metadata": {"name": "pv"}, "spec": source});
+            volume["spec"]["persistentVolumeReclaimPolicy"] = policy.into();
+            let volume = serde_json::from_value(volume).expect("an object");
+            external(&resource, &volume, &stack).and_then(|one| one.keeps)
+        };
+        let driver = || json!({"csi": {"driver": EBS_DRIVERS[1], "volumeHandle": "vol-1"}});
+        let in_tree = json!({"awsElasticBlockStore": {"volumeID": "aws://eu-west-1a/vol-2"}});
+        assert_eq!(keeps("Retain", driver()).as_deref(), Some("vol-1"));
+        assert_eq!(keeps("Retain", in_tree).as_deref(), Some("vol-2"));
+        assert_eq!(keeps("Delete", driver()), None);
     }
 }

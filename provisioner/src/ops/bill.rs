@@ -22,10 +22,11 @@ pub struct Bill {
 
 impl Bill {
     /// For a cluster as it was found. One that others made is theirs to pay: only the images are the stack's.
-    pub(super) fn new(found: &EksCluster, region: &str) -> Self {
+    /// `gateway`: nodes are behind a NAT gateway of the foundation's.
+    pub(super) fn new(found: &EksCluster, gateway: bool, region: &str) -> Self {
         let (intents, there) = if found.created_by_us {
             (
-                cluster(Some(found.settings.compute)),
+                cluster(Some(found.settings.compute), gateway),
                 vec![Owner::Cluster, Owner::Network, Owner::Images],
             )
         } else {
@@ -39,14 +40,8 @@ impl Bill {
 
     /// For the cluster that will be made as `eks` says.
     pub(super) fn planned(eks: &Eks, region: &str) -> Self {
-        let intents = cluster(eks.compute);
-        let intents = if eks.private_nodes {
-            intents.behind_nat()
-        } else {
-            intents
-        };
         Self {
-            cost: Cost::of(&intents, region),
+            cost: Cost::of(&cluster(eks.compute, eks.private_nodes), region),
             there: Vec::new(),
         }
     }
@@ -70,16 +65,17 @@ impl Bill {
     }
 }
 
-fn cluster(compute: Option<Compute>) -> Intents {
+fn cluster(compute: Option<Compute>, gateway: bool) -> Intents {
     let intents = Intents::auto_mode_cluster();
-    match compute {
+    let intents = match compute {
         Some(Compute::NodeGroup) => intents.with_node_group(),
         Some(Compute::Auto) | None => intents,
-    }
+    };
+    if gateway { intents.behind_nat() } else { intents }
 }
 
 /// What a stack costs an hour with the nodes that there are; only their images where the cluster is somebody else's.
-pub(super) fn running(found: &EksCluster, nodes: &[Node], region: &str) -> Cost {
+pub(super) fn running(found: &EksCluster, nodes: &[Node], gateway: bool, region: &str) -> Cost {
     if !found.created_by_us {
         return Cost::of(&Intents::images(), region);
     }
@@ -91,14 +87,15 @@ pub(super) fn running(found: &EksCluster, nodes: &[Node], region: &str) -> Cost 
     let public = nodes.iter().filter(|node| node.public).count();
     let kinds = counted(nodes).into_iter().map(kind).collect();
     let intents = Intents::auto_mode_cluster().with_nodes(kinds, u32::try_from(public).unwrap_or(u32::MAX));
+    let intents = if gateway { intents.with_gateway() } else { intents };
     Cost::of(&intents, region)
 }
 
 /// What a cluster of ours cost from its creation until `now`; none for one that EKS gives no date for.
-pub(super) fn spent(found: &EksCluster, region: &str, now: Timestamp) -> Option<Spent> {
+pub(super) fn spent(found: &EksCluster, gateway: bool, region: &str, now: Timestamp) -> Option<Spent> {
     let created = found.created_at.filter(|_| found.created_by_us)?;
     let hours = now.since(created).ok()?.total(Unit::Hour).ok()?;
-    Some(Bill::new(found, region).cost.over(hours))
+    Some(Bill::new(found, gateway, region).cost.over(hours))
 }
 
 #[cfg(test)]
@@ -106,20 +103,7 @@ mod tests {
     use super::*;
 
     fn cluster(created_by_us: bool) -> EksCluster {
-        EksCluster {
-            name: "demo".to_owned(),
-            arn: "arn:aws:eks:us-east-1:123456789012:cluster/demo".to_owned(),
-            status: "ACTIVE".to_owned(),
-            version: None,
-            endpoint: None,
-            ca_pem: None,
-            created_by_us,
-            created_at: "2026-09-01T00:00:00Z".parse().ok(),
-            health: Vec::new(),
-            deletion_protection: false,
-            vpc_id: None,
-            settings: crate::aws::eks::Settings::default(),
-        }
+        crate::aws::fake::cluster("demo", created_by_us)
     }
 
     fn entries(made: &[&str], pending: &[&str], gone: &[&str]) -> Entries {
@@ -153,7 +137,7 @@ mod tests {
     #[test]
     fn only_what_exists_or_may_exist_is_billed() {
         let new = &Bill::planned(&Eks::default(), "us-east-1");
-        let [ours, foreign] = &[true, false].map(|ours| Bill::new(&cluster(ours), "us-east-1"));
+        let [ours, foreign] = &[true, false].map(|ours| Bill::new(&cluster(ours), false, "us-east-1"));
         let cases = [
             (new, entries(&[], &[], &[]), false),
             (new, entries(&["repository demo/web-app"], &[], &[]), false),
@@ -188,7 +172,7 @@ mod tests {
             public: false,
             ..node.clone()
         };
-        let cost = running(&cluster(true), &[node.clone(), node.clone(), bare], "us-east-1");
+        let cost = running(&cluster(true), &[node.clone(), node.clone(), bare], false, "us-east-1");
         insta::assert_snapshot!(cost.details(), @r"
         1 x EKS control plane        $0.1000/h
         1 x node of unknown type     price not known
@@ -196,15 +180,45 @@ mod tests {
         2 x public IPv4 address      $0.0100/h
         0.05 GB in ECR               below $0.0001/h
         ");
-        let foreign = running(&cluster(false), &[node], "us-east-1");
+        let foreign = running(&cluster(false), &[node], true, "us-east-1");
         assert!(!foreign.is_billable(), "{foreign}");
     }
 
     #[test]
     fn what_was_spent_counts_from_the_creation_of_a_cluster_of_ours() {
         let now: Timestamp = "2026-09-01T10:00:00Z".parse().expect("a time");
-        let spent = |ours| spent(&cluster(ours), "us-east-1", now);
+        let spent = |ours| spent(&cluster(ours), false, "us-east-1", now);
         insta::assert_snapshot!(spent(true).expect("ours"), @"about $2.81 in 10.0 h at $0.28 an hour (estimate, us-east-1 list prices of 2026-08-01)");
         assert_eq!(spent(false), None);
+    }
+
+    #[test]
+    fn the_gateway_of_private_nodes_is_in_every_figure() {
+        let (ours, now) = (cluster(true), "2026-09-01T10:00:00Z".parse().expect("a time"));
+        let nat = |cost: &Cost| cost.items.iter().any(|item| item.what == "NAT gateway");
+        let private = Node {
+            instance_type: Some("m5.large".to_owned()),
+            architecture: "amd64".to_owned(),
+            auto_mode: true,
+            public: false,
+        };
+        let cost = running(&ours, &[private], true, "us-east-1");
+        insta::assert_snapshot!(cost.details(), @r"
+        1 x EKS control plane        $0.1000/h
+        1 x m5.large with Auto Mode  $0.1075/h
+        1 x NAT gateway              $0.0450/h
+        1 x public IPv4 address      $0.0050/h
+        0.05 GB in ECR               below $0.0001/h
+        ");
+        let bill = Bill::new(&ours, true, "us-east-1");
+        assert!(nat(&bill.cost) && nat(&bill.of(&entries(&[], &[], &[])).expect("billed")));
+        let rate = |gateway| spent(&ours, gateway, "us-east-1", now).expect("ours").per_hour;
+        // The gateway and its address, instead of those of two nodes.
+        assert!(
+            (rate(true) - rate(false) - 0.04).abs() < 1e-6,
+            "{} {}",
+            rate(true),
+            rate(false)
+        );
     }
 }

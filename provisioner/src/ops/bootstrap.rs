@@ -128,9 +128,11 @@ fn tell(context: &Context, (place, registry): (&Place, &Registry), plan: &Plan, 
     let found = &prepared.found;
     if let Place::Eks(aws, _) = place {
         let there = found.eks().filter(|_| found.state() != State::Missing);
+        let foundation = prepared.cluster.as_ref().map(|decided| &decided.readings.foundation);
+        let gateway = foundation.is_some_and(|found| found.has_gateway(&plan.stack));
         context.bill.get_or_init(|| match there {
             None => Bill::planned(&plan.eks, aws.region()),
-            Some(there) => Bill::new(there, aws.region()),
+            Some(there) => Bill::new(there, gateway, aws.region()),
         });
     }
     if found.state() == State::Missing && !plan.create_cluster {

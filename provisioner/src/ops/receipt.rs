@@ -230,13 +230,21 @@ impl Receipt {
     }
 }
 
+impl fmt::Display for Stays {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} `{}`: {}", self.item.kind, self.item.name, self.reason)
+    }
+}
+
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { stack, cluster, .. } = self;
         let region = self.region.as_ref().map(|region| format!("in region {region}"));
         let place = region.unwrap_or_else(|| format!("on cluster {cluster}"));
         if self.found.is_empty() {
-            return write!(f, "nothing of stack `{stack}` {place}: nothing to remove");
+            write!(f, "nothing of stack `{stack}` {place}: nothing to remove")?;
+            let mut kept = self.kept.iter();
+            return kept.try_for_each(|kept| write!(f, "\nkept      {kept}"));
         }
         if self.deleted.is_empty() && self.left.is_empty() {
             writeln!(f, "nothing of stack `{stack}` to remove {place}")?;
@@ -248,11 +256,11 @@ impl fmt::Display for Receipt {
                 self.found.len()
             )?;
         }
-        for Stays { item, reason, .. } in &self.kept {
-            writeln!(f, "kept      {} `{}`: {reason}", item.kind, item.name)?;
+        for kept in &self.kept {
+            writeln!(f, "kept      {kept}")?;
         }
-        for Stays { item, reason, .. } in &self.left {
-            writeln!(f, "left      {} `{}`: {reason}", item.kind, item.name)?;
+        for left in &self.left {
+            writeln!(f, "left      {left}")?;
         }
         if let Some(cost) = &self.cost {
             writeln!(f, "cost      {cost}")?;

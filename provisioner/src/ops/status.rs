@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use super::{Context, bill};
 use crate::aws::cost::Cost;
+use crate::aws::eks::EksCluster;
+use crate::aws::{Aws, foundation};
 use crate::chain::{Sample, sample};
 use crate::cli;
 use crate::cluster::nodes;
@@ -59,13 +61,28 @@ pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Er
 /// What the stack costs an hour with the nodes that there are; none outside AWS.
 async fn cost(context: &Context, place: &Place, found: &Found, session: &Session) -> Option<Cost> {
     let (aws, found) = (place.aws()?, found.eks()?);
-    match nodes::read(&session.cluster).await {
-        Ok(nodes) => Some(bill::running(found, &nodes, aws.region())),
-        Err(error) => {
-            context.report.warning(&format!("the cost is not known: {error}"));
+    let (nodes, gateway) = tokio::join!(
+        nodes::read(&session.cluster),
+        Box::pin(has_gateway(aws, context, found))
+    );
+    match (nodes.map_err(Error::from), gateway) {
+        (Ok(nodes), Ok(gateway)) => Some(bill::running(found, &nodes, gateway, aws.region())),
+        (Err(error), _) | (_, Err(error)) => {
+            let why = error.message();
+            context.report.warning(&format!("the cost is not known: {why}"));
             None
         }
     }
+}
+
+/// Whether the stack has a NAT gateway to pay for.
+async fn has_gateway(aws: &Aws, context: &Context, found: &EksCluster) -> Result<bool, Error> {
+    if !found.created_by_us {
+        return Ok(false);
+    }
+    let (_, stack) = context.target()?;
+    let ground = foundation::ground(aws, stack).await?;
+    Ok(ground.is_some_and(|ground| ground.gateway))
 }
 
 /// Figures and when they were read.

@@ -51,18 +51,24 @@ pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Ans
         stack,
         cluster,
     };
-    let survey = Survey::of(&teardown).await?;
+    let mut survey = Survey::of(&teardown).await?;
     survey.check_names(&teardown)?;
     if let (Place::Eks(aws, _), Some(found)) = (&place, survey.cluster.eks()) {
-        context.bill.get_or_init(|| Bill::new(found, aws.region()));
+        let gateway = survey.has_gateway();
+        context.bill.get_or_init(|| Bill::new(found, gateway, aws.region()));
     }
     let region = place.aws().or(registry.aws()).map(Aws::region);
     let mut receipt = Receipt::new(cluster, stack.as_str(), region, survey.items(cluster, stack));
     receipt.time("check", began);
-    if !receipt.found.is_empty() {
+    survey.leftovers.tell_unknown(&*context.report);
+    if receipt.found.is_empty() {
+        if let Some(aws) = place.aws() {
+            survey.leftovers.keep_all(aws, &mut receipt, &*context.report);
+        }
+    } else {
         survey.tell_foreign(&*context.report);
         ask::confirm(context, &teardown.question(&survey)).await?;
-        teardown.remove_all(&survey, &mut receipt).await?;
+        teardown.remove_all(&mut survey, &mut receipt).await?;
         let proof = Instant::now();
         teardown.look_again(&survey, &mut receipt).await?;
         receipt.time("proof", proof);
@@ -119,13 +125,15 @@ impl Teardown<'_> {
         self.flags.delete_cluster && cluster.eks().is_some_and(|cluster| cluster.created_by_us)
     }
 
-    async fn remove_all(&self, survey: &Survey, receipt: &mut Receipt) -> Result<(), Error> {
+    async fn remove_all(&self, survey: &mut Survey, receipt: &mut Receipt) -> Result<(), Error> {
         let report = &*self.context.report;
         let mut began = Instant::now();
         let mut holds_foreign = None;
         if survey.has_objects() {
             report.phase("stack");
-            holds_foreign = objects::remove(self, &survey.cluster, receipt).await?;
+            let met = objects::remove(self, &survey.cluster, receipt).await?;
+            survey.leftovers.keep(met.kept_volumes);
+            holds_foreign = met.stays;
             began = receipt.time("stack", began);
         }
         match self.place {

@@ -49,6 +49,7 @@ fn leftovers_go_and_others_in_the_network_block_by_name() {
     let vpc = leave_things_behind(&sandbox);
     sandbox.aws("logs", "create_log_group(logGroupName='/aws/eks/demo/cluster')");
     let theirs = their_load_balancer(&sandbox, &vpc);
+    let data = data_volume(&sandbox);
     // Interrupted while EKS deletes the cluster: the next run joins that.
     let said = sandbox.interrupted(&TEARDOWN, || status(&sandbox) == "DELETING");
     assert!(
@@ -60,6 +61,13 @@ fn leftovers_go_and_others_in_the_network_block_by_name() {
     assert!(text(kept, "reason").contains("Owner=alice"), "{receipt}");
     let left = entry(&receipt, "left", "foundation", "provisioner-demo");
     assert!(text(left, "reason").contains("load balancer `theirs`"), "{receipt}");
+    let kept = entry(
+        &receipt,
+        "kept",
+        "volume",
+        &format!("{data} (of volume claim team/data)"),
+    );
+    assert!(text(kept, "reason").contains("data of a volume claim"), "{receipt}");
     entry(&receipt, "deleted", "log group", "/aws/eks/demo/cluster");
     for (kind, count) in [
         ("load balancer", 1),
@@ -73,13 +81,16 @@ fn leftovers_go_and_others_in_the_network_block_by_name() {
     let inventory = sandbox.inventory();
     assert_eq!(inventory["load_balancer"], json!([theirs]));
     assert_eq!(inventory["cloudformation"], json!(["provisioner-demo"]));
+    assert_eq!(inventory["volume"], json!([data]));
     // What is left of network interfaces is that of their load balancer.
-    for gone in ["eks", "volume", "security_group", "log_group"] {
+    for gone in ["eks", "security_group", "log_group"] {
         assert_eq!(inventory[gone], Value::Null, "{gone}");
     }
-    // Once theirs is gone, the same command ends it.
+    // Once theirs is gone, the same command ends it; the data goes where that is asked for.
     sandbox.aws("elbv2", &format!("delete_load_balancer(LoadBalancerArn='{theirs}')"));
-    sandbox.run(&TEARDOWN);
+    let mut all = TEARDOWN.to_vec();
+    all.push("--delete-foreign");
+    sandbox.run(&all);
     assert_eq!(sandbox.inventory(), json!({}));
     sandbox.reset();
 }
@@ -136,6 +147,25 @@ fn their_load_balancer(sandbox: &Sandbox, vpc: &str) -> String {
         ),
     );
     text(&made["LoadBalancers"][0], "LoadBalancerArn")
+}
+
+/// A volume as a driver makes it for a volume claim; answers its id.
+fn data_volume(sandbox: &Sandbox) -> String {
+    let tag = |key: &str, value: &str| format!("{{'Key': '{key}', 'Value': '{value}'}}");
+    let tags = [
+        tag("kubernetes.io/cluster/demo", "owned"),
+        tag("kubernetes.io/created-for/pvc/namespace", "team"),
+        tag("kubernetes.io/created-for/pvc/name", "data"),
+    ];
+    let tags = tags.join(", ");
+    let made = sandbox.aws(
+        "ec2",
+        &format!(
+            "create_volume(AvailabilityZone='us-east-1a', Size=1, \
+             TagSpecifications=[{{'ResourceType': 'volume', 'Tags': [{tags}]}}])"
+        ),
+    );
+    text(&made, "VolumeId")
 }
 
 /// The ids of the VPC's subnets, as Python writes a list.

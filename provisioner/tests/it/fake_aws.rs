@@ -100,6 +100,9 @@ async fn answer(
              <item><zoneName>b</zoneName><zoneId>az2</zoneId><zoneState>available</zoneState></item>\
              </availabilityZoneInfo></DescribeAvailabilityZonesResponse>",
         ),
+        "DescribeSecurityGroups" => xml(StatusCode::OK, "<DescribeSecurityGroupsResponse/>"),
+        "DescribeVolumes" => xml(StatusCode::OK, "<DescribeVolumesResponse/>"),
+        "DescribeLogGroups" => ok(r#"{"logGroups": []}"#),
         "GetAuthorizationToken" => ok(
             r#"{"authorizationData": [{"authorizationToken": "QVdTOnNlY3JldA==", "proxyEndpoint": "http://127.0.0.1:1"}]}"#,
         ),

@@ -101,6 +101,50 @@ fn teardown_of_nothing_says_so_and_is_done() {
     only_reads(&aws);
 }
 
+#[test]
+fn what_bears_the_name_of_a_cluster_that_nobody_remembers_is_named_with_the_way_to_delete_it() {
+    let tags = "<tagSet><item><key>kubernetes.io/cluster/demo</key><value>owned</value></item></tagSet>";
+    let aws = FakeAws::with(vec![
+        (
+            "DescribeSecurityGroups",
+            200,
+            format!(
+                "<DescribeSecurityGroupsResponse><securityGroupInfo><item><groupId>sg-1</groupId>\
+                 <groupName>k8s</groupName>{tags}</item></securityGroupInfo></DescribeSecurityGroupsResponse>"
+            ),
+        ),
+        (
+            "DescribeVolumes",
+            200,
+            format!(
+                "<DescribeVolumesResponse><volumeSet><item><volumeId>vol-1</volumeId><status>available</status>\
+                 {tags}</item></volumeSet></DescribeVolumesResponse>"
+            ),
+        ),
+        (
+            "DescribeLogGroups",
+            200,
+            r#"{"logGroups": [{"logGroupName": "/aws/eks/demo/cluster"}]}"#.to_owned(),
+        ),
+    ]);
+    let run = Run::of("teardown --cluster demo --region eu-west-1 --delete-cluster");
+    let ended = run.aws(&aws.url).end();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr());
+    assert!(
+        ended.stderr().contains("load balancers and network interfaces are not"),
+        "{}",
+        ended.stderr()
+    );
+    let stdout = ended.stdout();
+    insta::assert_snapshot!(stdout, @r"
+    nothing of stack `demo` in region eu-west-1: nothing to remove
+    kept      security group `sg-1 (k8s)`: it belongs to cluster `demo`, which is gone, and nothing tells whether this stack created it; tags: kubernetes.io/cluster/demo=owned; `aws ec2 delete-security-group --group-id sg-1 --region eu-west-1` deletes it
+    kept      volume `vol-1`: it belongs to cluster `demo`, which is gone, and nothing tells whether this stack created it; tags: kubernetes.io/cluster/demo=owned; `aws ec2 delete-volume --volume-id vol-1 --region eu-west-1` deletes it
+    kept      log group `/aws/eks/demo/cluster`: nothing tells whether this stack created its cluster, which is gone; `aws logs delete-log-group --log-group-name /aws/eks/demo/cluster --region eu-west-1` deletes it
+    ");
+    only_reads(&aws);
+}
+
 /// Nothing but questions was sent.
 #[track_caller]
 fn only_reads(aws: &FakeAws) {

@@ -11,6 +11,7 @@ use super::{Compute, Order, Versions, propagation, settings};
 use crate::aws::Aws;
 use crate::aws::error::{AwsError, api};
 use crate::aws::foundation::Foundation;
+use crate::aws::in_flight;
 use crate::report::Reporter;
 
 /// Starts the creation. A cluster of that name that exists meanwhile is no error: its state tells.
@@ -24,9 +25,11 @@ pub(super) async fn create(aws: &Aws, order: Order<'_>, report: &dyn Reporter) -
     }
     let call = request(aws, order, &version);
     let cluster = order.cluster;
-    let wait = propagation::wait(aws, &format!("cluster `{cluster}`"), report);
+    let what = format!("cluster `{cluster}`");
+    let wait = propagation::wait(aws, &what, report);
+    let send = || in_flight::tracked(&what, report, Box::pin(call.clone().send()));
     let invalid = CreateClusterError::is_invalid_parameter_exception;
-    let Err(error) = propagation::send(&wait, || call.clone().send(), invalid).await else {
+    let Err(error) = propagation::send(&wait, send, invalid).await else {
         return Ok(());
     };
     match error.as_service_error() {

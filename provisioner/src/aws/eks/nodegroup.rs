@@ -16,6 +16,7 @@ use super::{EksCluster, propagation};
 use crate::aws::Aws;
 use crate::aws::error::{AwsError, api, is};
 use crate::aws::foundation::Foundation;
+use crate::aws::in_flight;
 use crate::aws::wait::Wait;
 use crate::names::{NODE_GROUP, StackName};
 use crate::report::{Outcome, Reporter};
@@ -140,9 +141,11 @@ async fn create(
     call: CreateNodegroupFluentBuilder,
     report: &dyn Reporter,
 ) -> Result<(), AwsError> {
+    let what = format!("node group `{NODE_GROUP}`");
     let wait = propagation::wait(aws, &format!("the nodes of cluster `{}`", cluster.name), report);
+    let send = || in_flight::tracked(&what, report, Box::pin(call.clone().send()));
     let invalid = CreateNodegroupError::is_invalid_parameter_exception;
-    match propagation::send(&wait, || call.clone().send(), invalid).await {
+    match propagation::send(&wait, send, invalid).await {
         Err(e) if is(&e, CreateNodegroupError::is_resource_in_use_exception) => Ok(()),
         Err(e) => Err(api("eks:CreateNodegroup", "create node group", NODE_GROUP)(e)),
         Ok(_) => Ok(()),

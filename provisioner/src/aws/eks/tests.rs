@@ -2,11 +2,13 @@ mod delete;
 mod nodegroup;
 mod options;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::*;
 use crate::aws::fake::{Record, Wire, demo, error};
-use crate::report::{Event, Silent};
+use crate::report::{Event, Ledger, Silent};
 
 const DESCRIBE: &str = "GET /clusters/demo";
 const CREATE: &str = "POST /clusters";
@@ -321,4 +323,22 @@ async fn a_cluster_that_is_waited_for_ends_the_wait_when_it_goes() {
     deleted(&gone.aws(), "demo", &report).await;
     let events = report.0.lock().expect("lock");
     assert!(matches!(&events[0], Event::Waiting { state, .. } if state == "does not answer yet"));
+}
+
+#[tokio::test]
+async fn a_cluster_whose_creation_is_cut_off_counts_among_what_may_exist() {
+    let wire = appears().never(CREATE);
+    let ledger = Ledger::new(Arc::new(Silent));
+    let asked = async {
+        while !wire.calls().iter().any(|call| call == CREATE) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (aws, foundation, spec) = (wire.aws(), foundation(), spec(None, &[]));
+    // As a signal does it: the work is dropped.
+    tokio::select! {
+        _ = run_on(&aws, &foundation, &spec, &ledger) => panic!("ended"),
+        () = asked => {}
+    }
+    assert_eq!(Vec::from_iter(ledger.entries().pending), ["cluster `demo`"]);
 }

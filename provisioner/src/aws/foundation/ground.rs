@@ -1,5 +1,6 @@
 //! Whose ground the foundation is: the cluster that it was made for, and whether one that lives stands on it.
 
+use super::spec::Parameters;
 use super::stack;
 use crate::aws::Aws;
 use crate::aws::eks::EksCluster;
@@ -9,8 +10,13 @@ use crate::names::StackName;
 /// A foundation that exists, in whatever state, as what a cluster stands on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ground {
-    /// The cluster that this stack made it for; none where it is not ours, or does not tell.
+    /// Whether this stack made it.
+    pub ours: bool,
+    /// The cluster that this stack made it for; none where it is not ours, or an older version made it, which did not
+    /// write that down.
     pub made_for: Option<String>,
+    /// Whether it has a NAT gateway of this stack's, which is billed.
+    pub gateway: bool,
     /// What it gives to a cluster: its roles' ARNs, the ids of subnets and VPC.
     gives: Vec<String>,
 }
@@ -19,6 +25,8 @@ pub struct Ground {
 pub async fn ground(aws: &Aws, stack: &StackName) -> Result<Option<Ground>, AwsError> {
     let found = stack::describe(aws, &stack.foundation()).await?;
     Ok(found.map(|found| Ground {
+        ours: found.is_ours(stack),
+        gateway: found.is_ours(stack) && Parameters(&found).gateway(),
         made_for: found.made_for().filter(|_| found.is_ours(stack)).map(str::to_owned),
         gives: found
             .outputs
@@ -54,24 +62,17 @@ mod tests {
 
     fn cluster(settings: Settings) -> EksCluster {
         EksCluster {
-            name: "demo".to_owned(),
-            arn: "arn:demo".to_owned(),
-            status: "ACTIVE".to_owned(),
-            version: None,
-            endpoint: None,
-            ca_pem: None,
-            created_by_us: false,
-            created_at: None,
-            health: Vec::new(),
-            deletion_protection: false,
             vpc_id: Some("vpc-9".to_owned()),
             settings,
+            ..crate::aws::fake::cluster("demo", false)
         }
     }
 
     #[test]
     fn a_cluster_that_lives_needs_the_foundation_that_it_was_made_for_or_uses() {
         let roles_only = Ground {
+            ours: true,
+            gateway: false,
             made_for: None,
             gives: vec!["arn:c".to_owned(), "arn:n".to_owned()],
         };
@@ -88,6 +89,8 @@ mod tests {
         let why = roles_only.needed_by(&ours, None).expect("used");
         assert_eq!(why, "cluster `demo` stands on it: it uses `arn:c`");
         let subnets = Ground {
+            ours: true,
+            gateway: false,
             made_for: Some("other".to_owned()),
             gives: vec!["subnet-a".to_owned()],
         };
@@ -97,6 +100,8 @@ mod tests {
         });
         assert!(subnets.needed_by(&on_subnets, None).is_some());
         let tagged = Ground {
+            ours: true,
+            gateway: false,
             made_for: Some("demo".to_owned()),
             gives: Vec::new(),
         };

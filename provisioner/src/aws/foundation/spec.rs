@@ -152,6 +152,11 @@ impl Parameters<'_> {
         }
     }
 
+    /// Whether there is a NAT gateway, which nodes in private subnets of the stack's own network have.
+    pub(super) fn gateway(&self) -> bool {
+        self.is("Network", true) && self.is("PrivateNodes", false)
+    }
+
     fn is(&self, name: &str, default: bool) -> bool {
         let given = self.0.parameters.get(name);
         given.map_or(default, |value| value == "true")

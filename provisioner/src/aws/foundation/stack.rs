@@ -9,6 +9,7 @@ use aws_sdk_cloudformation::types::{self as cfn, Capability, OnFailure, Paramete
 use super::cause;
 use crate::aws::Aws;
 use crate::aws::error::{AwsError, api, is};
+use crate::aws::in_flight;
 use crate::aws::quota::QuotaIsFinal;
 use crate::aws::wait::Wait;
 use crate::names::{StackName, TAG_CLUSTER};
@@ -140,7 +141,7 @@ pub(super) async fn settled(
 }
 
 /// Starts the creation. A stack of that name that exists meanwhile is no error: its state tells.
-pub(super) async fn create(aws: &Aws, name: &str, order: Order) -> Result<(), AwsError> {
+pub(super) async fn create(aws: &Aws, name: &str, order: Order, report: &dyn Reporter) -> Result<(), AwsError> {
     let parameter = |(key, value)| Parameter::builder().parameter_key(key).parameter_value(value).build();
     let tag = |(key, value)| Tag::builder().key(key).value(value).build();
     let parameters: Vec<_> = order.parameters.into_iter().map(parameter).collect();
@@ -157,7 +158,8 @@ pub(super) async fn create(aws: &Aws, name: &str, order: Order) -> Result<(), Aw
         .client_request_token(token)
         .set_tags(Some(order.tags.into_iter().map(tag).collect()));
     let quota = aws_sdk_cloudformation::Config::builder().retry_classifier(QuotaIsFinal::<CreateStackError>::new());
-    match call.customize().config_override(quota).send().await {
+    let call = call.customize().config_override(quota);
+    match in_flight::tracked(&format!("foundation stack `{name}`"), report, Box::pin(call.send())).await {
         Err(e) if is(&e, CreateStackError::is_already_exists_exception) => Ok(()),
         Err(e) => Err(api("cloudformation:CreateStack", "create foundation stack", name)(e)),
         Ok(_) => Ok(()),

@@ -40,9 +40,11 @@ fn scope() -> Scope {
     Scope {
         cluster: "demo".to_owned(),
         stack: demo(),
-        owns_cluster: true,
+        whose: sweep::Whose::Ours,
+        lent: None,
         network: None,
         since: None,
+        data: sweep::Data::default(),
     }
 }
 
@@ -175,4 +177,41 @@ async fn logs_that_come_back_are_deleted_again_before_the_foundation_goes() {
     let last = |wanted: &str| calls.iter().rposition(|call| call == wanted).expect("called");
     assert!(last("DeleteLogGroup") < last("DescribeLogGroups"), "{calls:?}");
     assert!(last("DescribeLogGroups") < last("DeleteStack"), "{calls:?}");
+}
+
+#[tokio::test]
+async fn what_does_not_go_in_a_network_that_was_brought_along_keeps_what_tells_whose_it_is() {
+    let group = |id: &str, named: &str, tags: &[(&str, &str)]| {
+        format!(
+            "<item><groupId>{id}</groupId><groupName>{id}</groupName><ipPermissions><item><groups><item>\
+             <groupId>{named}</groupId></item></groups></item></ipPermissions>{}</item>",
+            tag_set(tags)
+        )
+    };
+    let all = [
+        group("sg-1", "sg-1", &[("aws:eks:cluster-name", "demo")]),
+        group("sg-9", "sg-1", &[]),
+    ];
+    let roles = resources("CREATE_COMPLETE").replace("Vpc", "ClusterRole");
+    let wire = |stack: (u16, String)| {
+        Wire::default()
+            .on("DescribeStacks", stack.0, stack.1)
+            .on("DescribeStackResources", 200, roles.clone())
+            .on("DescribeSecurityGroups", 200, groups(&all))
+            .nothing_else_left()
+    };
+    let scope = Scope {
+        lent: Some("vpc-9".to_owned()),
+        ..scope()
+    };
+    let there = wire((200, stack("CREATE_COMPLETE")));
+    let removal = remove(&there.aws(), &scope, false, &Silent).await.expect("told");
+    let expected = "not deleted yet, and only it tells whose they were: security group `sg-1 (sg-1)` (security group \
+                    `sg-9 (sg-9)`, which is not the stack's, uses it)";
+    assert_eq!(removal.foundation, End::Stays(expected.to_owned()));
+    // Where there is none, there is none to keep.
+    let none = wire((400, absent()));
+    let removal = remove(&none.aws(), &scope, false, &Silent).await.expect("told");
+    assert_eq!(removal.foundation, End::Done(Outcome::Unchanged));
+    assert_eq!((removal.swept.left.len(), removal.swept.foreign.len()), (1, 0));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Owner, Scope};
+use super::{Owner, Scope, Whose};
 
 /// Tag that `CloudFormation` puts on what a stack makes.
 const STACK: &str = "aws:cloudformation:stack-name";
@@ -10,7 +10,7 @@ const STACK: &str = "aws:cloudformation:stack-name";
 const CLUSTER_PREFIX: &str = "kubernetes.io/cluster/";
 /// Tags whose value is a cluster's name: load balancer controller, Auto Mode, EKS, its node groups, eksctl, the network
 /// plugin, Kubernetes' own cloud provider.
-pub(super) const CLUSTER_TAGS: [&str; 7] = [
+const CLUSTER_TAGS: [&str; 7] = [
     "elbv2.k8s.aws/cluster",
     "eks:eks-cluster-name",
     "aws:eks:cluster-name",
@@ -25,7 +25,7 @@ const TOLD: usize = 4;
 type Tags = BTreeMap<String, String>;
 
 /// The tag that says that a cluster owns something.
-pub(super) fn cluster_tag(cluster: &str) -> String {
+fn cluster_tag(cluster: &str) -> String {
     format!("{CLUSTER_PREFIX}{cluster}")
 }
 
@@ -63,14 +63,36 @@ pub(super) fn by_tags(scope: &Scope, tags: &Tags) -> Option<Owner> {
 
 /// The owner of what is the cluster's.
 pub(super) fn of_cluster(scope: &Scope, tags: &Tags) -> Owner {
-    if scope.owns_cluster {
-        return Owner::Ours;
-    }
-    let reason = format!(
-        "it belongs to cluster `{}`, which this stack did not create",
-        scope.cluster
-    );
-    foreign(&reason, tags)
+    let reason = match scope.whose {
+        Whose::Ours => return Owner::Ours,
+        Whose::Others => "which this stack did not create",
+        Whose::Unknown => "which is gone, and nothing tells whether this stack created it",
+    };
+    foreign(&format!("it belongs to cluster `{}`, {reason}", scope.cluster), tags)
+}
+
+/// Whether tags say that something is the cluster's, whoever created that.
+pub(super) fn is_marked(scope: &Scope, tags: &Tags) -> bool {
+    let ours = Scope {
+        whose: Whose::Ours,
+        ..scope.clone()
+    };
+    by_tags(&ours, tags) == Some(Owner::Ours)
+}
+
+/// An EC2 filter for what has a tag with the name of a cluster, this one or another.
+pub(super) fn filter(cluster: &str) -> Vec<(String, String)> {
+    let keys = CLUSTER_TAGS
+        .map(str::to_owned)
+        .into_iter()
+        .chain([cluster_tag(cluster)]);
+    let values = keys
+        .enumerate()
+        .map(|(n, key)| (format!("Filter.1.Value.{}", n + 1), key));
+    [("Filter.1.Name".to_owned(), "tag-key".to_owned())]
+        .into_iter()
+        .chain(values)
+        .collect()
 }
 
 /// The owner of what nothing marks.
@@ -152,7 +174,7 @@ mod tests {
     #[test]
     fn nothing_of_a_cluster_that_others_made_is_ours() {
         let mut scope = scope();
-        scope.owns_cluster = false;
+        scope.whose = Whose::Others;
         let owner = by_tags(&scope, &tags(&[("eks:eks-cluster-name", "demo")]));
         let expected = "it belongs to cluster `demo`, which this stack did not create; tags: eks:eks-cluster-name=demo";
         assert_eq!(owner, Some(Owner::Foreign(expected.to_owned())));

@@ -60,10 +60,31 @@ pub(super) async fn list(aws: &Aws, scope: &Scope, vpc: &str) -> Result<Vec<Left
     Ok(found.into_iter().map(|one| judge(scope, one)).collect())
 }
 
+/// Groups that the cluster's tags mark, in whatever VPC.
+pub(super) async fn list_marked(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
+    let filter = claim::filter(&scope.cluster);
+    let filter: Vec<(&str, &str)> = filter
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    let intent = "list the security groups of cluster";
+    let found = aws
+        .ec2
+        .list::<Page>("ec2:DescribeSecurityGroups", intent, &scope.cluster, &filter)
+        .await?;
+    let marked = found
+        .into_iter()
+        .filter(|one| claim::is_marked(scope, &tags(one.tag_set.item.clone())));
+    Ok(marked.map(|one| judge(scope, one)).collect())
+}
+
 fn judge(scope: &Scope, one: Group) -> Leftover {
     let tags = tags(one.tag_set.item);
+    let is_default = one.name == "default";
     let part = |network: &crate::aws::foundation::Network| network.resources.contains(&one.id);
-    let owner = if one.name == "default" || scope.network.as_ref().is_some_and(part) {
+    let owner = if is_default && scope.is_lent() {
+        claim::unmarked(scope, &tags)
+    } else if is_default || scope.network.as_ref().is_some_and(part) {
         Owner::Network
     } else if is_cluster_group(&one.name, &scope.cluster) {
         claim::by_tags(scope, &tags).unwrap_or_else(|| claim::of_cluster(scope, &tags))

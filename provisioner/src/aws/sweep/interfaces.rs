@@ -109,6 +109,8 @@ fn by_description(
         // `app/NAME/ID`, `net/NAME/ID`: of one that just went, its interfaces follow within minutes.
         return match (listed, path.contains('/')) {
             (true, _) => None,
+            // In a network of others it may be anybody's.
+            (false, true) if scope.is_lent() => Some(claim::unmarked(scope, tags)),
             (false, true) => Some(claim::of_cluster(scope, tags)),
             (false, false) => {
                 let reason = format!("it is of classic load balancer `{path}`, which is not looked after here");
@@ -134,7 +136,8 @@ fn by_description(
     }
     let is_ours = |id: &String| groups.iter().any(|group| group.id == *id && group.owner == Owner::Ours);
     let in_groups_of_ours = !used.is_empty() && used.iter().all(is_ours);
-    Some(if in_groups_of_ours || description.starts_with("aws-K8S-") {
+    let of_a_node = description.starts_with("aws-K8S-") && !scope.is_lent();
+    Some(if in_groups_of_ours || of_a_node {
         claim::of_cluster(scope, tags)
     } else {
         claim::unmarked(scope, tags)

@@ -1,4 +1,5 @@
 mod answers;
+mod whose;
 
 use super::*;
 use crate::aws::fake::{Wire, demo};
@@ -12,13 +13,15 @@ pub(super) fn scope() -> Scope {
     Scope {
         cluster: "demo".to_owned(),
         stack: demo(),
-        owns_cluster: true,
+        whose: Whose::Ours,
+        lent: None,
         network: Some(Network {
             vpc_id: Some("vpc-1".to_owned()),
             resources: ["vpc-1", "sg-stack", "nat-1"].map(str::to_owned).into(),
             created_at: None,
         }),
         since: Some("2026-11-01T00:00:00Z".parse().expect("a time")),
+        data: Data::default(),
     }
 }
 

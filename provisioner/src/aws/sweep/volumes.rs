@@ -1,10 +1,10 @@
 //! EBS volumes that the cluster's storage drivers made: no VPC holds them, tags tell whose they are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::{Items, Kind, Leftover, Owner, Scope, Step, claim};
+use super::{Items, Kind, Leftover, Owner, Scope, Step, Whose, claim};
 use crate::aws::Aws;
 use crate::aws::ec2::{List, Tag, code, tags};
 use crate::aws::error::{AwsError, api};
@@ -41,16 +41,18 @@ impl List for Page {
     }
 }
 
+/// Prefix of the tags in which drivers name the volume claim that they made a volume for.
+const CLAIM_PREFIX: &str = "kubernetes.io/created-for/pvc/";
+/// Why a volume stays for good.
+pub const KEPT: &str = "the reclaim policy of its PersistentVolume, `Retain`, keeps it";
+
 /// Volumes whose tags name the cluster.
 pub(super) async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
-    let cluster_tag = claim::cluster_tag(&scope.cluster);
-    let keys = claim::CLUSTER_TAGS.into_iter().chain([cluster_tag.as_str()]);
-    let keys: Vec<(String, &str)> = keys
-        .enumerate()
-        .map(|(n, key)| (format!("Filter.1.Value.{}", n + 1), key))
+    let filter = claim::filter(&scope.cluster);
+    let filter: Vec<(&str, &str)> = filter
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
         .collect();
-    let values = keys.iter().map(|(name, key)| (name.as_str(), *key));
-    let filter: Vec<(&str, &str)> = [("Filter.1.Name", "tag-key")].into_iter().chain(values).collect();
     let intent = "list the volumes of cluster";
     let found = aws
         .ec2
@@ -60,20 +62,14 @@ pub(super) async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsE
 }
 
 /// None for a volume of another cluster, which has nothing to do with this one.
-fn judge(scope: &Scope, one: Volume) -> Option<Leftover> {
-    let tags = tags(one.tag_set.item);
-    if claim::by_tags(scope, &tags) != Some(Owner::Ours) {
-        return None;
-    }
-    let created: Option<jiff::Timestamp> = one.create_time.parse().ok();
-    let is_older = matches!((created, scope.since), (Some(created), Some(since)) if created < since);
-    let owner = if is_older {
-        // A cluster of the same name before this one: its data is not ours to delete.
-        claim::foreign("it is older than this stack", &tags)
-    } else {
-        Owner::Ours
+fn judge(scope: &Scope, mut one: Volume) -> Option<Leftover> {
+    let tags = tags(std::mem::take(&mut one.tag_set.item));
+    let owner = match claim::by_tags(scope, &tags) {
+        Some(Owner::Ours) => owner(scope, &one, &tags),
+        Some(unknown) if scope.whose == Whose::Unknown && claim::is_marked(scope, &tags) => unknown,
+        _ => return None,
     };
-    let claim_of = |part: &str| tags.get(&format!("kubernetes.io/created-for/pvc/{part}"));
+    let claim_of = |part: &str| tags.get(&format!("{CLAIM_PREFIX}{part}"));
     let volume_claim = match (claim_of("namespace"), claim_of("name")) {
         (Some(namespace), Some(name)) => format!("of volume claim {namespace}/{name}"),
         _ => String::new(),
@@ -92,6 +88,23 @@ fn judge(scope: &Scope, one: Volume) -> Option<Leftover> {
         busy,
         groups: BTreeSet::new(),
     })
+}
+
+/// Whose a volume of the cluster is: what is on it may be somebody's data.
+fn owner(scope: &Scope, one: &Volume, tags: &BTreeMap<String, String>) -> Owner {
+    let created: Option<jiff::Timestamp> = one.create_time.parse().ok();
+    if matches!((created, scope.since), (Some(created), Some(since)) if created < since) {
+        // A cluster of the same name before this one: its data is not ours to delete.
+        return claim::foreign("it is older than this stack", tags);
+    }
+    let why = if scope.data.kept.contains(&one.id) {
+        KEPT
+    } else if !scope.data.claims_go && tags.keys().any(|key| key.starts_with(CLAIM_PREFIX)) {
+        "it holds the data of a volume claim, and `--delete-foreign` was not given"
+    } else {
+        return Owner::Ours;
+    };
+    Owner::Foreign(why.to_owned())
 }
 
 /// Asks for the deletion of a volume that nothing uses.

@@ -1,10 +1,12 @@
 //! One run at a time changes a stack: it holds the stack's Lease from its first write to its last.
 //!
 //! The Lease lives in the app's namespace, which is made first where it is missing. A second run waits for it, within
-//! bounds, and says who holds it. A run that dies leaves its Lease to expire; the next one takes it over. Releasing
-//! deletes it, so that nothing of it stays with the stack.
+//! bounds, and says who holds it. A run that dies leaves its Lease to expire; the next one takes it over, at once where
+//! it sees on its own machine that the holder has ended. Releasing deletes it, so that nothing of it stays with the
+//! stack.
 
 mod keep;
+mod machine;
 mod record;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +29,7 @@ use super::retry;
 use crate::names::StackName;
 use crate::report::{Outcome, Reporter};
 use keep::Held;
+pub use machine::Machine;
 use record::{Seen, Verdict};
 
 /// How long a Lease is good without being renewed: longer than a restart of a small cluster's API server.
@@ -42,6 +45,8 @@ const GOING: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone)]
 pub struct Holder {
     identity: String,
+    host: String,
+    machine: Option<Machine>,
     now: fn() -> Timestamp,
     releases: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
@@ -51,8 +56,32 @@ impl Holder {
     pub fn new(host: &str, process: u32, run: u32, now: fn() -> Timestamp) -> Self {
         Self {
             identity: format!("{host}/{process}/{run:08x}"),
+            host: host.to_owned(),
+            machine: None,
             now,
             releases: Arc::default(),
+        }
+    }
+
+    /// The same on a machine where ended processes can be told: `host/pid/run/machine`.
+    #[must_use]
+    pub fn on(self, machine: Machine) -> Self {
+        Self {
+            identity: format!("{}/{}", self.identity, machine.id),
+            machine: Some(machine),
+            ..self
+        }
+    }
+
+    /// Whether the holder of that identity was a process on this very machine, and has ended.
+    fn outlived(&self, identity: &str) -> bool {
+        let parts: Vec<&str> = identity.split('/').collect();
+        match (&self.machine, parts.as_slice()) {
+            (Some(here), [host, process, _, machine]) => {
+                let same = *host == self.host && *machine == here.id;
+                same && process.parse().is_ok_and(here.has_ended)
+            }
+            _ => false,
         }
     }
 
@@ -185,7 +214,11 @@ impl Taking<'_> {
         };
         let me = &self.terms.holder.identity;
         let unchanged = self.seen.unchanged(&lease, Instant::now());
-        match record::judge(&lease, me, unchanged) {
+        let verdict = match record::judge(&lease, me, unchanged) {
+            Verdict::Held if self.terms.holder.outlived(record::holder(&lease)) => Verdict::Expired,
+            other => other,
+        };
+        match verdict {
             Verdict::Held => Ok(Attempt::Held(record::describe(&lease))),
             Verdict::Expired => {
                 let former = record::describe(&lease);

@@ -45,15 +45,12 @@ impl Seen {
 /// for its duration, and not before. One that names no duration is given ours.
 pub(super) fn judge(lease: &Lease, me: &str, unchanged: Duration) -> Verdict {
     let spec = lease.spec.as_ref();
-    let holder = spec
-        .and_then(|spec| spec.holder_identity.as_deref())
-        .unwrap_or_default();
     let seconds = spec.and_then(|spec| spec.lease_duration_seconds).unwrap_or_default();
     let duration = match u64::try_from(seconds) {
         Ok(seconds) if seconds > 0 => Duration::from_secs(seconds),
         _ => DURATION,
     };
-    match holder {
+    match holder(lease) {
         "" => Verdict::Free,
         holder if holder == me => Verdict::Mine,
         _ if unchanged >= duration => Verdict::Expired,
@@ -61,11 +58,18 @@ pub(super) fn judge(lease: &Lease, me: &str, unchanged: Duration) -> Verdict {
     }
 }
 
+/// The identity of whoever has it; empty where nobody does.
+pub(super) fn holder(lease: &Lease) -> &str {
+    let spec = lease.spec.as_ref();
+    spec.and_then(|spec| spec.holder_identity.as_deref())
+        .unwrap_or_default()
+}
+
 /// Who holds it since when.
 pub(super) fn describe(lease: &Lease) -> String {
     let spec = lease.spec.clone().unwrap_or_default();
     let holder = spec.holder_identity.unwrap_or_default();
-    let mut parts = holder.splitn(3, '/');
+    let mut parts = holder.splitn(4, '/');
     let who = match (parts.next(), parts.next(), parts.next()) {
         (Some(host), Some(process), Some(run)) => format!("host `{host}`, process {process}, run {run}"),
         _ => format!("`{holder}`"),

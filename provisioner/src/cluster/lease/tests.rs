@@ -269,3 +269,35 @@ async fn a_crash_at_any_call_is_mended_by_the_next_run_when_the_lease_has_expire
     });
     futures::future::join_all(crashed).await;
 }
+
+#[tokio::test]
+async fn what_a_run_left_that_ended_on_the_same_machine_is_taken_over_at_once() {
+    let machine = |id: &str, has_ended| Machine {
+        id: id.to_owned(),
+        has_ended,
+    };
+    let killed = |host: &str| Holder::new(host, 7, 1, now).on(machine("m", |_| false));
+    let ended: fn(u32) -> bool = |process| process == 7;
+    let alive: fn(u32) -> bool = |_| false;
+    for (left_by, next, taken) in [
+        (killed("host"), machine("m", ended), true),
+        (killed("host"), machine("m", alive), false),
+        // Numbers of another boot, another machine or another container's processes say nothing here.
+        (killed("host"), machine("other", ended), false),
+        (killed("other"), machine("m", ended), false),
+        (holder(1), machine("m", ended), false),
+    ] {
+        let wire = Wire::default();
+        wire.put("/api/v1/namespaces/web-app", serde_json::json!({"metadata": {}}));
+        let mut old = serde_json::to_value(record::new(&stack(), &left_by)).expect("JSON");
+        old["metadata"]["resourceVersion"] = "1".into();
+        wire.put(PATH, old);
+        let next = Holder::new("host", 8, 2, later).on(next);
+        let ran = run(&wire, &next, Duration::ZERO, async { holder_of(&wire) }).await;
+        match ran {
+            Ok(holder) => assert_eq!((taken, holder.as_deref()), (true, Some("host/8/00000002/m"))),
+            Err(ClusterError::Leased { .. }) => assert!(!taken, "{left_by:?}"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

@@ -39,7 +39,8 @@ pub(super) async fn remove_cluster(
         None => match eks::delete(aws, name, stack, report).await {
             Ok(outcome) => {
                 let found = survey.cluster.eks().filter(|_| outcome == Outcome::Deleted);
-                receipt.cost = found.and_then(|found| bill::spent(found, aws.region(), jiff::Timestamp::now()));
+                let (gateway, now) = (survey.has_gateway(), jiff::Timestamp::now());
+                receipt.cost = found.and_then(|found| bill::spent(found, gateway, aws.region(), now));
                 receipt.enter(cluster.clone(), outcome, report);
                 None
             }

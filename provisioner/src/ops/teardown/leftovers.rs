@@ -1,9 +1,11 @@
 //! What a cluster leaves on AWS besides itself, as the teardown sees it: looked for, cleared, looked for again.
 
+use std::collections::BTreeSet;
+
 use crate::aws::eks::EksCluster;
 use crate::aws::logs::{self, LogGroup};
 use crate::aws::removal::{self, End};
-use crate::aws::sweep::{self, Kind, Leftover, Owner, Scope};
+use crate::aws::sweep::{self, Data, Kind, Leftover, Owner, Scope, Swept, Whose};
 use crate::aws::{Aws, AwsError, foundation};
 use crate::error::Error;
 use crate::names::StackName;
@@ -25,19 +27,22 @@ pub(super) struct Leftovers {
 }
 
 impl Leftovers {
-    /// Looks in the network of the stack's foundation and for what bears the cluster's name. A cluster is this
-    /// stack's by its tag, or, when it is gone already, by the foundation that was made for it.
+    /// Looks in the network of the stack's foundation, or of a cluster that has another, and for what bears the cluster's
+    /// name.
     pub(super) async fn look(
         aws: &Aws,
         cluster: &str,
         stack: &StackName,
         found: Option<&EksCluster>,
+        claims_go: bool,
     ) -> Result<Self, Error> {
         let network = foundation::network(aws, stack).await?;
-        let owns_cluster = found.map_or(network.is_some(), |cluster| cluster.created_by_us);
-        if network.is_none() && !owns_cluster {
+        let whose = whose(found, network.is_some());
+        if network.is_none() && whose == Whose::Others {
             return Ok(Self::default());
         }
+        let lent = found.filter(|cluster| cluster.created_by_us);
+        let lent = lent.and_then(|cluster| cluster.vpc_id.clone());
         let made = network.as_ref().and_then(|network| network.created_at);
         let since = made
             .into_iter()
@@ -46,11 +51,25 @@ impl Leftovers {
         let scope = Scope {
             cluster: cluster.to_owned(),
             stack: stack.clone(),
-            owns_cluster,
+            whose,
             network,
+            lent,
             since,
+            data: Data {
+                claims_go,
+                ..Data::default()
+            },
         };
         Self::of(aws, scope, found.is_some()).await
+    }
+
+    /// Volumes that the cluster, while it lives, says its reclaim policies keep: they are not ours.
+    pub(super) fn keep(&mut self, volumes: BTreeSet<String>) {
+        self.found
+            .retain(|one| one.kind != Kind::Volume || !volumes.contains(&one.id));
+        if let Some(scope) = &mut self.scope {
+            scope.data.kept = volumes;
+        }
     }
 
     /// The same scope, as things are now.
@@ -68,10 +87,9 @@ impl Leftovers {
 
     async fn of(aws: &Aws, scope: Scope, alive: bool) -> Result<Self, Error> {
         let found = Box::pin(sweep::find(aws, &scope)).await?;
-        let log_group = if scope.owns_cluster {
-            logs::find(aws, &scope.cluster).await?
-        } else {
-            None
+        let log_group = match scope.whose {
+            Whose::Others => None,
+            Whose::Ours | Whose::Unknown => logs::find(aws, &scope.cluster).await?,
         };
         Ok(Self {
             scope: Some(scope),
@@ -89,7 +107,7 @@ impl Leftovers {
             .iter()
             .filter(|one| one.owner == Owner::Ours)
             .filter(outlives);
-        let log_group = self.log_group.iter().filter(|group| !self.is_older(group));
+        let log_group = self.log_group.iter().filter(|group| self.why_kept(group).is_none());
         ours.map(item)
             .chain(log_group.map(|group| Item::new(LOG_GROUP, &group.name)))
             .collect()
@@ -99,16 +117,56 @@ impl Leftovers {
     /// are not judged yet.
     pub(super) fn foreign(&self) -> impl Iterator<Item = (Item, &str)> {
         let foreign = self.found.iter().filter_map(|one| Some((one, one.foreign()?)));
-        let judged = |kind: Kind| kind != Kind::Volume && !(self.alive && kind == Kind::NetworkInterface);
+        let unknown = self.scope.as_ref().is_some_and(|scope| scope.whose == Whose::Unknown);
+        let judged =
+            move |kind: Kind| kind != Kind::Volume && !unknown && !(self.alive && kind == Kind::NetworkInterface);
         foreign
             .filter(move |(one, _)| judged(one.kind))
             .map(|(one, why)| (item(one), why))
     }
 
-    /// A log group from before this stack has somebody else's logs.
-    fn is_older(&self, group: &LogGroup) -> bool {
-        let since = self.scope.as_ref().and_then(|scope| scope.since);
-        matches!((group.created_at, since), (Some(created), Some(since)) if created < since)
+    /// Why a log group is not ours to delete: one from before this stack has somebody else's logs.
+    fn why_kept(&self, group: &LogGroup) -> Option<&'static str> {
+        let scope = self.scope.as_ref()?;
+        if scope.whose == Whose::Unknown {
+            return Some("nothing tells whether this stack created its cluster, which is gone");
+        }
+        let is_older = matches!((group.created_at, scope.since), (Some(created), Some(since)) if created < since);
+        is_older.then_some("it is older than this stack")
+    }
+
+    /// Says what was not looked for, where neither cluster nor foundation tell whose something is.
+    pub(super) fn tell_unknown(&self, report: &dyn Reporter) {
+        if let Some(scope) = self.scope.as_ref().filter(|scope| scope.whose == Whose::Unknown) {
+            report.note(&format!(
+                "neither cluster `{}` nor its foundation is there: volumes, security groups and logs that bear its name \
+                 are looked for, load balancers and network interfaces are not",
+                scope.cluster
+            ));
+        }
+    }
+
+    /// Enters what is there and stays, for a teardown that has nothing else to do.
+    pub(super) fn keep_all(&self, aws: &Aws, receipt: &mut Receipt, report: &dyn Reporter) {
+        if let Some(scope) = &self.scope {
+            keep_foreign(scope, aws, &self.found, receipt, report);
+            self.keep_log_group(aws, receipt, report);
+        }
+    }
+
+    /// Enters a log group that is not ours to delete; false where there is none.
+    fn keep_log_group(&self, aws: &Aws, receipt: &mut Receipt, report: &dyn Reporter) -> bool {
+        let kept = self
+            .log_group
+            .as_ref()
+            .and_then(|group| Some((group, self.why_kept(group)?)));
+        let Some((group, why)) = kept else {
+            return false;
+        };
+        let (name, region) = (&group.name, aws.region());
+        let why = format!("{why}; `aws logs delete-log-group --log-group-name {name} --region {region}` deletes it");
+        receipt.keep(Item::new(LOG_GROUP, name), &why, report);
+        true
     }
 
     /// Deletes all of it, then the foundation. What stays is entered with its reason.
@@ -140,11 +198,8 @@ impl Leftovers {
         for (one, why) in &removal.swept.left {
             receipt.leave(item(one), why, report);
         }
-        for one in &removal.swept.foreign {
-            if let Some(why) = one.foreign() {
-                receipt.keep(item(one), why, report);
-            }
-        }
+        keep_foreign(scope, aws, &removal.swept.foreign, receipt, report);
+        keep_unmarked(&scope.data, &removal.swept, receipt, report);
         match removal.foundation {
             End::Done(outcome) => receipt.enter(foundation, outcome, report),
             End::Stays(why) => receipt.leave(foundation, &why, report),
@@ -159,16 +214,44 @@ impl Leftovers {
         receipt: &mut Receipt,
         report: &dyn Reporter,
     ) -> Result<(), Error> {
-        if !scope.owns_cluster {
-            return Ok(());
-        }
-        let group = Item::new(LOG_GROUP, &logs::name(&scope.cluster));
-        if self.log_group.as_ref().is_some_and(|group| self.is_older(group)) {
-            receipt.keep(group, "it is older than this stack", report);
-        } else {
+        let kept = self.keep_log_group(aws, receipt, report);
+        if scope.whose == Whose::Ours && !kept {
+            let group = Item::new(LOG_GROUP, &logs::name(&scope.cluster));
             receipt.enter(group, logs::delete(aws, &scope.cluster).await?, report);
         }
         Ok(())
+    }
+}
+
+/// A cluster is this stack's by its tag, or, when it is gone already, by the foundation that was made for it.
+fn whose(found: Option<&EksCluster>, has_foundation: bool) -> Whose {
+    match found {
+        Some(cluster) if cluster.created_by_us => Whose::Ours,
+        Some(_) => Whose::Others,
+        None if has_foundation => Whose::Ours,
+        None => Whose::Unknown,
+    }
+}
+
+/// Enters what is others', with the command that deletes it where it may well be the user's own.
+fn keep_foreign(scope: &Scope, aws: &Aws, found: &[Leftover], receipt: &mut Receipt, report: &dyn Reporter) {
+    for one in found {
+        match &one.owner {
+            Owner::Foreign(why) if one.kind == Kind::Volume || scope.whose == Whose::Unknown => {
+                let why = format!("{why}; `{}` deletes it", one.deletion(aws.region()));
+                receipt.keep(item(one), &why, report);
+            }
+            Owner::Foreign(why) => receipt.keep(item(one), why, report),
+            Owner::Ours | Owner::Network => {}
+        }
+    }
+}
+
+/// What reclaim policies keep and no tag marks as the cluster's, the sweep does not see.
+fn keep_unmarked(data: &Data, swept: &Swept, receipt: &mut Receipt, report: &dyn Reporter) {
+    let unmarked = |id: &&String| !swept.foreign.iter().any(|one| one.id == **id);
+    for id in data.kept.iter().filter(unmarked) {
+        receipt.keep(Item::new(Kind::Volume.word(), id), sweep::KEPT, report);
     }
 }
 

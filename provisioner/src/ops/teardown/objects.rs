@@ -1,5 +1,7 @@
 //! The Kubernetes side of a teardown: the stack's objects, and what must not lose its cluster.
 
+use std::collections::BTreeSet;
+
 use super::{ANSWER, Teardown};
 use crate::cluster::delete::{DeleteReceipt, delete_alone};
 use crate::cluster::external::{self, External};
@@ -9,45 +11,53 @@ use crate::error::Error;
 use crate::ops::receipt::{Item, Receipt};
 use crate::target::{self, Found};
 
+/// What there was on a cluster, for what comes after its objects.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Met {
+    /// Why the cluster has to stay.
+    pub(super) stays: Option<String>,
+    /// Ids of volumes that reclaim policies keep.
+    pub(super) kept_volumes: BTreeSet<String>,
+}
+
 /// Deletes the stack's objects. Where the cluster is to go, others' load balancers and volumes on it are deleted first if
-/// that is asked for; else the answer is the reason why the cluster has to stay.
+/// that is asked for; else the answer has the reason why the cluster has to stay.
 ///
 /// Where it does not answer, nobody can tell what others have on it: it stays, unless theirs is to be deleted too.
-pub(super) async fn remove(
-    teardown: &Teardown<'_>,
-    found: &Found,
-    receipt: &mut Receipt,
-) -> Result<Option<String>, Error> {
+pub(super) async fn remove(teardown: &Teardown<'_>, found: &Found, receipt: &mut Receipt) -> Result<Met, Error> {
     let (report, timeout) = (&*teardown.context.report, teardown.context.config.output.timeout);
     if let Some(found) = found.eks().filter(|found| !target::is_usable(found)) {
         report.note(&format!(
             "cluster `{}` is {}: there is no stack on it to remove",
             found.name, found.status
         ));
-        return Ok(None);
+        return Ok(Met::default());
     }
     let session = match teardown.place.connect(found, ANSWER.min(timeout), report).await {
         Err(error) if teardown.goes(found) => {
             if let Some(reason) = unseen(&error, teardown.flags.delete_foreign) {
-                return Ok(Some(reason));
+                return Ok(Met {
+                    stays: Some(reason),
+                    ..Met::default()
+                });
             }
             report.warning(&format!(
                 "whatever is on cluster `{}` goes with it, load balancers and volumes of others too: {}",
                 teardown.cluster,
                 error.message()
             ));
-            return Ok(None);
+            return Ok(Met::default());
         }
         other => other?,
     };
     let app = Namespaces::default().app;
     parent::check_version(&session.cluster, teardown.stack, &app).await?;
-    let mut stays = None;
+    let mut met = Met::default();
     if teardown.goes(found) {
-        stays = clear_foreign(teardown, &session.cluster, receipt).await?;
+        met = clear_foreign(teardown, &session.cluster, receipt).await?;
     }
     receipt.enter_objects(&one_at_a_time(teardown, &session.cluster, &app).await?);
-    Ok(stays)
+    Ok(met)
 }
 
 /// Why a cluster stays that cannot be looked into; none where others' objects may go anyway.
@@ -73,31 +83,33 @@ async fn one_at_a_time(teardown: &Teardown<'_>, cluster: &Cluster, app: &str) ->
 }
 
 /// Others' objects that hold something outside of the cluster: deleted if asked for, else the reason to stay.
-async fn clear_foreign(
-    teardown: &Teardown<'_>,
-    cluster: &Cluster,
-    receipt: &mut Receipt,
-) -> Result<Option<String>, ClusterError> {
+async fn clear_foreign(teardown: &Teardown<'_>, cluster: &Cluster, receipt: &mut Receipt) -> Result<Met, ClusterError> {
     let (report, timeout) = (&*teardown.context.report, teardown.context.config.output.timeout);
     let mut foreign = external::find(cluster, teardown.stack).await?;
+    let mut met = Met {
+        stays: None,
+        kept_volumes: foreign.iter().filter_map(|one| one.keeps.clone()).collect(),
+    };
     foreign.retain(|one| !one.ours);
     if foreign.is_empty() {
-        return Ok(None);
+        return Ok(met);
     }
     if !teardown.flags.delete_foreign {
         for one in &foreign {
             let item = Item::new(&one.object.kind, &one.object.path());
             receipt.keep(item, &format!("it is not the stack's, and holds {}", one.holds), report);
         }
-        return Ok(Some(format!(
+        met.stays = Some(format!(
             "others have on it {}: delete these first, or give `--delete-foreign` to have them deleted",
             list(&foreign)
-        )));
+        ));
+        return Ok(met);
     }
     let objects = external::delete(cluster, teardown.stack, &foreign, timeout, report).await?;
     receipt.enter_objects(&objects);
     let left: Vec<String> = objects.left.iter().map(|left| left.object.to_string()).collect();
-    Ok((!left.is_empty()).then(|| format!("others' objects on it do not go: {}", left.join(", "))))
+    met.stays = (!left.is_empty()).then(|| format!("others' objects on it do not go: {}", left.join(", ")));
+    Ok(met)
 }
 
 fn list(foreign: &[External]) -> String {

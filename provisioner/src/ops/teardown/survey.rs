@@ -3,6 +3,7 @@
 use super::leftovers::Leftovers;
 use super::{ANSWER, Teardown};
 use crate::aws::ecr;
+use crate::aws::eks::EksCluster;
 use crate::aws::foundation::{self, Ground};
 use crate::cluster::{ObjectRef, inventory};
 use crate::error::Error;
@@ -27,7 +28,8 @@ impl Survey {
         let mut survey = Self::without_leftovers(teardown).await?;
         if let Some(aws) = teardown.place.aws().filter(|_| teardown.flags.delete_cluster) {
             let cluster = survey.cluster.eks();
-            survey.leftovers = Leftovers::look(aws, teardown.cluster, teardown.stack, cluster).await?;
+            let claims_go = teardown.flags.delete_foreign;
+            survey.leftovers = Leftovers::look(aws, teardown.cluster, teardown.stack, cluster, claims_go).await?;
         }
         Ok(survey)
     }
@@ -77,6 +79,11 @@ impl Survey {
             .map_or(self.foundation.is_some(), |found| found.created_by_us)
     }
 
+    /// Whether the foundation has a NAT gateway, which is billed.
+    pub(super) fn has_gateway(&self) -> bool {
+        self.foundation.as_ref().is_some_and(|ground| ground.gateway)
+    }
+
     pub(super) fn items(&self, cluster: &str, stack: &StackName) -> Vec<Item> {
         let cluster = self.cluster.eks().map(|_| Item::new("cluster", cluster));
         let foundation = self
@@ -102,10 +109,9 @@ impl Survey {
     /// # Errors
     /// The names do not belong together: exit 2, nothing was changed.
     pub(super) fn check_names(&self, teardown: &Teardown<'_>) -> Result<(), Error> {
-        let made_for = self.foundation.as_ref().and_then(|ground| ground.made_for.as_deref());
         let touches = teardown.flags.delete_cluster || matches!(self.cluster, Found::Missing);
-        match made_for {
-            Some(made_for) if touches => same_cluster(teardown.stack, made_for, teardown.cluster),
+        match &self.foundation {
+            Some(ground) if touches => same_cluster(teardown.stack, ground, teardown.cluster, self.cluster.eks()),
             _ => Ok(()),
         }
     }
@@ -121,15 +127,29 @@ impl Survey {
     }
 }
 
-fn same_cluster(stack: &StackName, made_for: &str, cluster: &str) -> Result<(), Error> {
-    if made_for == cluster {
+/// Where the foundation does not tell, it goes with a cluster of this stack's, with one that stands on it, and with one
+/// that bears the stack's name, as clusters do unless `--name` says otherwise.
+fn same_cluster(stack: &StackName, ground: &Ground, cluster: &str, found: Option<&EksCluster>) -> Result<(), Error> {
+    let foundation = stack.foundation();
+    if let Some(made_for) = &ground.made_for {
+        if made_for == cluster {
+            return Ok(());
+        }
+        let refused = format!("foundation stack `{foundation}` was made for cluster `{made_for}`, not for `{cluster}`");
+        let hint = format!("check `--cluster` and `--name`: stack `{stack}` goes with `--cluster {made_for}`");
+        return Err(Error::usage(refused).hint(hint));
+    }
+    let goes_with = |found: &EksCluster| found.created_by_us || ground.needed_by(found, None).is_some();
+    if !ground.ours || cluster == stack.as_str() || found.is_some_and(goes_with) {
         return Ok(());
     }
-    let (foundation, hint) = (
-        stack.foundation(),
-        format!("check `--cluster` and `--name`: stack `{stack}` goes with `--cluster {made_for}`"),
+    let refused = format!(
+        "foundation stack `{foundation}` does not say which cluster it was made for, and nothing says that it was `{cluster}`"
     );
-    let refused = format!("foundation stack `{foundation}` was made for cluster `{made_for}`, not for `{cluster}`");
+    let hint = format!(
+        "give the name of the cluster that stands on it with `--cluster`; where that is gone, delete what it stood on with \
+         `aws cloudformation delete-stack --stack-name {foundation}`"
+    );
     Err(Error::usage(refused).hint(hint))
 }
 
@@ -152,17 +172,42 @@ async fn repositories(registry: &Registry, stack: &StackName) -> Result<Vec<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::fake::cluster;
+
+    fn ground(made_for: Option<&str>) -> Ground {
+        let mut ground = Ground::default();
+        (ground.ours, ground.made_for) = (true, made_for.map(str::to_owned));
+        ground
+    }
 
     #[test]
     fn a_foundation_of_another_cluster_is_refused_before_anything_is_deleted() {
         let stack: StackName = "demo".parse().unwrap();
-        same_cluster(&stack, "prod", "prod").unwrap();
-        let error = same_cluster(&stack, "prod", "prdo").unwrap_err();
+        same_cluster(&stack, &ground(Some("prod")), "prod", None).unwrap();
+        let error = same_cluster(&stack, &ground(Some("prod")), "prdo", None).unwrap_err();
         assert_eq!(error.exit().code(), 2);
         insta::assert_snapshot!(error, @"
         error: foundation stack `provisioner-demo` was made for cluster `prod`, not for `prdo`
 
         hint: check `--cluster` and `--name`: stack `demo` goes with `--cluster prod`
+        ");
+    }
+
+    #[test]
+    fn a_foundation_that_does_not_tell_goes_only_with_a_cluster_that_is_known_to_be_its_own() {
+        let stack: StackName = "demo".parse().unwrap();
+        let (foreign, ours) = (cluster("prod", false), cluster("prod", true));
+        same_cluster(&stack, &ground(None), "demo", None).unwrap();
+        same_cluster(&stack, &ground(None), "prod", Some(&ours)).unwrap();
+        let theirs = Ground::default();
+        same_cluster(&stack, &theirs, "prod", None).unwrap();
+        let error = same_cluster(&stack, &ground(None), "prod", Some(&foreign)).unwrap_err();
+        assert_eq!(error.exit().code(), 2);
+        let error = same_cluster(&stack, &ground(None), "prod", None).unwrap_err();
+        insta::assert_snapshot!(error, @"
+        error: foundation stack `provisioner-demo` does not say which cluster it was made for, and nothing says that it was `prod`
+
+        hint: give the name of the cluster that stands on it with `--cluster`; where that is gone, delete what it stood on with `aws cloudformation delete-stack --stack-name provisioner-demo`
         ");
     }
 }
