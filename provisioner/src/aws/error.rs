@@ -63,8 +63,8 @@ pub enum AwsError {
         /// Its name.
         name: String,
     },
-    /// Someone switched on deletion protection.
-    #[error("{kind} `{name}` has deletion protection switched on")]
+    /// Someone protected it from deletion.
+    #[error("{kind} `{name}` is protected from deletion")]
     Protected {
         /// Kind of object, e.g. "cluster".
         kind: &'static str,

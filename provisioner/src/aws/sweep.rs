@@ -63,7 +63,7 @@ pub enum Whose {
 pub struct Data {
     /// Ids of volumes that the reclaim policy of their `PersistentVolume` keeps: they stay, whatever is asked for.
     pub kept: BTreeSet<String>,
-    /// Whether volumes go that were made for volume claims.
+    /// Whether volumes go that were made for volume claims: only while the cluster says which of them it keeps.
     pub claims_go: bool,
 }
 

@@ -132,7 +132,9 @@ impl Teardown<'_> {
         if survey.has_objects() {
             report.phase("stack");
             let met = objects::remove(self, &survey.cluster, receipt).await?;
-            survey.leftovers.keep(met.kept_volumes);
+            if let Some(kept) = met.kept_volumes {
+                survey.leftovers.keep(kept, self.flags.delete_foreign);
+            }
             holds_foreign = met.stays;
             began = receipt.time("stack", began);
         }

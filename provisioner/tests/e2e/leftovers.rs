@@ -26,7 +26,8 @@ fn others_on_the_cluster_keep_it_until_they_are_deleted_by_name_or_by_flag() {
     assert_eq!(text(&receipt, "next"), next);
     assert_eq!(sandbox.inventory()["eks"], json!(["demo"]));
     assert_eq!(sandbox.labelled(), "");
-    // With the flag all of it goes, and the namespace that held something foreign went with the cluster.
+    data_volume(&sandbox);
+    // With the flag all of it goes, data of volume claims too, and the namespace that held something foreign went with the cluster.
     let mut all = TEARDOWN.to_vec();
     all.push("--delete-foreign");
     let receipt = sandbox.json(&all);
@@ -86,11 +87,11 @@ fn leftovers_go_and_others_in_the_network_block_by_name() {
     for gone in ["eks", "security_group", "log_group"] {
         assert_eq!(inventory[gone], Value::Null, "{gone}");
     }
-    // Once theirs is gone, the same command ends it; the data goes where that is asked for.
+    // Once theirs is gone, the same command ends it. No cluster can tell any more what of the data is to be kept.
     sandbox.aws("elbv2", &format!("delete_load_balancer(LoadBalancerArn='{theirs}')"));
-    let mut all = TEARDOWN.to_vec();
-    all.push("--delete-foreign");
-    sandbox.run(&all);
+    sandbox.run(&TEARDOWN);
+    assert_eq!(sandbox.inventory(), json!({"volume": [data]}));
+    sandbox.aws("ec2", &format!("delete_volume(VolumeId='{data}')"));
     assert_eq!(sandbox.inventory(), json!({}));
     sandbox.reset();
 }

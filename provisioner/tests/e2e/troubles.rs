@@ -80,7 +80,7 @@ fn what_is_protected_stays_until_the_protection_is_lifted() {
     );
     says(
         text(left, "reason"),
-        &["deletion protection", "aws eks update-cluster-config"],
+        &["is protected from deletion", "aws eks update-cluster-config"],
     );
     assert_eq!(sandbox.inventory()["eks"], json!(["demo"]));
     sandbox.aws("eks", &protect("False"));
@@ -94,7 +94,7 @@ fn what_is_protected_stays_until_the_protection_is_lifted() {
     says(
         text(left, "reason"),
         &[
-            "termination protection",
+            "is protected from deletion",
             "aws cloudformation update-termination-protection",
         ],
     );

@@ -100,7 +100,7 @@ fn owner(scope: &Scope, one: &Volume, tags: &BTreeMap<String, String>) -> Owner 
     let why = if scope.data.kept.contains(&one.id) {
         KEPT
     } else if !scope.data.claims_go && tags.keys().any(|key| key.starts_with(CLAIM_PREFIX)) {
-        "it holds the data of a volume claim, and `--delete-foreign` was not given"
+        "it holds the data of a volume claim"
     } else {
         return Owner::Ours;
     };

@@ -34,7 +34,6 @@ impl Leftovers {
         cluster: &str,
         stack: &StackName,
         found: Option<&EksCluster>,
-        claims_go: bool,
     ) -> Result<Self, Error> {
         let network = foundation::network(aws, stack).await?;
         let whose = whose(found, network.is_some());
@@ -55,20 +54,21 @@ impl Leftovers {
             network,
             lent,
             since,
-            data: Data {
-                claims_go,
-                ..Data::default()
-            },
+            data: Data::default(),
         };
         Self::of(aws, scope, found.is_some()).await
     }
 
-    /// Volumes that the cluster, while it lives, says its reclaim policies keep: they are not ours.
-    pub(super) fn keep(&mut self, volumes: BTreeSet<String>) {
+    /// Volumes that the cluster, while it lives, says its reclaim policies keep: they are not ours. Of the others those
+    /// with somebody's data go where `claims_go`.
+    pub(super) fn keep(&mut self, volumes: BTreeSet<String>, claims_go: bool) {
         self.found
             .retain(|one| one.kind != Kind::Volume || !volumes.contains(&one.id));
         if let Some(scope) = &mut self.scope {
-            scope.data.kept = volumes;
+            scope.data = Data {
+                kept: volumes,
+                claims_go,
+            };
         }
     }
 

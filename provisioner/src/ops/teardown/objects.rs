@@ -16,8 +16,8 @@ use crate::target::{self, Found};
 pub(super) struct Met {
     /// Why the cluster has to stay.
     pub(super) stays: Option<String>,
-    /// Ids of volumes that reclaim policies keep.
-    pub(super) kept_volumes: BTreeSet<String>,
+    /// Ids of volumes that reclaim policies keep; none where the cluster was not asked.
+    pub(super) kept_volumes: Option<BTreeSet<String>>,
 }
 
 /// Deletes the stack's objects. Where the cluster is to go, others' load balancers and volumes on it are deleted first if
@@ -42,7 +42,7 @@ pub(super) async fn remove(teardown: &Teardown<'_>, found: &Found, receipt: &mut
                 });
             }
             report.warning(&format!(
-                "whatever is on cluster `{}` goes with it, load balancers and volumes of others too: {}",
+                "whatever is on cluster `{}` goes with it, load balancers of others too; volumes of volume claims stay: {}",
                 teardown.cluster,
                 error.message()
             ));
@@ -88,7 +88,7 @@ async fn clear_foreign(teardown: &Teardown<'_>, cluster: &Cluster, receipt: &mut
     let mut foreign = external::find(cluster, teardown.stack).await?;
     let mut met = Met {
         stays: None,
-        kept_volumes: foreign.iter().filter_map(|one| one.keeps.clone()).collect(),
+        kept_volumes: Some(foreign.iter().filter_map(|one| one.keeps.clone()).collect()),
     };
     foreign.retain(|one| !one.ours);
     if foreign.is_empty() {

@@ -28,8 +28,7 @@ impl Survey {
         let mut survey = Self::without_leftovers(teardown).await?;
         if let Some(aws) = teardown.place.aws().filter(|_| teardown.flags.delete_cluster) {
             let cluster = survey.cluster.eks();
-            let claims_go = teardown.flags.delete_foreign;
-            survey.leftovers = Leftovers::look(aws, teardown.cluster, teardown.stack, cluster, claims_go).await?;
+            survey.leftovers = Leftovers::look(aws, teardown.cluster, teardown.stack, cluster).await?;
         }
         Ok(survey)
     }

@@ -23,7 +23,7 @@ async fn a_protected_cluster_is_not_deleted() {
     let wire = Wire::default().on(DESCRIBE, 200, protected);
     let error = remove(&wire).await.expect_err("refused");
     assert!(matches!(error, AwsError::Protected { .. }));
-    assert!(error.hint().is_some_and(|h| h.contains("UpdateClusterConfig")));
+    assert!(error.hint().is_some_and(|h| h.contains("--no-deletion-protection")));
     assert_eq!(wire.calls(), [DESCRIBE]);
 }
 

@@ -119,7 +119,7 @@ async fn data_that_somebody_keeps_or_claims_stays_and_blocks_nothing() {
     assert_eq!(changes(&wire), Vec::<String>::new());
     insta::assert_snapshot!(told(&swept.foreign).join("\n"), @r"
     volume `vol-kept`: the reclaim policy of its PersistentVolume, `Retain`, keeps it
-    volume `vol-claim`: it holds the data of a volume claim, and `--delete-foreign` was not given
+    volume `vol-claim`: it holds the data of a volume claim
     ");
     assert_eq!(swept.blockers().count(), 0);
     // Where claims go too, what its policy keeps does not.
