@@ -3,7 +3,8 @@
 Modelled: subnets with network interfaces or load balancers, VPCs with anything in them, gateways
 of a VPC with public addresses, security groups in use, addresses in use, interfaces of instances and
 of AWS's own services; deleting a NAT gateway
-removes its interface and frees its address (at once, on AWS after about a minute).
+removes its interface and frees its address (at once, on AWS after about a minute). A filter by several
+tag keys takes what has one of them; moto wants all.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import moto.ec2.utils
 from moto.ec2.models import EC2Backend
 from moto.elbv2.models import elbv2_backends
 
@@ -30,6 +32,14 @@ def install() -> None:
     before("delete_network_interface", check_interface)
     before("detach_internet_gateway", check_detach)
     before("release_address", check_release)
+    matching = moto.ec2.utils.is_filter_matching
+
+    def is_filter_matching(found: Any, name: str, values: Any) -> bool:
+        if name == "tag-key" and isinstance(values, list):
+            return any(matching(found, name, [value]) for value in values)
+        return matching(found, name, values)
+
+    moto.ec2.utils.is_filter_matching = is_filter_matching
     delete_nat = EC2Backend.delete_nat_gateway
 
     def delete_nat_gateway(self: EC2Backend, nat_gateway_id: str) -> Any:

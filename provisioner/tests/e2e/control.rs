@@ -85,6 +85,16 @@ impl Sandbox {
         operations.filter(|operation| is_mutating(operation)).collect()
     }
 
+    /// How many calls were made since they were forgotten, in all and by service.
+    pub(crate) fn counted_calls(&self) -> String {
+        let journal = self.requests();
+        let entries = journal.as_array().expect("an array");
+        let count = |service: &str| entries.iter().filter(|entry| entry["service"] == service).count();
+        let (kubernetes, registry, aws) = (count("kubernetes"), count("registry"), self.calls().len());
+        let all = aws + kubernetes + registry;
+        format!("{all} calls: {aws} to AWS, {registry} to the registry, {kubernetes} to Kubernetes")
+    }
+
     /// Every request since they were forgotten, as the journal has it.
     pub(crate) fn requests(&self) -> Value {
         self.control("GET", "requests")
@@ -111,7 +121,7 @@ impl Call {
 }
 
 /// Whether an AWS operation changes something, by its verb.
-fn is_mutating(operation: &str) -> bool {
+pub(crate) fn is_mutating(operation: &str) -> bool {
     !["Describe", "Get", "List", "BatchGet", "BatchCheck", "Presigned"]
         .iter()
         .any(|verb| operation.starts_with(verb))

@@ -4,11 +4,12 @@
 //! learns of it.
 
 use std::collections::BTreeSet;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::kills::Kind;
 use crate::story::{BOOTSTRAP, TEARDOWN};
 use crate::support::Sandbox;
 
@@ -51,47 +52,46 @@ fn prepare(sandbox: &Sandbox) {
     sandbox.configure(&at_once());
 }
 
-/// How many calls an undisturbed run makes.
-fn calls(sandbox: &Sandbox, args: &[&str]) -> u64 {
+/// How many calls an undisturbed run makes, and what kinds of them change something.
+fn calls(sandbox: &Sandbox, args: &[&str]) -> (u64, BTreeSet<Kind>) {
+    sandbox.forget_requests();
     sandbox.hold(&json!({"after": null}));
     sandbox.run(args);
     let seen = sandbox.held()["seen"].as_u64().expect("a count");
     sandbox.let_go();
-    seen
+    (seen, sandbox.changes())
 }
 
 /// Kills a run when its k-th call was done; false where it came to its end before.
 fn killed_after(sandbox: &Sandbox, args: &[&str], k: u64) -> bool {
+    sandbox.forget_requests();
     sandbox.hold(&json!({"after": k}));
-    let mut child = sandbox
-        .command(args, &[])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the tool starts");
-    let reached = is_held(sandbox, &mut child);
-    if reached {
-        child.kill().expect("it is killed");
-    }
-    let output = child.wait_with_output().expect("it ends");
+    let reached = killed_when(sandbox, args, || sandbox.held()["holding"] == true);
     sandbox.let_go();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(reached || output.status.success(), "before call {k}: {said}");
     reached
 }
 
-/// Whether the run is held at its call; false where it ended.
-fn is_held(sandbox: &Sandbox, child: &mut Child) -> bool {
+/// Kills a run as soon as `reached`; false where it came to its end before.
+fn killed_when(sandbox: &Sandbox, args: &[&str], reached: impl Fn() -> bool) -> bool {
+    let mut child = sandbox.started(args);
+    let killed = comes_to(&mut child, reached);
+    if killed {
+        child.kill().expect("it is killed");
+    }
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(killed || output.status.success(), "before its point: {said}");
+    killed
+}
+
+/// Whether a run comes to a point; false where it ended before.
+fn comes_to(child: &mut Child, reached: impl Fn() -> bool) -> bool {
     let give_up = Instant::now() + PATIENCE;
     while child.try_wait().expect("a status").is_none() {
-        if sandbox.held()["holding"] == true {
+        if reached() {
             return true;
         }
-        assert!(
-            Instant::now() < give_up,
-            "neither held nor at its end: {}",
-            sandbox.held()
-        );
+        assert!(Instant::now() < give_up, "neither at its point nor at its end");
         std::thread::sleep(Duration::from_millis(50));
     }
     false
@@ -117,22 +117,33 @@ fn is_gone(sandbox: &Sandbox) {
     assert_eq!(sandbox.labelled(), "");
 }
 
-/// Kills at every point, each run starting from what the killed ones before left. Answers the number of points.
-fn every_point(sandbox: &Sandbox, args: &[&str]) -> u64 {
-    let mut k = 1;
+/// Kills at every point, each run starting from what the killed ones before left. Answers the number of points, and the
+/// kinds of changing calls that were the last of a run.
+fn every_point(sandbox: &Sandbox, args: &[&str]) -> (u64, BTreeSet<Kind>) {
+    let (mut k, mut last) = (1, BTreeSet::new());
     while killed_after(sandbox, args, k) {
+        last.extend(sandbox.last_change());
         k += 1;
     }
-    k - 1
+    (k - 1, last)
+}
+
+/// Kills a run when its first call of a kind was done.
+fn killed_at(sandbox: &Sandbox, args: &[&str], kind: &Kind) {
+    sandbox.forget_requests();
+    sandbox.inject(&json!([kind.held()]));
+    let reached = killed_when(sandbox, args, || sandbox.met_fault());
+    sandbox.inject(&json!([]));
+    assert!(reached, "{kind:?} was never called");
 }
 
 #[test]
 fn a_run_killed_at_sampled_calls_is_finished_by_the_next() {
     let sandbox = Sandbox::from_env();
     prepare(&sandbox);
-    let bootstrap = calls(&sandbox, &BOOTSTRAP);
+    let (bootstrap, _) = calls(&sandbox, &BOOTSTRAP);
     let expected = world(&sandbox);
-    let teardown = calls(&sandbox, &TEARDOWN);
+    let (teardown, _) = calls(&sandbox, &TEARDOWN);
     let mut chance = Chance::from_env();
     println!(
         "bootstrap makes {bootstrap} calls, teardown {teardown}; CRASH_SEED={}",
@@ -152,19 +163,44 @@ fn a_run_killed_at_sampled_calls_is_finished_by_the_next() {
 }
 
 #[test]
-#[ignore = "an hour: `make test-full` runs it"]
+#[ignore = "minutes: `make test-full` runs it"]
 fn a_run_killed_after_any_call_is_finished_by_the_next() {
     let sandbox = Sandbox::from_env();
     prepare(&sandbox);
-    sandbox.run(&BOOTSTRAP);
+    let (_, mut making) = calls(&sandbox, &BOOTSTRAP);
     let expected = world(&sandbox);
-    sandbox.run(&TEARDOWN);
-    let points = every_point(&sandbox, &BOOTSTRAP);
+    let (_, mut removing) = calls(&sandbox, &TEARDOWN);
+    let (points, last) = every_point(&sandbox, &BOOTSTRAP);
     converges(&sandbox, &expected);
-    println!("bootstrap: killed after each of {points} calls");
-    let points = every_point(&sandbox, &TEARDOWN);
+    making.retain(|kind| !last.contains(kind));
+    println!(
+        "bootstrap: killed after each of {points} calls, {} kinds of changes among them",
+        last.len()
+    );
+    let (points, last) = every_point(&sandbox, &TEARDOWN);
     is_gone(&sandbox);
-    println!("teardown: killed after each of {points} calls");
+    removing.retain(|kind| !last.contains(kind));
+    println!(
+        "teardown: killed after each of {points} calls, {} kinds of changes among them",
+        last.len()
+    );
+    println!(
+        "from nothing: bootstrap killed at {} kinds more, teardown at {}",
+        making.len(),
+        removing.len()
+    );
+    for kind in &making {
+        println!("bootstrap is killed at {kind:?}");
+        killed_at(&sandbox, &BOOTSTRAP, kind);
+        converges(&sandbox, &expected);
+        is_gone(&sandbox);
+    }
+    for kind in &removing {
+        println!("teardown is killed at {kind:?}");
+        sandbox.run(&BOOTSTRAP);
+        killed_at(&sandbox, &TEARDOWN, kind);
+        is_gone(&sandbox);
+    }
     sandbox.reset();
 }
 

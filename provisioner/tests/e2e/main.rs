@@ -8,6 +8,7 @@ mod endings;
 mod faults;
 mod iam;
 mod job;
+mod kills;
 mod leftovers;
 mod options;
 mod story;

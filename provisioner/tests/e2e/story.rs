@@ -32,9 +32,13 @@ fn a_stack_lives_from_nothing_to_nothing() {
     let sandbox = Sandbox::from_env();
     sandbox.reset();
     refusals_change_nothing(&sandbox);
+    sandbox.forget_requests();
     bootstrap_makes_everything(&sandbox);
+    println!("a first bootstrap makes {}", sandbox.counted_calls());
+    the_aws_cli_sees_what_the_summary_says(&sandbox, &sandbox.json(&BOOTSTRAP));
     tokens::only_a_fresh_token_of_a_mapped_identity_is_accepted(&sandbox);
     a_second_bootstrap_changes_nothing(&sandbox);
+    println!("a bootstrap without changes makes {}", sandbox.counted_calls());
     load_scales_to_ten_pods(&sandbox);
     an_interrupted_load_leaves_no_job(&sandbox);
     what_others_own_survives_teardown(&sandbox);
@@ -92,7 +96,6 @@ fn bootstrap_makes_everything(sandbox: &Sandbox) {
     assert!(image.starts_with(repository), "{image}");
     let per_pod = summary["chain"]["per_pod"].as_object().expect("rates by pod");
     assert!(!per_pod.is_empty(), "the custom metrics API gave values: {summary}");
-    the_aws_cli_sees_what_the_summary_says(sandbox, &summary);
     let running = sandbox.kubectl(&[
         "get",
         "pods",
@@ -256,13 +259,16 @@ fn teardown_of_nothing_is_no_failure(sandbox: &Sandbox) {
 }
 
 #[test]
-fn a_cluster_made_by_hand_is_used_but_not_deleted() {
+fn a_cluster_and_a_repository_made_by_hand_are_used_but_not_deleted() {
     let sandbox = Sandbox::from_env();
     sandbox.reset();
     sandbox.make_cluster_by_hand("demo");
+    sandbox.aws("ecr", "create_repository(repositoryName='demo/load')");
     sandbox.json(&["bootstrap", "--cluster", "demo", "--without", "grafana", "--yes"]);
     sandbox.refused(&TEARDOWN, 1, "demo");
-    assert_eq!(sandbox.inventory()["eks"], serde_json::json!(["demo"]));
+    let inventory = sandbox.inventory();
+    assert_eq!(inventory["eks"], serde_json::json!(["demo"]));
+    assert_eq!(inventory["ecr"], serde_json::json!(["demo/load"]));
     assert_eq!(sandbox.labelled(), "", "the stack was removed");
     sandbox.reset();
 }

@@ -234,11 +234,8 @@ impl Sandbox {
     pub(crate) fn aws_cli(&self, args: &[&str]) -> Value {
         let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/aws-venv/bin/aws");
         let mut command = Command::new(program);
-        command
-            .args(args)
-            .args(["--output", "json"])
-            .env("AWS_ENDPOINT_URL", &self.endpoint);
-        serde_json::from_str(&done(&mut command)).expect("JSON")
+        command.args(args).args(["--output", "json", "--region", "us-east-1"]);
+        serde_json::from_str(&done(command.env("AWS_ENDPOINT_URL", &self.endpoint))).expect("JSON")
     }
 
     /// A role that an AWS service takes; its ARN.

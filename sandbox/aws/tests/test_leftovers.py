@@ -260,3 +260,13 @@ def test_a_sweeps_operation_is_written_down_faultable_and_guarded(
     assert failure(forbidden) in ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException")
     entries = endpoint.control("GET", "requests")
     assert [(e["service"], e["operation"]) for e in entries] == [(service, name)] * 3
+
+
+def test_a_filter_by_tag_keys_takes_what_has_one_of_them(endpoint: Endpoint) -> None:
+    ec2 = endpoint.client("ec2")
+    tags = [{"Key": key, "Value": "x"} for key in ("one", "two", "three")]
+    specification = [{"ResourceType": "volume", "Tags": tags}]
+    ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, TagSpecifications=specification)
+    for keys, count in ((["two"], 1), (["two", "four"], 1), (["four", "five"], 0)):
+        found = ec2.describe_volumes(Filters=[{"Name": "tag-key", "Values": keys}])
+        assert len(found["Volumes"]) == count, keys
