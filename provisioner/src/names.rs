@@ -146,6 +146,16 @@ impl StackName {
         stack && created
     }
 
+    /// Whether labels are those of this stack's objects; see [`Self::selector`].
+    pub fn marks<'a>(&self, labels: impl IntoIterator<Item = (&'a String, &'a String)>) -> bool {
+        let (mut managed, mut part) = (false, false);
+        for (key, value) in labels {
+            managed |= key == LABEL_MANAGED_BY && value == FIELD_MANAGER;
+            part |= key == LABEL_PART_OF && *value == self.0;
+        }
+        managed && part
+    }
+
     /// Labels of every Kubernetes object of component `component`.
     pub fn labels(&self, component: &str) -> BTreeMap<String, String> {
         BTreeMap::from([

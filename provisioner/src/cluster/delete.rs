@@ -1,6 +1,5 @@
 //! Removes a stack, found by its labels alone: works from any half state and goes on after an interruption.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -9,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::connect::Cluster;
 use super::error::ClusterError;
-use super::inventory::{Kinds, Live, find, is_built_in, kinds};
+use super::inventory::{Kinds, Live, is_built_in, kinds, of_kinds, of_namespace};
 use super::object::ObjectRef;
 use super::order;
 use super::ownership::PARALLEL;
@@ -75,7 +74,7 @@ pub async fn delete_stack(
     for api in &kinds.silent {
         report.warning(&format!("nothing is looked for in an API that does not answer, {api}"));
     }
-    let mut found = find(cluster, &kinds, &stack.selector(), None).await?;
+    let mut found = of_kinds(cluster, &kinds, stack).await?;
     // Whoever tears down holds the Lease and gives it back at the end.
     found.retain(|live| live.object.kind != "Lease" || live.object.name != stack.lease());
     let (namespaces, objects): (Vec<Live>, Vec<Live>) = found.into_iter().partition(|l| l.object.kind == "Namespace");
@@ -129,6 +128,7 @@ pub(super) async fn delete_objects(
                 object,
                 uid: now.metadata.uid,
                 controlled: false,
+                ours: true,
             });
         }
     }
@@ -200,24 +200,11 @@ impl<'a> Run<'a> {
 
     /// What is in a namespace and neither the stack's nor made by the cluster itself.
     async fn foreign(&self, kinds: &Kinds, namespace: &str) -> Result<Vec<String>, ClusterError> {
-        let ours = self.stack.selector();
-        let parts: Vec<(String, String)> = ours
-            .split(',')
-            .filter_map(|p| p.split_once('='))
-            .map(|(k, v)| (k.to_owned(), v.to_owned()))
-            .collect();
-        let namespaced = kinds.namespaced();
-        // `!=` also selects what lacks the label: an object is foreign where either label differs.
-        let mut names = BTreeSet::new();
-        for (key, value) in parts {
-            let selector = format!("{key}!={value}");
-            for live in find(self.cluster, &namespaced, &selector, Some(namespace)).await? {
-                if !live.controlled && !is_built_in(&live.object) {
-                    names.insert(live.object.to_string());
-                }
-            }
-        }
-        Ok(names.into_iter().collect())
+        let all = of_namespace(self.cluster, kinds, self.stack, namespace).await?;
+        let foreign = all
+            .into_iter()
+            .filter(|live| !live.ours && !live.controlled && !is_built_in(&live.object));
+        Ok(foreign.map(|live| live.object.to_string()).collect())
     }
 }
 

@@ -86,7 +86,7 @@ fn external(resource: &ApiResource, object: &DynamicObject, stack: &StackName) -
     Some(External {
         holds: holds(&resource.kind, object)?,
         keeps: kept_volume(&object.data["spec"]).map(volume_id),
-        object: ObjectRef::listed(resource, object),
+        object: ObjectRef::listed(resource, &object.metadata),
         ours: is_ours(object, stack),
     })
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
-use kube::core::DynamicObject;
 use kube::discovery::{ApiResource, Scope, verbs};
 
 use super::connect::Cluster;
@@ -21,6 +21,8 @@ pub(super) struct Live {
     pub(super) object: ObjectRef,
     pub(super) uid: Option<String>,
     pub(super) controlled: bool,
+    /// Whether it bears the stack's labels.
+    pub(super) ours: bool,
 }
 
 /// What Kubernetes puts into every namespace.
@@ -89,18 +91,36 @@ fn is_made_by_cluster(kind: &ApiResource) -> bool {
         )
 }
 
-/// Objects by label over all kinds, in one namespace or everywhere.
-pub(super) async fn find(
+/// The stack's objects over all kinds, without those that are made from others.
+pub(super) async fn of_kinds(cluster: &Cluster, kinds: &Kinds, stack: &StackName) -> Result<Vec<Live>, ClusterError> {
+    let params = ListParams::default().labels(&stack.selector());
+    let mut all = list(cluster, kinds, stack, (&params, None)).await?;
+    all.retain(|live| !live.controlled);
+    Ok(all)
+}
+
+/// Everything that is in a namespace, whosever it is.
+pub(super) async fn of_namespace(
     cluster: &Cluster,
     kinds: &Kinds,
-    selector: &str,
-    namespace: Option<&str>,
+    stack: &StackName,
+    namespace: &str,
+) -> Result<Vec<Live>, ClusterError> {
+    let everything = ListParams::default();
+    list(cluster, &kinds.namespaced(), stack, (&everything, Some(namespace))).await
+}
+
+/// What of every kind the parameters ask for, in one namespace or everywhere; only names and marks are read.
+async fn list(
+    cluster: &Cluster,
+    kinds: &Kinds,
+    stack: &StackName,
+    (params, namespace): (&ListParams, Option<&str>),
 ) -> Result<Vec<Live>, ClusterError> {
     let lists = kinds.all.iter().map(|(kind, _)| async move {
         let api = cluster.api(kind, namespace);
-        let params = ListParams::default().labels(selector);
-        match retry::call(|| api.list(&params)).await {
-            Ok(list) => Ok(list.items.iter().map(|o| live(kind, o)).collect()),
+        match retry::call(|| api.list_metadata(params)).await {
+            Ok(list) => Ok(list.items.iter().map(|o| live(kind, &o.metadata, stack)).collect()),
             // A kind whose definition or backend went meanwhile has no objects that could be found.
             Err(Failure {
                 code: Some(404 | 405), ..
@@ -110,24 +130,23 @@ pub(super) async fn find(
     });
     let found: Vec<Vec<Live>> = stream::iter(lists).buffered(PARALLEL).try_collect().await?;
     let mut all: Vec<Live> = found.into_iter().flatten().collect();
-    if namespace.is_none() {
-        all.retain(|l| !l.controlled);
-    }
     all.sort_by(|a, b| a.object.cmp(&b.object));
     Ok(all)
 }
 
 /// Every object that bears the stack's labels.
 pub async fn of_stack(cluster: &Cluster, stack: &StackName) -> Result<Vec<ObjectRef>, ClusterError> {
-    let found = find(cluster, &kinds(cluster).await?, &stack.selector(), None).await?;
+    let found = of_kinds(cluster, &kinds(cluster).await?, stack).await?;
     Ok(found.into_iter().map(|live| live.object).collect())
 }
 
-fn live(kind: &ApiResource, object: &DynamicObject) -> Live {
+fn live(kind: &ApiResource, metadata: &ObjectMeta, stack: &StackName) -> Live {
+    let labels = metadata.labels.iter().flatten();
     Live {
-        object: ObjectRef::listed(kind, object),
-        uid: object.metadata.uid.clone(),
-        controlled: object.metadata.owner_references.as_ref().is_some_and(|o| !o.is_empty()),
+        object: ObjectRef::listed(kind, metadata),
+        uid: metadata.uid.clone(),
+        controlled: metadata.owner_references.as_ref().is_some_and(|o| !o.is_empty()),
+        ours: stack.marks(labels),
     }
 }
 

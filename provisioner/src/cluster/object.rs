@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{DynamicObject, GroupVersionKind};
 use kube::discovery::ApiResource;
 
@@ -32,12 +33,12 @@ impl ObjectRef {
     }
 
     /// The identity of a listed object, whose items do not state their kind.
-    pub(super) fn listed(resource: &ApiResource, object: &DynamicObject) -> Self {
+    pub(super) fn listed(resource: &ApiResource, metadata: &ObjectMeta) -> Self {
         Self {
             api_version: resource.api_version.clone(),
             kind: resource.kind.clone(),
-            namespace: object.metadata.namespace.clone(),
-            name: object.metadata.name.clone().unwrap_or_default(),
+            namespace: metadata.namespace.clone(),
+            name: metadata.name.clone().unwrap_or_default(),
         }
     }
 
