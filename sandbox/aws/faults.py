@@ -132,8 +132,9 @@ class Faults:
         fault = self.pick(service, operation)
         if fault is None:
             return work()
-        JOURNAL.current.fault = fault.kind
+        entry = JOURNAL.current
         done = work() if fault.after else None
+        entry.fault = fault.kind  # told once the work is done
         time.sleep(fault.delay_s or (60.0 if fault.kind == "timeout" else 0.0))
         if fault.kind == "delay":
             return done if done is not None else work()

@@ -113,21 +113,17 @@ pub async fn find(aws: &Aws, cluster: &str, stack: &StackName) -> Result<Option<
     view(found, cluster, stack).map(Some)
 }
 
-/// Ends when the cluster is gone or going; reports meanwhile that it does not answer yet. Whatever keeps AWS from saying
-/// so is no end.
+/// Ends when the cluster is gone or going; says once that it does not answer yet. Whatever keeps AWS from saying so is no
+/// end.
 pub async fn deleted(aws: &Aws, cluster: &str, report: &dyn Reporter) {
-    let started = tokio::time::Instant::now();
+    tokio::time::sleep(aws.poll).await;
+    report.note(&format!("cluster `{cluster}` does not answer yet, it is waited for"));
     loop {
-        tokio::time::sleep(aws.poll).await;
         let answer = aws.eks.describe_cluster().name(cluster).send().await;
         match answer.map(|answer| answer.cluster.and_then(|found| found.status)) {
             Ok(Some(ClusterStatus::Deleting)) => return,
             Err(e) if is(&e, DescribeClusterError::is_resource_not_found_exception) => return,
-            _ => report.waiting(
-                &format!("cluster `{cluster}`"),
-                "does not answer yet",
-                started.elapsed(),
-            ),
+            _ => tokio::time::sleep(aws.poll).await,
         }
     }
 }

@@ -70,6 +70,8 @@ pub enum AwsError {
         kind: &'static str,
         /// Its name.
         name: String,
+        /// Where it is.
+        region: String,
     },
     /// The object reached a state from which it does not recover.
     #[error("{kind} `{name}` is {status}: {reason}")]

@@ -203,7 +203,12 @@ pub async fn delete(aws: &Aws, stack: &StackName, report: &dyn Reporter) -> Resu
         return Ok(Outcome::Skipped);
     }
     if found.protected {
-        return Err(AwsError::Protected { kind: KIND, name });
+        let region = aws.region().to_owned();
+        return Err(AwsError::Protected {
+            kind: KIND,
+            name,
+            region,
+        });
     }
     // A stack that is under way may refuse; one that is being deleted is gone at the end of this wait.
     if let Some(settled) = stack::settled(aws, &name, Some(found), report).await? {
@@ -266,8 +271,9 @@ async fn update(
     // UPDATE_ROLLBACK_COMPLETE is a working stack, but not the one that was wanted.
     if updated.tags.get(TAG_TEMPLATE) != Some(&template_hash()) {
         return Err(match gone {
-            Some(said) => said,
-            None => cause::failure(aws, &updated).await,
+            // Nothing ran: the stack is as it was.
+            Some(said) if updated.status == found.status => said,
+            _ => cause::failure(aws, &updated).await,
         });
     }
     Ok((foundation(&updated, spec)?, Outcome::Updated))

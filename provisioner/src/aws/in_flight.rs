@@ -28,8 +28,11 @@ pub(super) async fn tracked<T, E>(
     let mut unanswered = Unanswered(Some((what, report)));
     let answer = request.await;
     let is_open = match &answer {
-        Err(error) => error.raw_response().is_none() && !matches!(error, SdkError::ConstructionFailure(_)),
-        Ok(_) => false,
+        Err(SdkError::ConstructionFailure(_)) | Ok(_) => false,
+        // An earlier attempt may have made it, where the last one says no more than that the service is busy.
+        Err(error) => error
+            .raw_response()
+            .is_none_or(|last| matches!(last.status().as_u16(), 429 | 500..)),
     };
     if !is_open {
         unanswered.0 = None;

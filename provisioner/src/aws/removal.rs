@@ -39,7 +39,7 @@ pub enum End {
 /// it stays, and after `deleted_logs` it waits until EKS no longer makes the log group anew.
 ///
 /// # Errors
-/// [`AwsError::Protected`] under termination protection; a call that AWS refuses.
+/// A call that AWS refuses.
 pub async fn remove(aws: &Aws, scope: &Scope, deleted_logs: bool, report: &dyn Reporter) -> Result<Removal, AwsError> {
     let mut swept = Swept::default();
     let mut attempt = 1;
@@ -77,6 +77,7 @@ pub async fn remove(aws: &Aws, scope: &Scope, deleted_logs: bool, report: &dyn R
                 sleep(aws.poll).await;
             }
             Err(error @ AwsError::Failed { .. }) => break End::Stays(error.to_string()),
+            Err(error @ AwsError::Protected { .. }) => break End::Stays(error.with_hint()),
             Err(error) => return Err(error),
         }
     };

@@ -63,8 +63,8 @@ pub enum Whose {
 pub struct Data {
     /// Ids of volumes that the reclaim policy of their `PersistentVolume` keeps: they stay, whatever is asked for.
     pub kept: BTreeSet<String>,
-    /// Whether volumes go that were made for volume claims: only while the cluster says which of them it keeps.
-    pub claims_go: bool,
+    /// Ids of volumes with somebody's data that may go all the same: the cluster gives them away, and that was asked for.
+    pub released: BTreeSet<String>,
 }
 
 /// Kinds of leftovers, in the order in which they can go.
@@ -190,6 +190,11 @@ impl Scope {
         own.or(self.lent.as_deref())
     }
 
+    /// Whether no network is known: what bears no tags of the cluster cannot be looked for.
+    pub fn is_blind(&self) -> bool {
+        self.vpc().is_none()
+    }
+
     /// Whether the VPC is somebody else's.
     fn is_lent(&self) -> bool {
         self.network.as_ref().is_none_or(|network| network.vpc_id.is_none()) && self.lent.is_some()
@@ -296,7 +301,8 @@ async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
                 .chain(interfaces)
                 .chain(groups),
         );
-    } else if scope.whose == Whose::Unknown {
+    } else {
+        // Nothing tells any more which network it was.
         found.extend(groups::list_marked(aws, scope).await?);
     }
     found.extend(volumes::list(aws, scope).await?);

@@ -1,6 +1,7 @@
 //! What of a cluster reaches outside of it: load balancers and volumes that exist for objects on it. With the cluster
 //! go the objects and the controllers that clean up after them, so these objects have to go first.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -37,8 +38,17 @@ pub struct External {
     pub ours: bool,
     /// What exists for it, e.g. "load balancer `a.elb.amazonaws.com`".
     pub holds: String,
-    /// Id of the EBS volume that its reclaim policy keeps, e.g. `vol-1`.
-    pub keeps: Option<String>,
+}
+
+/// What a cluster has outside of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outside {
+    /// The objects that it belongs to.
+    pub objects: Vec<External>,
+    /// Ids of the EBS volumes that reclaim policies keep, e.g. `vol-1`.
+    pub kept: BTreeSet<String>,
+    /// Ids of the EBS volumes that reclaim policies give away with their claims.
+    pub released: BTreeSet<String>,
 }
 
 impl std::fmt::Display for External {
@@ -47,26 +57,45 @@ impl std::fmt::Display for External {
     }
 }
 
-/// Every such object in all namespaces: the stack's and others'.
-pub async fn find(cluster: &Cluster, stack: &StackName) -> Result<Vec<External>, ClusterError> {
+/// Every such object in all namespaces, the stack's and others', and whose data is to outlive its claim.
+pub async fn find(cluster: &Cluster, stack: &StackName) -> Result<Outside, ClusterError> {
     let lists = KINDS.iter().map(|(group, version, kind)| async move {
         let Some((resource, _)) = cluster.resolve(&GroupVersionKind::gvk(group, version, kind)).await? else {
-            return Ok(Vec::new());
+            return Ok(Outside::default());
         };
         let api = cluster.api(&resource, None);
         let all = ListParams::default();
         let found = retry::call(|| api.list(&all)).await;
         let found = found.map_err(|f| ClusterError::request("list", format!("all {}", resource.plural), f))?;
-        Ok::<_, ClusterError>(
-            found
-                .items
-                .iter()
-                .filter_map(|object| external(&resource, object, stack))
-                .collect::<Vec<External>>(),
-        )
+        let mut outside = Outside::default();
+        for object in &found.items {
+            outside.objects.extend(external(&resource, object, stack));
+            outside.add_volume(&object.data["spec"]);
+        }
+        Ok::<_, ClusterError>(outside)
     });
-    let found: Vec<Vec<External>> = stream::iter(lists).buffered(PARALLEL).try_collect().await?;
-    Ok(found.into_iter().flatten().collect())
+    let found: Vec<Outside> = stream::iter(lists).buffered(PARALLEL).try_collect().await?;
+    let mut all = Outside::default();
+    for one in found {
+        all.objects.extend(one.objects);
+        all.kept.extend(one.kept);
+        all.released.extend(one.released);
+    }
+    Ok(all)
+}
+
+impl Outside {
+    /// The volume of a `PersistentVolume`'s spec, and what its policy says of it. Whatever is not given away is kept.
+    fn add_volume(&mut self, spec: &Value) {
+        let Some(volume) = volume(spec).map(volume_id) else {
+            return;
+        };
+        if spec["persistentVolumeReclaimPolicy"] == "Delete" {
+            self.released.insert(volume);
+        } else {
+            self.kept.insert(volume);
+        }
+    }
 }
 
 /// Deletes objects of [`find`] and waits until they are gone, and with them what they held: their finalizers see to
@@ -85,7 +114,6 @@ pub async fn delete(
 fn external(resource: &ApiResource, object: &DynamicObject, stack: &StackName) -> Option<External> {
     Some(External {
         holds: holds(&resource.kind, object)?,
-        keeps: kept_volume(&object.data["spec"]).map(volume_id),
         object: ObjectRef::listed(resource, &object.metadata),
         ours: is_ours(object, stack),
     })
@@ -117,14 +145,18 @@ fn balancer(address: &Value, keys: [&str; 2]) -> String {
 
 /// The EBS volume of a `PersistentVolume` that somebody wants to outlive its claim.
 fn kept_volume(spec: &Value) -> Option<&str> {
-    let is_kept = spec["persistentVolumeReclaimPolicy"] == "Retain";
+    volume(spec).filter(|_| spec["persistentVolumeReclaimPolicy"] == "Retain")
+}
+
+/// The EBS volume of a `PersistentVolume`.
+fn volume(spec: &Value) -> Option<&str> {
     let driver = spec["csi"]["driver"].as_str().unwrap_or_default();
     let volume = if EBS_DRIVERS.contains(&driver) {
         &spec["csi"]["volumeHandle"]
     } else {
         &spec["awsElasticBlockStore"]["volumeID"]
     };
-    volume.as_str().filter(|_| is_kept)
+    volume.as_str()
 }
 
 /// Drivers write the id, Kubernetes' own provider once wrote `aws://ZONE/ID`.
@@ -182,19 +214,22 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_volume_is_named_as_ec2_does() {
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "PersistentVolume"));
-        let stack = "demo".parse().expect("valid");
-        let keeps = |policy: &str, source: Value| {
-            let mut volume = json!({"metadata": {"name": "pv"}, "spec": source});
-            volume["spec"]["persistentVolumeReclaimPolicy"] = policy.into();
-            let volume = serde_json::from_value(volume).expect("an object");
-            external(&resource, &volume, &stack).and_then(|one| one.keeps)
-        };
-        let driver = || json!({"csi": {"driver": EBS_DRIVERS[1], "volumeHandle": "vol-1"}});
+    fn only_volumes_that_their_policy_gives_away_are_released_and_named_as_ec2_does() {
+        let mut outside = Outside::default();
+        let driver = |id: &str| json!({"csi": {"driver": EBS_DRIVERS[1], "volumeHandle": id}});
         let in_tree = json!({"awsElasticBlockStore": {"volumeID": "aws://eu-west-1a/vol-2"}});
-        assert_eq!(keeps("Retain", driver()).as_deref(), Some("vol-1"));
-        assert_eq!(keeps("Retain", in_tree).as_deref(), Some("vol-2"));
-        assert_eq!(keeps("Delete", driver()), None);
+        let unknown = json!({"csi": {"driver": "nfs.csi.k8s.io", "volumeHandle": "vol-9"}});
+        for (policy, mut spec) in [
+            ("Retain", driver("vol-1")),
+            ("Retain", in_tree),
+            ("Delete", driver("vol-3")),
+            ("Recycle", driver("vol-4")),
+            ("Delete", unknown),
+        ] {
+            spec["persistentVolumeReclaimPolicy"] = policy.into();
+            outside.add_volume(&spec);
+        }
+        assert_eq!(Vec::from_iter(outside.kept), ["vol-1", "vol-2", "vol-4"]);
+        assert_eq!(Vec::from_iter(outside.released), ["vol-3"]);
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Api;
 use kube::api::ListParams;
+use kube::core::DynamicObject;
 use kube::discovery::{ApiResource, Scope, verbs};
 
 use super::connect::Cluster;
@@ -119,8 +121,8 @@ async fn list(
 ) -> Result<Vec<Live>, ClusterError> {
     let lists = kinds.all.iter().map(|(kind, _)| async move {
         let api = cluster.api(kind, namespace);
-        match retry::call(|| api.list_metadata(params)).await {
-            Ok(list) => Ok(list.items.iter().map(|o| live(kind, &o.metadata, stack)).collect()),
+        match metadata(&api, params).await {
+            Ok(all) => Ok(all.iter().map(|metadata| live(kind, metadata, stack)).collect()),
             // A kind whose definition or backend went meanwhile has no objects that could be found.
             Err(Failure {
                 code: Some(404 | 405), ..
@@ -138,6 +140,18 @@ async fn list(
 pub async fn of_stack(cluster: &Cluster, stack: &StackName) -> Result<Vec<ObjectRef>, ClusterError> {
     let found = of_kinds(cluster, &kinds(cluster).await?, stack).await?;
     Ok(found.into_iter().map(|live| live.object).collect())
+}
+
+/// Names and marks of objects. A server of an extension that cannot give these alone gives the objects.
+async fn metadata(api: &Api<DynamicObject>, params: &ListParams) -> Result<Vec<ObjectMeta>, Failure> {
+    match retry::call(|| api.list_metadata(params)).await {
+        Ok(list) => Ok(list.items.into_iter().map(|object| object.metadata).collect()),
+        Err(Failure { code: Some(406), .. }) => {
+            let list = retry::call(|| api.list(params)).await?;
+            Ok(list.items.into_iter().map(|object| object.metadata).collect())
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 fn live(kind: &ApiResource, metadata: &ObjectMeta, stack: &StackName) -> Live {

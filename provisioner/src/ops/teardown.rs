@@ -132,8 +132,8 @@ impl Teardown<'_> {
         if survey.has_objects() {
             report.phase("stack");
             let met = objects::remove(self, &survey.cluster, receipt).await?;
-            if let Some(kept) = met.kept_volumes {
-                survey.leftovers.keep(kept, self.flags.delete_foreign);
+            if let Some(data) = met.data {
+                survey.leftovers.keep(data);
             }
             holds_foreign = met.stays;
             began = receipt.time("stack", began);

@@ -120,6 +120,10 @@ fn the_job_runs_with_the_shipped_policy_and_needs_all_of_it() {
         .filter(|action| !all.iter().any(|one| one == action) && !is_used_elsewhere(action))
         .collect();
     assert!(unused.is_empty(), "nothing needs {unused:?}");
+    let tagged = all
+        .iter()
+        .find(|action| action.contains(":Tag") || action.contains("Untag") || action.contains("AddTags"));
+    assert_eq!(tagged, None, "tags go with what makes something, and with it alone");
 }
 
 #[test]

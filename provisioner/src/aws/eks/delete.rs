@@ -29,7 +29,7 @@ pub async fn delete(aws: &Aws, cluster: &str, stack: &StackName, report: &dyn Re
         let state = match found.status.as_str() {
             "DELETING" => state_of(&found),
             status => {
-                allowed(&found)?;
+                allowed(aws, &found)?;
                 if matches!(status, "CREATING" | "PENDING" | "UPDATING") {
                     format!("{}; EKS deletes no unfinished cluster", state_of(&found))
                 } else {
@@ -45,13 +45,14 @@ pub async fn delete(aws: &Aws, cluster: &str, stack: &StackName, report: &dyn Re
     }
 }
 
-fn allowed(found: &EksCluster) -> Result<(), AwsError> {
+fn allowed(aws: &Aws, found: &EksCluster) -> Result<(), AwsError> {
     let (kind, name) = ("cluster", found.name.clone());
     if !found.created_by_us {
         return Err(AwsError::NotOurs { kind, name });
     }
     if found.deletion_protection {
-        return Err(AwsError::Protected { kind, name });
+        let region = aws.region().to_owned();
+        return Err(AwsError::Protected { kind, name, region });
     }
     Ok(())
 }

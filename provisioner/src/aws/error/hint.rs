@@ -35,6 +35,14 @@ fn is_denied(reason: &str) -> bool {
 }
 
 impl AwsError {
+    /// The error as the reason why something stays, with what to do about it.
+    pub fn with_hint(&self) -> String {
+        match self.hint() {
+            Some(hint) => format!("{self}: {hint}"),
+            None => self.to_string(),
+        }
+    }
+
     /// What to try, where there is something to try.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -57,7 +65,7 @@ impl AwsError {
             Self::NotOurs { .. } => {
                 "only what this stack created is deleted; delete it yourself, or give the `--name` that created it"
             }
-            Self::Protected { kind, name } => return Some(unprotect(kind, name)),
+            Self::Protected { kind, name, region } => return Some(unprotect(kind, name, region)),
             Self::Drift(refused) => return Some(refused.way_out()),
             Self::UnknownVersion { .. } => "give one of these with `--k8s-version`, or leave it out for the default",
             Self::NotOffered { .. } => "leave `--hpa-sync-period` out, or give another `--k8s-version`",
@@ -142,7 +150,7 @@ impl ApiError {
 }
 
 /// How to lift the protection of a foundation stack or a cluster, and go on.
-fn unprotect(kind: &str, name: &str) -> String {
+fn unprotect(kind: &str, name: &str, region: &str) -> String {
     let command = if kind == "foundation stack" {
         format!(
             "aws cloudformation update-termination-protection --stack-name {name} --no-enable-termination-protection"
@@ -150,5 +158,5 @@ fn unprotect(kind: &str, name: &str) -> String {
     } else {
         format!("aws eks update-cluster-config --name {name} --no-deletion-protection")
     };
-    format!("run `{command}`, then run the command again")
+    format!("run `{command} --region {region}`, then run the command again")
 }

@@ -130,11 +130,17 @@ async fn a_second_deletion_that_works_is_the_end() {
 }
 
 #[tokio::test]
-async fn without_a_foundation_only_volumes_are_looked_at() {
+async fn without_a_foundation_only_what_bears_the_clusters_tags_is_looked_at() {
     let wire = Wire::default().on("DescribeStacks", 400, absent()).nothing_left();
     let removal = remove(&wire.aws(), &scope(), false, &Silent).await.expect("nothing");
     assert_eq!(removal.foundation, End::Done(Outcome::Unchanged));
-    assert_eq!(wire.calls(), ["DescribeStacks", "DescribeVolumes", "DescribeStacks"]);
+    let calls = [
+        "DescribeStacks",
+        "DescribeSecurityGroups",
+        "DescribeVolumes",
+        "DescribeStacks",
+    ];
+    assert_eq!(wire.calls(), calls);
 }
 
 #[tokio::test]

@@ -136,8 +136,14 @@ fn by_description(
     }
     let is_ours = |id: &String| groups.iter().any(|group| group.id == *id && group.owner == Owner::Ours);
     let in_groups_of_ours = !used.is_empty() && used.iter().all(is_ours);
-    let of_a_node = description.starts_with("aws-K8S-") && !scope.is_lent();
-    Some(if in_groups_of_ours || of_a_node {
+    let of_a_node = description.starts_with("aws-K8S-");
+    // In a network of others theirs may use our groups.
+    let ours = if scope.is_lent() {
+        in_groups_of_ours && of_a_node
+    } else {
+        in_groups_of_ours || of_a_node
+    };
+    Some(if ours {
         claim::of_cluster(scope, tags)
     } else {
         claim::unmarked(scope, tags)

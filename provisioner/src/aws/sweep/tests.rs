@@ -50,7 +50,11 @@ async fn each_kind_that_bears_the_clusters_mark_goes() {
     let wire = Wire::default()
         .on("DescribeLoadBalancers", 200, balancers(&["k8s-web"]))
         .on("DescribeTargetGroups", 200, target_groups(&["k8s-tg"]))
-        .on("DescribeTags", 200, balancer_tags("eks:eks-cluster-name", "demo"))
+        .on(
+            "DescribeTags",
+            200,
+            balancer_tags(&["k8s-web", "k8s-tg"], "eks:eks-cluster-name", "demo"),
+        )
         .on(
             "DescribeNetworkInterfaces",
             200,
@@ -107,7 +111,7 @@ async fn what_others_made_is_named_and_never_touched() {
     let wire = Wire::default()
         .on("DescribeTargetGroups", 200, target_groups(&[]))
         .on("DescribeLoadBalancers", 200, balancers(&["theirs"]))
-        .on("DescribeTags", 200, balancer_tags("Owner", "alice"))
+        .on("DescribeTags", 200, balancer_tags(&["theirs"], "Owner", "alice"))
         .on(
             "DescribeNetworkInterfaces",
             200,
@@ -263,19 +267,23 @@ async fn a_group_that_others_use_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn without_a_network_only_volumes_are_looked_for() {
+async fn without_a_network_only_what_bears_the_clusters_tags_is_looked_for() {
     let wire = Wire::default().nothing_left();
     let scope = Scope {
         network: None,
         ..scope()
     };
     clear(&wire.aws(), &scope, &Silent).await.expect("swept");
-    assert_eq!(wire.calls(), ["DescribeVolumes"]);
+    assert_eq!(wire.calls(), ["DescribeSecurityGroups", "DescribeVolumes"]);
 }
 
 #[tokio::test]
 async fn a_refused_call_names_the_right_that_is_missing() {
-    let wire = Wire::default().on("DescribeVolumes", 403, ec2_error("UnauthorizedOperation"));
+    let wire = Wire::default().on("DescribeSecurityGroups", 200, groups(&[])).on(
+        "DescribeVolumes",
+        403,
+        ec2_error("UnauthorizedOperation"),
+    );
     let scope = Scope {
         network: None,
         ..scope()
@@ -283,4 +291,25 @@ async fn a_refused_call_names_the_right_that_is_missing() {
     let error = clear(&wire.aws(), &scope, &Silent).await.expect_err("refused");
     assert_eq!(error.code(), Some("UnauthorizedOperation"));
     assert!(error.hint().is_some_and(|hint| hint.contains("ec2:DescribeVolumes")));
+}
+
+#[tokio::test]
+async fn a_load_balancer_that_is_older_than_the_stack_stays_and_tags_are_asked_for_together() {
+    let old = "<CreatedTime>2026-10-01T00:00:00Z</CreatedTime><VpcId>vpc-1</VpcId>";
+    let listed = balancers(&["old", "other"]).replacen("<VpcId>vpc-1</VpcId>", old, 1);
+    let wire = Wire::default()
+        .on("DescribeLoadBalancers", 200, listed)
+        .on(
+            "DescribeTags",
+            200,
+            balancer_tags(&["old", "other"], "eks:eks-cluster-name", "demo"),
+        )
+        .nothing_left();
+    let found = find(&wire.aws(), &scope()).await.expect("found");
+    let owners: Vec<_> = found.iter().map(|one| (one.name.as_str(), one.foreign())).collect();
+    let why = found[0].foreign().expect("it stays");
+    assert!(why.starts_with("it is older than this stack"), "{why}");
+    assert_eq!(owners[1], ("other", None));
+    let asked = wire.calls().into_iter().filter(|call| call == "DescribeTags").count();
+    assert_eq!(asked, 1);
 }

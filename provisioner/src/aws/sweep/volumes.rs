@@ -43,6 +43,8 @@ impl List for Page {
 
 /// Prefix of the tags in which drivers name the volume claim that they made a volume for.
 const CLAIM_PREFIX: &str = "kubernetes.io/created-for/pvc/";
+/// Beginnings of the tags of volumes that a driver made; which of them it writes depends on its version and flags.
+const MADE_BY_DRIVER: [&str; 3] = ["kubernetes.io/created-for/", "CSIVolumeName", "ebs.csi.aws.com/"];
 /// Why a volume stays for good.
 pub const KEPT: &str = "the reclaim policy of its PersistentVolume, `Retain`, keeps it";
 
@@ -99,12 +101,18 @@ fn owner(scope: &Scope, one: &Volume, tags: &BTreeMap<String, String>) -> Owner 
     }
     let why = if scope.data.kept.contains(&one.id) {
         KEPT
-    } else if !scope.data.claims_go && tags.keys().any(|key| key.starts_with(CLAIM_PREFIX)) {
+    } else if has_data(tags) && !scope.data.released.contains(&one.id) {
         "it holds the data of a volume claim"
     } else {
         return Owner::Ours;
     };
     Owner::Foreign(why.to_owned())
+}
+
+/// Whether a volume was made for a claim.
+fn has_data(tags: &BTreeMap<String, String>) -> bool {
+    tags.keys()
+        .any(|key| MADE_BY_DRIVER.iter().any(|begin| key.starts_with(begin)))
 }
 
 /// Asks for the deletion of a volume that nothing uses.

@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use sha2::{Digest, Sha256};
 
-/// Where a process number means the same process: one boot of one kernel, one process namespace.
+/// Where a process number means the same process: one boot of one kernel, one process namespace. (Virtual machines that
+/// were cloned while they ran share all three: they must not work on one stack.)
 #[derive(Debug, Clone)]
 pub struct Machine {
     pub(super) id: String,
@@ -29,10 +33,12 @@ impl Machine {
     }
 }
 
-/// Whether there is no process of that number. A `/proc` that hides others' processes, the first too, does not tell.
+/// Whether there is no process of that number, whoever it belongs to.
 fn has_ended(process: u32) -> bool {
-    let there = |process: u32| Path::new("/proc").join(process.to_string()).try_exists();
-    matches!((there(1), there(process)), (Ok(true), Ok(false)))
+    let Ok(process) = i32::try_from(process) else {
+        return false;
+    };
+    kill(Pid::from_raw(process), None) == Err(Errno::ESRCH)
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The AWS side of a teardown: the cluster, what it left with its foundation, the repositories.
 
 use super::Teardown;
-use super::leftovers::with_hint;
 use super::survey::Survey;
 use crate::aws::eks::{self, Compute};
 use crate::aws::{Aws, AwsError, ecr};
@@ -52,7 +51,7 @@ pub(super) async fn remove_cluster(
                 }
                 return survey.leftovers.remove(aws, stack, receipt, report).await;
             }
-            Err(error @ AwsError::Protected { .. }) => Some(with_hint(&error)),
+            Err(error @ AwsError::Protected { .. }) => Some(error.with_hint()),
             Err(error) => return Err(error.into()),
         },
     };

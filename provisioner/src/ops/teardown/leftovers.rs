@@ -1,12 +1,10 @@
 //! What a cluster leaves on AWS besides itself, as the teardown sees it: looked for, cleared, looked for again.
 
-use std::collections::BTreeSet;
-
 use crate::aws::eks::EksCluster;
 use crate::aws::logs::{self, LogGroup};
 use crate::aws::removal::{self, End};
 use crate::aws::sweep::{self, Data, Kind, Leftover, Owner, Scope, Swept, Whose};
-use crate::aws::{Aws, AwsError, foundation};
+use crate::aws::{Aws, foundation};
 use crate::error::Error;
 use crate::names::StackName;
 use crate::ops::receipt::{Item, Receipt};
@@ -59,16 +57,12 @@ impl Leftovers {
         Self::of(aws, scope, found.is_some()).await
     }
 
-    /// Volumes that the cluster, while it lives, says its reclaim policies keep: they are not ours. Of the others those
-    /// with somebody's data go where `claims_go`.
-    pub(super) fn keep(&mut self, volumes: BTreeSet<String>, claims_go: bool) {
+    /// What the cluster, while it lives, says of the data on its volumes: those that it keeps are not ours.
+    pub(super) fn keep(&mut self, data: Data) {
         self.found
-            .retain(|one| one.kind != Kind::Volume || !volumes.contains(&one.id));
+            .retain(|one| one.kind != Kind::Volume || !data.kept.contains(&one.id));
         if let Some(scope) = &mut self.scope {
-            scope.data = Data {
-                kept: volumes,
-                claims_go,
-            };
+            scope.data = data;
         }
     }
 
@@ -135,12 +129,12 @@ impl Leftovers {
         is_older.then_some("it is older than this stack")
     }
 
-    /// Says what was not looked for, where neither cluster nor foundation tell whose something is.
+    /// Says what was not looked for, where neither cluster nor foundation name the network.
     pub(super) fn tell_unknown(&self, report: &dyn Reporter) {
-        if let Some(scope) = self.scope.as_ref().filter(|scope| scope.whose == Whose::Unknown) {
+        if let Some(scope) = self.scope.as_ref().filter(|scope| scope.is_blind()) {
             report.note(&format!(
-                "neither cluster `{}` nor its foundation is there: volumes, security groups and logs that bear its name \
-                 are looked for, load balancers and network interfaces are not",
+                "nothing tells any more in which network cluster `{}` was: volumes, security groups and logs that bear \
+                 its name are looked for, load balancers and network interfaces are not",
                 scope.cluster
             ));
         }
@@ -185,13 +179,7 @@ impl Leftovers {
         };
         self.remove_log_group(aws, scope, receipt, report).await?;
         let deleted_logs = receipt.has_deleted(LOG_GROUP);
-        let removal = match Box::pin(removal::remove(aws, scope, deleted_logs, report)).await {
-            Err(error @ AwsError::Protected { .. }) => {
-                receipt.leave(foundation, &with_hint(&error), report);
-                return Ok(());
-            }
-            other => other?,
-        };
+        let removal = Box::pin(removal::remove(aws, scope, deleted_logs, report)).await?;
         for one in &removal.swept.deleted {
             receipt.gone(item(one));
         }
@@ -252,14 +240,6 @@ fn keep_unmarked(data: &Data, swept: &Swept, receipt: &mut Receipt, report: &dyn
     let unmarked = |id: &&String| !swept.foreign.iter().any(|one| one.id == **id);
     for id in data.kept.iter().filter(unmarked) {
         receipt.keep(Item::new(Kind::Volume.word(), id), sweep::KEPT, report);
-    }
-}
-
-/// An error as the reason why something stays, with what to do about it.
-pub(super) fn with_hint(error: &AwsError) -> String {
-    match error.hint() {
-        Some(hint) => format!("{error}: {hint}"),
-        None => error.to_string(),
     }
 }
 

@@ -1,8 +1,7 @@
 //! The Kubernetes side of a teardown: the stack's objects, and what must not lose its cluster.
 
-use std::collections::BTreeSet;
-
 use super::{ANSWER, Teardown};
+use crate::aws::sweep::Data;
 use crate::cluster::delete::{DeleteReceipt, delete_alone};
 use crate::cluster::external::{self, External};
 use crate::cluster::values::Namespaces;
@@ -16,8 +15,8 @@ use crate::target::{self, Found};
 pub(super) struct Met {
     /// Why the cluster has to stay.
     pub(super) stays: Option<String>,
-    /// Ids of volumes that reclaim policies keep; none where the cluster was not asked.
-    pub(super) kept_volumes: Option<BTreeSet<String>>,
+    /// Which volumes stay and which may go; none where the cluster was not asked.
+    pub(super) data: Option<Data>,
 }
 
 /// Deletes the stack's objects. Where the cluster is to go, others' load balancers and volumes on it are deleted first if
@@ -85,11 +84,16 @@ async fn one_at_a_time(teardown: &Teardown<'_>, cluster: &Cluster, app: &str) ->
 /// Others' objects that hold something outside of the cluster: deleted if asked for, else the reason to stay.
 async fn clear_foreign(teardown: &Teardown<'_>, cluster: &Cluster, receipt: &mut Receipt) -> Result<Met, ClusterError> {
     let (report, timeout) = (&*teardown.context.report, teardown.context.config.output.timeout);
-    let mut foreign = external::find(cluster, teardown.stack).await?;
+    let outside = external::find(cluster, teardown.stack).await?;
+    let released = outside.released.into_iter().filter(|_| teardown.flags.delete_foreign);
     let mut met = Met {
         stays: None,
-        kept_volumes: Some(foreign.iter().filter_map(|one| one.keeps.clone()).collect()),
+        data: Some(Data {
+            kept: outside.kept,
+            released: released.collect(),
+        }),
     };
+    let mut foreign = outside.objects;
     foreign.retain(|one| !one.ours);
     if foreign.is_empty() {
         return Ok(met);

@@ -2,9 +2,9 @@
 
 use super::leftovers::Leftovers;
 use super::{ANSWER, Teardown};
-use crate::aws::ecr;
 use crate::aws::eks::EksCluster;
 use crate::aws::foundation::{self, Ground};
+use crate::aws::{Aws, ecr};
 use crate::cluster::{ObjectRef, inventory};
 use crate::error::Error;
 use crate::names::{APP, LOAD, StackName};
@@ -108,9 +108,12 @@ impl Survey {
     /// # Errors
     /// The names do not belong together: exit 2, nothing was changed.
     pub(super) fn check_names(&self, teardown: &Teardown<'_>) -> Result<(), Error> {
+        let region = teardown.place.aws().map_or("", Aws::region);
         let touches = teardown.flags.delete_cluster || matches!(self.cluster, Found::Missing);
         match &self.foundation {
-            Some(ground) if touches => same_cluster(teardown.stack, ground, teardown.cluster, self.cluster.eks()),
+            Some(ground) if touches => {
+                same_cluster(teardown.stack, ground, (teardown.cluster, region), self.cluster.eks())
+            }
             _ => Ok(()),
         }
     }
@@ -128,7 +131,12 @@ impl Survey {
 
 /// Where the foundation does not tell, it goes with a cluster of this stack's, with one that stands on it, and with one
 /// that bears the stack's name, as clusters do unless `--name` says otherwise.
-fn same_cluster(stack: &StackName, ground: &Ground, cluster: &str, found: Option<&EksCluster>) -> Result<(), Error> {
+fn same_cluster(
+    stack: &StackName,
+    ground: &Ground,
+    (cluster, region): (&str, &str),
+    found: Option<&EksCluster>,
+) -> Result<(), Error> {
     let foundation = stack.foundation();
     if let Some(made_for) = &ground.made_for {
         if made_for == cluster {
@@ -147,7 +155,7 @@ fn same_cluster(stack: &StackName, ground: &Ground, cluster: &str, found: Option
     );
     let hint = format!(
         "give the name of the cluster that stands on it with `--cluster`; where that is gone, delete what it stood on with \
-         `aws cloudformation delete-stack --stack-name {foundation}`"
+         `aws cloudformation delete-stack --stack-name {foundation} --region {region}`"
     );
     Err(Error::usage(refused).hint(hint))
 }
@@ -182,8 +190,8 @@ mod tests {
     #[test]
     fn a_foundation_of_another_cluster_is_refused_before_anything_is_deleted() {
         let stack: StackName = "demo".parse().unwrap();
-        same_cluster(&stack, &ground(Some("prod")), "prod", None).unwrap();
-        let error = same_cluster(&stack, &ground(Some("prod")), "prdo", None).unwrap_err();
+        same_cluster(&stack, &ground(Some("prod")), ("prod", "us-east-1"), None).unwrap();
+        let error = same_cluster(&stack, &ground(Some("prod")), ("prdo", "us-east-1"), None).unwrap_err();
         assert_eq!(error.exit().code(), 2);
         insta::assert_snapshot!(error, @"
         error: foundation stack `provisioner-demo` was made for cluster `prod`, not for `prdo`
@@ -196,17 +204,17 @@ mod tests {
     fn a_foundation_that_does_not_tell_goes_only_with_a_cluster_that_is_known_to_be_its_own() {
         let stack: StackName = "demo".parse().unwrap();
         let (foreign, ours) = (cluster("prod", false), cluster("prod", true));
-        same_cluster(&stack, &ground(None), "demo", None).unwrap();
-        same_cluster(&stack, &ground(None), "prod", Some(&ours)).unwrap();
+        same_cluster(&stack, &ground(None), ("demo", "us-east-1"), None).unwrap();
+        same_cluster(&stack, &ground(None), ("prod", "us-east-1"), Some(&ours)).unwrap();
         let theirs = Ground::default();
-        same_cluster(&stack, &theirs, "prod", None).unwrap();
-        let error = same_cluster(&stack, &ground(None), "prod", Some(&foreign)).unwrap_err();
+        same_cluster(&stack, &theirs, ("prod", "us-east-1"), None).unwrap();
+        let error = same_cluster(&stack, &ground(None), ("prod", "us-east-1"), Some(&foreign)).unwrap_err();
         assert_eq!(error.exit().code(), 2);
-        let error = same_cluster(&stack, &ground(None), "prod", None).unwrap_err();
+        let error = same_cluster(&stack, &ground(None), ("prod", "us-east-1"), None).unwrap_err();
         insta::assert_snapshot!(error, @"
         error: foundation stack `provisioner-demo` does not say which cluster it was made for, and nothing says that it was `prod`
 
-        hint: give the name of the cluster that stands on it with `--cluster`; where that is gone, delete what it stood on with `aws cloudformation delete-stack --stack-name provisioner-demo`
+        hint: give the name of the cluster that stands on it with `--cluster`; where that is gone, delete what it stood on with `aws cloudformation delete-stack --stack-name provisioner-demo --region us-east-1`
         ");
     }
 }

@@ -80,10 +80,18 @@ pub(super) fn target_groups(names: &[&str]) -> String {
     )
 }
 
-pub(super) fn balancer_tags(key: &str, value: &str) -> String {
+/// The same tag on load balancers and target groups of these names.
+pub(super) fn balancer_tags(names: &[&str], key: &str, value: &str) -> String {
+    let kinds = ["loadbalancer/net", "targetgroup"];
+    let arns = names
+        .iter()
+        .flat_map(|name| kinds.map(|kind| format!("arn:x:{kind}/{name}/1")));
+    let tags = format!("<Tags><member><Key>{key}</Key><Value>{value}</Value></member></Tags>");
+    let all: String = arns
+        .map(|arn| format!("<member><ResourceArn>{arn}</ResourceArn>{tags}</member>"))
+        .collect();
     format!(
-        "<DescribeTagsResponse><DescribeTagsResult><TagDescriptions><member><Tags><member><Key>{key}</Key><Value>{value}</Value></member>\
-         </Tags></member></TagDescriptions></DescribeTagsResult></DescribeTagsResponse>"
+        "<DescribeTagsResponse><DescribeTagsResult><TagDescriptions>{all}</TagDescriptions></DescribeTagsResult></DescribeTagsResponse>"
     )
 }
 

@@ -16,7 +16,7 @@ async fn in_a_network_that_was_brought_along_only_what_bears_the_clusters_tags_g
     let node = "<groupSet><item><groupId>sg-9</groupId></item></groupSet>";
     let wire = Wire::default()
         .on("DescribeLoadBalancers", 200, balancers(&["theirs"]))
-        .on("DescribeTags", 200, balancer_tags("Owner", "alice"))
+        .on("DescribeTags", 200, balancer_tags(&["theirs"], "Owner", "alice"))
         .on(
             "DescribeNetworkInterfaces",
             200,
@@ -123,7 +123,7 @@ async fn data_that_somebody_keeps_or_claims_stays_and_blocks_nothing() {
     ");
     assert_eq!(swept.blockers().count(), 0);
     // Where claims go too, what its policy keeps does not.
-    scope.data.claims_go = true;
+    scope.data.released = ["vol-kept".to_owned(), "vol-claim".to_owned()].into();
     let found = find(&wire.aws(), &scope).await.expect("found");
     let ours: Vec<bool> = found.iter().map(|one| one.owner == Owner::Ours).collect();
     assert_eq!(ours, [false, true]);
