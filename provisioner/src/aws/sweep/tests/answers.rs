@@ -1,5 +1,7 @@
 //! What AWS answers about things in a network, and wires that answer that nothing is left.
 
+use std::fmt::Write as _;
+
 use crate::aws::fake::Wire;
 
 pub(in crate::aws) fn tag_set(tags: &[(&str, &str)]) -> String {
@@ -83,13 +85,14 @@ pub(super) fn target_groups(names: &[&str]) -> String {
 /// The same tag on load balancers and target groups of these names.
 pub(super) fn balancer_tags(names: &[&str], key: &str, value: &str) -> String {
     let kinds = ["loadbalancer/net", "targetgroup"];
-    let arns = names
-        .iter()
-        .flat_map(|name| kinds.map(|kind| format!("arn:x:{kind}/{name}/1")));
     let tags = format!("<Tags><member><Key>{key}</Key><Value>{value}</Value></member></Tags>");
-    let all: String = arns
-        .map(|arn| format!("<member><ResourceArn>{arn}</ResourceArn>{tags}</member>"))
-        .collect();
+    let mut all = String::new();
+    for (name, kind) in names.iter().flat_map(|name| kinds.map(|kind| (name, kind))) {
+        let _ = write!(
+            all,
+            "<member><ResourceArn>arn:x:{kind}/{name}/1</ResourceArn>{tags}</member>"
+        );
+    }
     format!(
         "<DescribeTagsResponse><DescribeTagsResult><TagDescriptions>{all}</TagDescriptions></DescribeTagsResult></DescribeTagsResponse>"
     )
