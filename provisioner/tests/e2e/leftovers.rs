@@ -26,8 +26,11 @@ fn others_on_the_cluster_keep_it_until_they_are_deleted_by_name_or_by_flag() {
     assert_eq!(text(&receipt, "next"), next);
     assert_eq!(sandbox.inventory()["eks"], json!(["demo"]));
     assert_eq!(sandbox.labelled(), "");
-    data_volume(&sandbox);
-    // With the flag all of it goes, data of volume claims too, and the namespace that held something foreign went with the cluster.
+    let [given_away, kept] = [data_volume(&sandbox), data_volume(&sandbox)];
+    persistent_volume(&sandbox, "given-away", "Delete", &given_away);
+    persistent_volume(&sandbox, "kept", "Retain", &kept);
+    // With the flag all of it goes but the data that is to be kept; the namespace that held something foreign went with the
+    // cluster.
     let mut all = TEARDOWN.to_vec();
     all.push("--delete-foreign");
     let receipt = sandbox.json(&all);
@@ -35,7 +38,12 @@ fn others_on_the_cluster_keep_it_until_they_are_deleted_by_name_or_by_flag() {
     let namespace = entry(&receipt, "deleted", "Namespace", "monitoring");
     assert_eq!(text(namespace, "proof"), "went_with_the_cluster", "{receipt}");
     assert_eq!(receipt["left"], json!([]));
-    assert_eq!(sandbox.inventory(), json!({}));
+    let named = format!("{kept} (of volume claim team/data)");
+    assert!(
+        text(entry(&receipt, "kept", "volume", &named), "reason").contains("`Retain`"),
+        "{receipt}"
+    );
+    assert_eq!(sandbox.inventory(), json!({"volume": [kept]}));
     sandbox.reset();
 }
 
@@ -167,6 +175,21 @@ fn data_volume(sandbox: &Sandbox) -> String {
         ),
     );
     text(&made, "VolumeId")
+}
+
+/// A volume in the cluster's books, with what is to become of it.
+fn persistent_volume(sandbox: &Sandbox, name: &str, policy: &str, id: &str) {
+    let volume = json!({
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
+        "spec": {
+            "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "none",
+            "persistentVolumeReclaimPolicy": policy, "csi": {"driver": "ebs.csi.aws.com", "volumeHandle": id},
+        },
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("volume.json");
+    std::fs::write(&file, volume.to_string()).expect("written");
+    sandbox.kubectl(&["create", "-f", file.to_str().expect("a path in UTF-8")]);
 }
 
 /// The ids of the VPC's subnets, as Python writes a list.
