@@ -16,7 +16,7 @@ const SYSTEM_NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "
 const CLUSTER_KINDS: &str = "apiservices.apiregistration.k8s.io,clusterroles.rbac.authorization.k8s.io,\
     clusterrolebindings.rbac.authorization.k8s.io,customresourcedefinitions.apiextensions.k8s.io,\
     validatingwebhookconfigurations.admissionregistration.k8s.io,mutatingwebhookconfigurations.admissionregistration.k8s.io,\
-    priorityclasses.scheduling.k8s.io";
+    priorityclasses.scheduling.k8s.io,persistentvolumes,storageclasses.storage.k8s.io";
 const OWN_LABEL: &str = "provisioner-sandbox";
 
 /// Applies the add-ons and waits until the node is ready and DNS answers.

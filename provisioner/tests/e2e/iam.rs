@@ -66,6 +66,9 @@ fn without(action: &str) -> Value {
         let actions = statement["Action"].as_array_mut().expect("actions");
         actions.retain(|one| one != action);
     }
+    // IAM takes no statement without actions.
+    let statements = policy["Statement"].as_array_mut().expect("statements");
+    statements.retain(|statement| statement["Action"] != json!([]));
     policy
 }
 
