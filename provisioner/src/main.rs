@@ -83,12 +83,23 @@ fn tell(error: &Error, format: Format) -> Exit {
     error.exit()
 }
 
+/// Whether the variable `PROVISIONER_YES` answers every question with yes.
+fn says_yes(value: Option<&str>) -> Result<bool, Error> {
+    match value.unwrap_or_default() {
+        "1" | "true" => Ok(true),
+        "" | "0" | "false" => Ok(false),
+        other => Err(Error::usage(format!(
+            "`PROVISIONER_YES` must be `true` or `false`, not `{other}`"
+        ))),
+    }
+}
+
 fn start(cli: &Cli, sources: &Sources) -> Result<Exit, Error> {
     if let Command::Completions(completions) = &cli.command {
         return ops::completions(completions.shell, io::stdout());
     }
     let variable = |name| sources.variables.get(name).map(String::as_str);
-    let yes = cli.global.yes || variable("PROVISIONER_YES").is_some_and(|v| v == "1" || v == "true");
+    let yes = cli.global.yes || says_yes(variable("PROVISIONER_YES"))?;
     let config = Config::resolve(sources)?;
     start_log(&config.output, variable("PROVISIONER_LOG"))?;
     let ledger = Arc::new(Ledger::new(report::choose(&config.output)));

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory as _;
+
 use super::Problem;
 use super::keys::{KEYS, Key, Kind, OTHER_VARIABLES, PREFIX};
 use crate::spelling::nearest;
@@ -89,9 +91,25 @@ impl Layer {
 }
 
 fn unknown_variable(name: &str) -> Problem {
+    let flag = name.trim_start_matches(PREFIX).to_lowercase().replace('_', "-");
+    if is_only_a_flag(&flag) {
+        return Problem::new(format!(
+            "`{name}` is no variable: `--{flag}` can only be given as a flag"
+        ));
+    }
     let known: Vec<String> = KEYS.iter().map(Key::variable).collect();
     let known = known.iter().map(String::as_str).chain(OTHER_VARIABLES);
     Problem::unknown(format!("unknown variable `{name}`"), nearest(name, known))
+}
+
+/// Whether a command has a flag of that name that is no setting: it stands for one run, and must not last.
+fn is_only_a_flag(name: &str) -> bool {
+    let cli = crate::cli::Cli::command();
+    let commands = cli.get_subcommands().chain([&cli]);
+    let mut flags = commands
+        .flat_map(clap::Command::get_arguments)
+        .filter_map(clap::Arg::get_long);
+    flags.any(|flag| flag == name) && !KEYS.iter().any(|key| key.flag == name)
 }
 
 struct FileReader<'a> {
@@ -153,11 +171,13 @@ impl FileReader<'_> {
     }
 
     fn unknown(&mut self, path: &str) {
+        let last = path.rsplit('.').next().unwrap_or(path);
+        if is_only_a_flag(last) {
+            return self.problem(path, &format!("is no setting: `--{last}` can only be given as a flag"));
+        }
         let sections = KEYS.iter().filter_map(|key| key.path.split_once('.')).map(|(s, _)| s);
-        let near = nearest(path, KEYS.iter().map(|key| key.path).chain(sections)).or_else(|| {
-            let last = path.rsplit('.').next().unwrap_or(path);
-            KEYS.iter().find(|key| key.flag == last).map(|key| key.path)
-        });
+        let near = nearest(path, KEYS.iter().map(|key| key.path).chain(sections))
+            .or_else(|| KEYS.iter().find(|key| key.flag == last).map(|key| key.path));
         let message = format!("unknown key `{path}` in `{}`", self.path.display());
         self.problems.push(Problem::unknown(message, near));
     }

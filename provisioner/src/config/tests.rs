@@ -148,6 +148,10 @@ fn unknown_keys_name_the_nearest() {
         ),
         ("[wholly]\nother = 1", "unknown key `wholly` in `DIR/provisioner.toml`"),
         (
+            "[eks]\ndelete-cluster = true",
+            "`eks.delete-cluster` in `DIR/provisioner.toml` is no setting: `--delete-cluster` can only be given as a flag",
+        ),
+        (
             "target = 'demo'",
             "`target` in `DIR/provisioner.toml` must be a section",
         ),
