@@ -92,7 +92,7 @@ pub enum Command {
     /// A second run changes nothing; a run that was stopped goes on where it was.
     Bootstrap(Box<Bootstrap>),
     /// Build the app's image and push it; prints the reference with its digest
-    Push(ImageArgs),
+    Push(Box<Push>),
     /// Remove what bootstrap created, and prove that it is gone
     ///
     /// Deletes only what carries this stack's marks. A cluster that was not created by provisioner is never deleted.
@@ -176,6 +176,23 @@ pub struct EksArgs {
     /// How often HPAs are evaluated, where EKS offers that, e.g. 10s [default: that of EKS]
     #[arg(long, value_name = "DURATION")]
     pub hpa_sync_period: Option<String>,
+}
+
+/// Flags of `push`.
+#[derive(Debug, Args)]
+pub struct Push {
+    /// Then move the installed app to the image, and wait until every pod runs it
+    #[arg(long)]
+    pub rollout: bool,
+    /// Where the rollout fails, go back to the image before and wait for that
+    #[arg(long, requires = "rollout")]
+    pub rollback_on_failure: bool,
+    /// Take the app's image where others changed it
+    #[arg(long, requires = "rollout")]
+    pub force_conflicts: bool,
+    /// What is built.
+    #[command(flatten)]
+    pub image: ImageArgs,
 }
 
 /// Flags of everything that builds an image.
@@ -296,7 +313,10 @@ impl Cli {
         switch(&mut layer, "no-color", global.no_color);
         match &self.command {
             Command::Bootstrap(bootstrap) => bootstrap.layer(&mut layer),
-            Command::Push(image) => image.layer(&mut layer),
+            Command::Push(push) => {
+                switch(&mut layer, "force-conflicts", push.force_conflicts);
+                push.image.layer(&mut layer);
+            }
             _ => {}
         }
         layer

@@ -5,7 +5,7 @@ mod remains;
 use std::error::Error as StdError;
 use std::fmt;
 
-pub use remains::Remains;
+pub use remains::{Remains, RollsOut};
 
 use crate::aws::AwsError;
 use crate::aws::preflight::PreflightError;

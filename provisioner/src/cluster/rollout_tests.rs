@@ -228,6 +228,8 @@ async fn what_cannot_be_taken_back_says_both_reasons() {
     assert_eq!(image(&wire), BAD);
 }
 
+type Change = fn(&mut Value);
+
 #[tokio::test]
 async fn where_there_is_no_stack_or_not_ours_nothing_is_sent() {
     let check = async |wire: &Wire| check(&wire.cluster(), &stack(), "web-app", Options::default()).await;
@@ -242,7 +244,6 @@ async fn where_there_is_no_stack_or_not_ours_nothing_is_sent() {
         "{error}"
     );
 
-    type Change = fn(&mut Value);
     let cases: [(&str, Change, &str); 4] = [
         (
             APP_PATH,

@@ -99,7 +99,7 @@ async fn check_target(
 }
 
 /// A refusal leaves everything as it was; a failure may be over when the command is run again.
-fn refused_before_any_change(error: ClusterError) -> Error {
+pub(super) fn refused_before_any_change(error: ClusterError) -> Error {
     let is_refusal = error.is_refusal();
     let error = Error::from(error);
     if is_refusal { error.before_any_change() } else { error }

@@ -75,16 +75,30 @@ pub(super) async fn run(
     })
 }
 
-/// Pods that fail may lack the right to pull: a registry that is not ECR is one that nodes need not know.
+/// The error with the right to pull, where that may be what pods lack.
 fn explained(error: ClusterError, registry: Option<&RegistryPrefix>) -> Error {
-    match (&error, registry) {
-        (ClusterError::Failed(_), Some(prefix)) => Error::from(error).hint(format!(
-            "where pods cannot pull: let the nodes pull from `{}`, or add a pull secret to ServiceAccount `default` of namespace `{}`",
-            prefix.host(),
-            Namespaces::default().app
-        )),
-        _ => error.into(),
+    match right_to_pull(&error, registry) {
+        Some(hint) => Error::from(error).hint(hint),
+        None => error.into(),
     }
+}
+
+/// Pods that fail may lack the right to pull: a registry that is not ECR is one that nodes need not know.
+pub(super) fn right_to_pull(error: &ClusterError, registry: Option<&RegistryPrefix>) -> Option<String> {
+    let (ClusterError::Failed(_), Some(prefix)) = (error, registry) else {
+        return None;
+    };
+    Some(format!(
+        "where pods cannot pull: let the nodes pull from `{}`, or add a pull secret to ServiceAccount `default` of namespace `{}`",
+        prefix.host(),
+        Namespaces::default().app
+    ))
+}
+
+/// The error for a stack that is not there.
+pub(super) fn no_stack(stack: &StackName) -> Error {
+    Error::usage(format!("there is no stack `{stack}` on this cluster"))
+        .hint("run `provisioner bootstrap` first, or name the stack with `--name`")
 }
 
 /// What the cluster is to look like.
@@ -159,8 +173,7 @@ pub(super) fn options(config: &Config) -> Options {
 /// There is no stack of this name on the cluster, or it does not say: exit 2.
 pub(super) async fn load_image(cluster: &Cluster, stack: &StackName) -> Result<String, Error> {
     let Some(parent) = parent::read(cluster, stack, &Namespaces::default().app).await? else {
-        return Err(Error::usage(format!("there is no stack `{stack}` on this cluster"))
-            .hint("run `provisioner bootstrap` first, or name the stack with `--name`"));
+        return Err(no_stack(stack));
     };
     parent.load_image.ok_or_else(|| {
         let object = stack.applyset_parent();

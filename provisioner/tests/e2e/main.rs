@@ -10,6 +10,7 @@ mod iam;
 mod job;
 mod leftovers;
 mod options;
+mod rollout;
 mod story;
 mod support;
 mod targets;
