@@ -5,7 +5,7 @@ SANDBOX = $(BIN)/sandbox
 TARGET  = x86_64-unknown-linux-musl
 
 .DEFAULT_GOAL := help
-.PHONY: help demo down setup install build check lint unit venv python e2e test test-full
+.PHONY: help demo down setup install build check lint unit venv python e2e image-tools dockerfile test test-full
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -59,6 +59,14 @@ e2e: build venv ## the flows on the sandbox; it is started and left running
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1
 
+image-tools: # Debian's buildah and skopeo
+	@command -v buildah >/dev/null && command -v skopeo >/dev/null || \
+	  { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends buildah skopeo; }
+
+dockerfile: build image-tools ## the Dockerfile makes the image that `push` makes
+	$(SANDBOX) up
+	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test -p provisioner --test e2e -- --nocapture --ignored dockerfile
+
 test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 	$(SANDBOX) down
 	$(MAKE) unit
@@ -67,7 +75,7 @@ test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 	$(MAKE) e2e
 	$(SANDBOX) down
 
-test-full: test ## everything: also each kill point and each missing IAM action, one by one
+test-full: test image-tools ## everything: also each kill point and each missing IAM action, one by one
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1 --nocapture --ignored
 	$(SANDBOX) down

@@ -4,6 +4,7 @@
 
 mod control;
 mod crash;
+mod dockerfile;
 mod endings;
 mod faults;
 mod iam;
