@@ -3,9 +3,10 @@ CARGO  ?= cargo
 BIN     = $(or $(CARGO_TARGET_DIR),target)/debug
 SANDBOX = $(BIN)/sandbox
 TARGET  = x86_64-unknown-linux-musl
+RUFF    = sandbox/aws provisioner/benches
 
 .DEFAULT_GOAL := help
-.PHONY: help demo down setup install build check lint unit venv python e2e image-tools dockerfile test test-full
+.PHONY: bench-images help demo down setup install build check lint unit venv python e2e image-tools dockerfile test test-full
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -51,7 +52,7 @@ target/aws-venv/.made: sandbox/aws/requirements.txt sandbox/aws/requirements-dev
 	touch $@
 
 python: venv ## tests of the AWS endpoint and lints of the foundation's template
-	target/aws-venv/bin/ruff check sandbox/aws && target/aws-venv/bin/ruff format --check sandbox/aws
+	target/aws-venv/bin/ruff check $(RUFF) && target/aws-venv/bin/ruff format --check $(RUFF)
 	target/aws-venv/bin/cfn-lint provisioner/src/aws/foundation.json
 	cd sandbox/aws && ../../target/aws-venv/bin/python -m pytest -q
 
@@ -79,3 +80,11 @@ test-full: test image-tools ## everything: also each kill point and each missing
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1 --nocapture --ignored
 	$(SANDBOX) down
+
+# A release build beside optimised programs; crane is pinned in its own Go module.
+bench-images: build image-tools ## pushes beside skopeo and crane, written to docs/benchmarks.md
+	$(CARGO) build --release -p provisioner
+	go -C provisioner/benches/crane build -o $(abspath $(BIN))/../bench/crane github.com/google/go-containerregistry/cmd/crane
+	$(SANDBOX) up
+	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/images.py \
+	  --provisioner $(abspath $(BIN))/../release/provisioner --crane $(abspath $(BIN))/../bench/crane
