@@ -185,6 +185,6 @@ async fn the_installed_toolchain_makes_static_executables() {
     for toolchain in [installed, without_musl] {
         let binary = build_with(&toolchain, &spec, &Record::default()).await.expect("built");
         assert_eq!(binary.version.as_deref(), Some("0.3.0"));
-        assert!(crate::image::assemble(&spec, &binary).is_ok());
+        assert!(crate::image::assemble(&spec, &[binary]).is_ok());
     }
 }

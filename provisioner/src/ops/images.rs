@@ -45,7 +45,7 @@ pub(super) async fn publish(
     (name, binary): (&str, &Binary),
     report: &dyn Reporter,
 ) -> Result<Published, Error> {
-    let assembled = image::assemble(&spec(config, name), binary)?;
+    let assembled = image::assemble(&spec(config, name), std::slice::from_ref(binary))?;
     let target = registry.target(stack, name, report).await?;
     Ok(image::publish(&assembled, &target, config.tag.as_deref(), report).await?)
 }
