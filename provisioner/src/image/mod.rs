@@ -29,8 +29,8 @@ mod upload;
 
 use std::path::PathBuf;
 
-pub use build::{PLATFORM, build, check};
 pub use answer::RegistryError;
+pub use build::{PLATFORM, build, check};
 pub use content::{Blob, Content, Descriptor, Image, Manifest, Mismatch};
 pub use digest::{Digest, InvalidDigest};
 pub use error::ImageError;
