@@ -7,6 +7,7 @@ use super::answer::RegistryError;
 use super::content::Mismatch;
 use super::digest::Digest;
 use super::elf::Defect;
+use super::import;
 
 /// Why an image could not be built, assembled or pushed.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +150,14 @@ pub enum ImageError {
         /// The last answer.
         source: Box<RegistryError>,
     },
+    /// An image that was made elsewhere is not used.
+    #[error("cannot use the image `{origin}`")]
+    Import {
+        /// Where it is.
+        origin: String,
+        /// Why.
+        source: import::Defect,
+    },
     /// Content is not what its descriptor says.
     #[error("cannot use blob {digest} of {origin}")]
     Content {
@@ -185,6 +194,7 @@ impl ImageError {
             Self::NotVerified { .. } => {
                 Some("somebody else may have pushed the same tag: push again".to_owned())
             }
+            Self::Import { source, .. } => source.hint(),
             Self::Registry { source, .. } => registry_hint(source),
             _ => None,
         }
@@ -205,6 +215,7 @@ impl ImageError {
                 | Self::Read { .. }
                 | Self::NotRunnable { .. }
                 | Self::Platforms { .. }
+                | Self::Import { .. }
                 | Self::Epoch { .. }
                 | Self::Endpoint { .. }
                 | Self::Tag { .. }
