@@ -10,21 +10,27 @@
 
 mod build;
 mod cargo;
+mod command;
 mod elf;
 mod error;
 mod layout;
+mod platform;
 mod prefix;
 mod push;
 mod registry;
 mod renewal;
 mod retry;
+mod rustc;
+mod settings;
 mod target;
+mod workspace;
 
 use std::path::PathBuf;
 
-pub use build::{PLATFORM, build, check};
+pub use build::{build, check};
 pub use error::ImageError;
 pub use layout::{Blob, Image, assemble};
+pub use platform::{Given, Platform, UnknownPlatform};
 pub use prefix::{InvalidPrefix, RegistryPrefix};
 pub use push::{Published, publish, publish_with};
 pub use renewal::{Credentials, Renewal};
@@ -44,6 +50,21 @@ pub struct ImageSpec {
     pub workspace: PathBuf,
     /// Where the binary comes from.
     pub source: Source,
+    /// What it is built for, without repetitions. Where none is named: `linux/amd64`, or what the given binaries are for.
+    pub platforms: Vec<Platform>,
+}
+
+impl ImageSpec {
+    /// What cargo builds for, in one order whatever the order that they were named in.
+    fn platforms(&self) -> Vec<Platform> {
+        let mut platforms = self.platforms.clone();
+        if platforms.is_empty() {
+            platforms.push(Platform::Amd64);
+        }
+        platforms.sort_unstable();
+        platforms.dedup();
+        platforms
+    }
 }
 
 /// Where an image's binary comes from.
@@ -51,8 +72,8 @@ pub struct ImageSpec {
 pub enum Source {
     /// Built by cargo in the workspace, with profile `image`.
     Cargo,
-    /// An existing static executable.
-    Binary(PathBuf),
+    /// Existing static executables, at most one for a platform.
+    Binaries(Vec<Given>),
 }
 
 /// A static executable that an image without any other file can run.

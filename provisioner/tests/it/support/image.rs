@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use provisioner::image::{Image, ImageSpec, Source, assemble, build};
+use provisioner::image::{Given, Image, ImageSpec, Source, assemble, build};
 use provisioner::report::Silent;
 
 /// An image whose only variable part is `content`, at the end of its executable.
@@ -10,9 +10,10 @@ pub(crate) async fn image(content: &str) -> Image {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("program");
     std::fs::write(&path, executable(content.as_bytes())).expect("written");
-    let spec = spec(folder.path(), Source::Binary(path));
-    let binary = build(&spec, &Silent).await.expect("static executable");
-    assemble(&spec, &binary).expect("image")
+    let given = Given { platform: None, path };
+    let spec = spec(folder.path(), Source::Binaries(vec![given]));
+    let binaries = build(&spec, &Silent).await.expect("static executable");
+    assemble(&spec, &binaries[0]).expect("image")
 }
 
 /// The service's image.
@@ -23,6 +24,7 @@ pub(crate) fn spec(workspace: &Path, source: Source) -> ImageSpec {
         title: "web-app".into(),
         workspace: workspace.to_owned(),
         source,
+        platforms: vec![],
     }
 }
 
