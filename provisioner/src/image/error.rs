@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use oci_client::errors::OciDistributionError;
-
+use super::answer::RegistryError;
+use super::content::Mismatch;
+use super::digest::Digest;
 use super::elf::Defect;
 use super::platform::Platform;
-use super::retry;
 
 /// Why an image could not be built, assembled or pushed.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +117,12 @@ pub enum ImageError {
         /// Why.
         source: Defect,
     },
+    /// No image can be made for these platforms.
+    #[error("cannot make an image for the platforms `{}`: one binary for each is needed", given.join("`, `"))]
+    Platforms {
+        /// The platforms of the binaries.
+        given: Vec<String>,
+    },
     /// A layer could not be written.
     #[error("cannot write an image layer")]
     Archive(#[source] io::Error),
@@ -182,7 +188,17 @@ pub enum ImageError {
         /// How often it was tried.
         attempts: u32,
         /// The last answer.
-        source: Box<OciDistributionError>,
+        source: Box<RegistryError>,
+    },
+    /// Content is not what its descriptor says.
+    #[error("cannot use blob {digest} of {origin}")]
+    Content {
+        /// The blob.
+        digest: Digest,
+        /// Where it was read.
+        origin: String,
+        /// Why.
+        source: Mismatch,
     },
 }
 
@@ -220,6 +236,11 @@ impl ImageError {
         }
     }
 
+    /// Whether the registry does not accept who asks.
+    pub(super) fn is_unauthorized(&self) -> bool {
+        matches!(self, Self::Registry { source, .. } if source.status() == Some(401))
+    }
+
     /// Whether the user's input or environment is at fault and nothing was changed (exit code 2).
     pub fn is_configuration(&self) -> bool {
         matches!(
@@ -234,6 +255,7 @@ impl ImageError {
                 | Self::SamePlatform { .. }
                 | Self::Read { .. }
                 | Self::NotRunnable { .. }
+                | Self::Platforms { .. }
                 | Self::Epoch { .. }
                 | Self::Endpoint { .. }
                 | Self::Tag { .. }
@@ -241,8 +263,8 @@ impl ImageError {
     }
 }
 
-fn registry_hint(error: &OciDistributionError) -> Option<String> {
-    let hint = match retry::status(error) {
+fn registry_hint(error: &RegistryError) -> Option<String> {
+    let hint = match error.status() {
         Some(401) => {
             "the registry does not accept the credentials: ECR's are valid for 12 hours and for their own registry only"
         }
@@ -253,11 +275,7 @@ fn registry_hint(error: &OciDistributionError) -> Option<String> {
         Some(413) => "the registry or a proxy before it limits the size of an upload",
         Some(429) => "the registry throttles: try again in a minute",
         Some(500..) => "the registry fails: what was uploaded is kept, so run it again",
-        None if matches!(
-            error,
-            OciDistributionError::RequestError(_) | OciDistributionError::IoError(_)
-        ) =>
-        {
+        None if error.is_unanswered() => {
             "the registry does not answer: check the address, the network and `HTTPS_PROXY`"
         }
         _ => return None,

@@ -2,38 +2,49 @@
 //!
 //! ```text
 //! ImageSpec --build--> Binary --assemble--> Image --publish(&RegistryTarget)--> Published { reference: repo@sha256 }
+//! folder, archive, another registry --import-^
 //! ```
 //!
 //! Everything but the compiler's work is a pure function of its inputs: the same binary gives the same digest, so
 //! that a second push sends nothing. Tags never move, but for those that start with `latest`: the default one is derived
 //! from the content.
 
+mod answer;
 mod build;
 mod cargo;
 mod command;
+mod content;
+mod digest;
 mod elf;
 mod error;
 mod layout;
+mod media;
 mod platform;
 mod prefix;
 mod push;
-mod registry;
 mod renewal;
+mod repository;
 mod retry;
 mod rustc;
+mod session;
 mod settings;
 mod target;
+mod upload;
 mod workspace;
 
 use std::path::PathBuf;
 
+pub use answer::RegistryError;
 pub use build::{build, check};
+pub use content::{Blob, Content, Descriptor, Image, Manifest, Mismatch};
+pub use digest::{Digest, InvalidDigest};
 pub use error::ImageError;
-pub use layout::{Blob, Image, assemble};
+pub use layout::assemble;
 pub use platform::{Given, Platform, UnknownPlatform};
 pub use prefix::{InvalidPrefix, RegistryPrefix};
 pub use push::{Published, publish, publish_with};
 pub use renewal::{Credentials, Renewal};
+pub use repository::Repository;
 pub use retry::RetryPolicy;
 pub use target::RegistryTarget;
 
@@ -87,10 +98,4 @@ pub struct Binary {
     pub version: Option<String>,
     /// The package's source repository as an URL, where known.
     pub repository: Option<String>,
-}
-
-/// `sha256:` and the hexadecimal SHA-256 of `bytes`, as OCI writes digests.
-fn digest(bytes: &[u8]) -> String {
-    use sha2::Digest as _;
-    format!("sha256:{}", hex::encode(sha2::Sha256::digest(bytes)))
 }

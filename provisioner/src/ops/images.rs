@@ -46,10 +46,7 @@ pub(super) async fn publish(
     (name, binaries): (&str, &[Binary]),
     report: &dyn Reporter,
 ) -> Result<Published, Error> {
-    let [binary] = binaries else {
-        return Err(Error::usage("images for several platforms at once cannot be pushed"));
-    };
-    let assembled = image::assemble(&spec(config, name), binary)?;
+    let assembled = image::assemble(&spec(config, name), binaries)?;
     let target = registry.target(stack, name, report).await?;
     Ok(image::publish(&assembled, &target, config.tag.as_deref(), report).await?)
 }

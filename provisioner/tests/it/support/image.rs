@@ -13,7 +13,7 @@ pub(crate) async fn image(content: &str) -> Image {
     let given = Given { platform: None, path };
     let spec = spec(folder.path(), Source::Binaries(vec![given]));
     let binaries = build(&spec, &Silent).await.expect("static executable");
-    assemble(&spec, &binaries[0]).expect("image")
+    assemble(&spec, &binaries).expect("image")
 }
 
 /// The service's image.
