@@ -184,9 +184,12 @@ pub struct ImageArgs {
     /// Tag of the image [default: from its content]
     #[arg(long, value_name = "TAG")]
     pub tag: Option<String>,
-    /// Use this static linux/amd64 binary instead of building one
-    #[arg(long, value_name = "PATH", conflicts_with = "workspace")]
-    pub binary: Option<PathBuf>,
+    /// What the image is for: linux/amd64, linux/arm64 or both [default: linux/amd64]
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
+    pub platform: Vec<String>,
+    /// Use this static binary instead of building one; once for each platform
+    #[arg(long, value_name = "[PLATFORM=]PATH", conflicts_with = "workspace")]
+    pub binary: Vec<String>,
     /// Cargo workspace to build the app from [default: the working directory]
     #[arg(long, value_name = "DIR")]
     pub workspace: Option<PathBuf>,
@@ -335,7 +338,8 @@ impl EksArgs {
 impl ImageArgs {
     fn layer(&self, layer: &mut Layer) {
         text(layer, "tag", self.tag.as_ref());
-        path(layer, "binary", self.binary.as_ref());
+        list(layer, "platform", &self.platform);
+        list(layer, "binary", &self.binary);
         path(layer, "workspace", self.workspace.as_ref());
         path(layer, "image-refs", self.image_refs.as_ref());
     }

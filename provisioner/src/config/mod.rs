@@ -17,7 +17,7 @@ pub use layer::Layer;
 
 use crate::aws::eks::Compute;
 use crate::cluster::reaction::Reaction;
-use crate::image::RegistryPrefix;
+use crate::image::{Given, Platform, RegistryPrefix};
 use crate::names::StackName;
 use read::Reader;
 
@@ -98,8 +98,10 @@ fn whole_seconds<S: serde::Serializer>(value: &Option<Duration>, serializer: S) 
 pub struct Image {
     /// Tag; none takes one from the content.
     pub tag: Option<String>,
-    /// A prebuilt static binary; none builds the workspace.
-    pub binary: Option<PathBuf>,
+    /// Prebuilt static binaries; none builds the workspace.
+    pub binaries: Vec<Given>,
+    /// What images are for, without repetitions; none is `linux/amd64`, or what the binaries are for.
+    pub platforms: Vec<Platform>,
     /// Cargo workspace of the app; none is the working directory.
     pub workspace: Option<PathBuf>,
     /// File that receives the pushed references, one a line.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::layer::{Layer, Setting};
 use super::{Config, Format, Image, Output, Problem, Stack, Target, duration};
 use crate::cluster::reaction::Reaction;
-use crate::image::RegistryPrefix;
+use crate::image::{Given, Platform, RegistryPrefix};
 use crate::names::StackName;
 use crate::spelling::nearest;
 
@@ -79,14 +79,49 @@ impl<'a> Reader<'a> {
         let built = matches!(ranks, (Some(workspace), Some(binary)) if workspace < binary);
         Image {
             tag: self.checked("image.tag", is_tag, "letters, digits, `_`, `.` and `-`, at most 128"),
-            binary: if built {
-                None
-            } else {
-                self.existing("image.binary", "file")
-            },
+            binaries: if built { Vec::new() } else { self.binaries() },
+            platforms: self.platforms(),
             workspace: self.existing("image.workspace", "folder"),
             refs: self.text("image.image-refs").map(PathBuf::from),
         }
+    }
+
+    fn binaries(&mut self) -> Vec<Given> {
+        let Some(setting) = self.find("image.binary") else {
+            return Vec::new();
+        };
+        let mut binaries = Vec::new();
+        for text in &setting.texts {
+            match text.parse::<Given>() {
+                Ok(given) if given.path.is_file() => binaries.push(given),
+                Ok(given) => {
+                    let path = given.path.display();
+                    self.problems
+                        .push(Problem::new(format!("{}: `{path}` is no file", setting.origin)));
+                }
+                Err(error) => self.problems.push(Problem::new(format!("{}: {error}", setting.origin))),
+            }
+        }
+        binaries
+    }
+
+    fn platforms(&mut self) -> Vec<Platform> {
+        let Some(setting) = self.find("image.platform") else {
+            return Vec::new();
+        };
+        let mut platforms = Vec::new();
+        for text in &setting.texts {
+            match text.parse() {
+                Ok(platform) if !platforms.contains(&platform) => platforms.push(platform),
+                Ok(_) => {}
+                Err(_) => {
+                    let names = Platform::ALL.map(Platform::name);
+                    let message = format!("{}: `{text}` is none of `{}`", setting.origin, names.join("`, `"));
+                    self.problems.push(Problem::unknown(message, nearest(text, names)));
+                }
+            }
+        }
+        platforms
     }
 
     fn registry(&mut self) -> Option<RegistryPrefix> {

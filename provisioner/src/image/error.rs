@@ -7,7 +7,11 @@ use super::answer::RegistryError;
 use super::content::Mismatch;
 use super::digest::Digest;
 use super::elf::Defect;
+<<<<<<< HEAD
 use super::import;
+=======
+use super::platform::Platform;
+>>>>>>> w-imgbuild
 
 /// Why an image could not be built, assembled or pushed.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +35,44 @@ pub enum ImageError {
         /// What it said last.
         output: String,
     },
+    /// The compiler does not even say who it is, e.g. because rustup does not have the one that the workspace asks for.
+    #[error("cannot use the compiler: `{command}` failed ({status})\n{output}")]
+    Compiler {
+        /// The command line.
+        command: String,
+        /// Its exit status.
+        status: String,
+        /// What it said last.
+        output: String,
+    },
+    /// The toolchain has no standard library for a platform.
+    #[error("cannot build for `{platform}`: target `{}` is not installed", platform.musl())]
+    NoTarget {
+        /// The platform.
+        platform: Platform,
+    },
+    /// A configuration file of cargo is not valid.
+    #[error("cannot read cargo's settings in `{}`: {reason}", path.display())]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A platform is asked for, but no executable of it was given.
+    #[error("cannot make an image for `{platform}`: no binary for it is given")]
+    NoBinary {
+        /// The platform.
+        platform: Platform,
+    },
+    /// Two executables were given for one platform.
+    #[error("cannot choose a binary for `{platform}`: `{}` and `{}` are both for it", paths[0].display(), paths[1].display())]
+    SamePlatform {
+        /// The platform.
+        platform: Platform,
+        /// The files.
+        paths: [PathBuf; 2],
+    },
     /// The workspace has no such package with a binary of its name.
     #[error("cannot build package `{package}`: the workspace `{}` has no binary of that name", workspace.display())]
     NoPackage {
@@ -50,8 +92,10 @@ pub enum ImageError {
         command: String,
         /// Its exit status.
         status: String,
-        /// The last lines that it wrote.
+        /// What the compiler wrote, from the first error on.
         output: String,
+        /// Where cargo builds.
+        folder: PathBuf,
     },
     /// Cargo succeeded without naming the executable.
     #[error("cannot find the executable of package `{package}`: `{command}` named none")]
@@ -178,6 +222,11 @@ impl ImageError {
                 "install Rust from https://rustup.rs, or pass a static executable with `--binary PATH`"
                     .to_owned(),
             ),
+            Self::NoTarget { platform } => Some(format!(
+                "run `rustup target add {}`, leave the platform out, or give a binary with `--binary {platform}=PATH`",
+                platform.musl()
+            )),
+            Self::NoBinary { platform } => Some(format!("give one with `--binary {platform}=PATH`")),
             Self::NoPackage { known, .. } if known.is_empty() => {
                 Some("run it in the project's folder".to_owned())
             }
@@ -185,7 +234,7 @@ impl ImageError {
                 Some(format!("packages with a binary: `{}`", known.join("`, `")))
             }
             Self::NotRunnable { source: Defect::Dynamic(_), .. } => Some(
-                "link it statically: build with `--target x86_64-unknown-linux-musl` and without `-C target-feature=-crt-static`"
+                "link it statically: build with a target like `x86_64-unknown-linux-musl` and without `-C target-feature=-crt-static`"
                     .to_owned(),
             ),
             Self::Tag { .. } | Self::TagTaken { .. } => Some(
@@ -212,6 +261,11 @@ impl ImageError {
             Self::Toolchain { .. }
                 | Self::Workspace { .. }
                 | Self::NoPackage { .. }
+                | Self::Compiler { .. }
+                | Self::NoTarget { .. }
+                | Self::Settings { .. }
+                | Self::NoBinary { .. }
+                | Self::SamePlatform { .. }
                 | Self::Read { .. }
                 | Self::NotRunnable { .. }
                 | Self::Platforms { .. }

@@ -15,6 +15,7 @@ fn given(content: &[u8]) -> (tempfile::TempDir, ImageSpec, Binary) {
         title: "web-app".into(),
         workspace: folder.path().to_owned(),
         source: Source::Cargo,
+        platforms: vec![],
     };
     let binary = Binary {
         path,

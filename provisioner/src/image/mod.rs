@@ -12,6 +12,7 @@
 mod answer;
 mod build;
 mod cargo;
+mod command;
 mod content;
 mod digest;
 mod elf;
@@ -19,24 +20,29 @@ mod error;
 mod import;
 mod layout;
 mod media;
+mod platform;
 mod prefix;
 mod push;
 mod renewal;
 mod repository;
 mod retry;
+mod rustc;
 mod session;
+mod settings;
 mod target;
 mod upload;
+mod workspace;
 
 use std::path::PathBuf;
 
 pub use answer::RegistryError;
-pub use build::{PLATFORM, build, check};
+pub use build::{build, check};
 pub use content::{Blob, Content, Descriptor, Image, Manifest, Mismatch};
 pub use digest::{Digest, InvalidDigest};
 pub use error::ImageError;
 pub use import::{Defect as ImportDefect, Found, ImageRef, InvalidRef, Local, find, import};
 pub use layout::assemble;
+pub use platform::{Given, Platform, UnknownPlatform};
 pub use prefix::{InvalidPrefix, RegistryPrefix};
 pub use push::{Published, publish, publish_with};
 pub use renewal::{Credentials, Renewal};
@@ -57,6 +63,21 @@ pub struct ImageSpec {
     pub workspace: PathBuf,
     /// Where the binary comes from.
     pub source: Source,
+    /// What it is built for, without repetitions. Where none is named: `linux/amd64`, or what the given binaries are for.
+    pub platforms: Vec<Platform>,
+}
+
+impl ImageSpec {
+    /// What cargo builds for, in one order whatever the order that they were named in.
+    fn platforms(&self) -> Vec<Platform> {
+        let mut platforms = self.platforms.clone();
+        if platforms.is_empty() {
+            platforms.push(Platform::Amd64);
+        }
+        platforms.sort_unstable();
+        platforms.dedup();
+        platforms
+    }
 }
 
 /// Where an image's binary comes from.
@@ -64,8 +85,8 @@ pub struct ImageSpec {
 pub enum Source {
     /// Built by cargo in the workspace, with profile `image`.
     Cargo,
-    /// An existing static executable.
-    Binary(PathBuf),
+    /// Existing static executables, at most one for a platform.
+    Binaries(Vec<Given>),
 }
 
 /// A static executable that an image without any other file can run.

@@ -7,7 +7,7 @@ use tokio::try_join;
 use super::files;
 use crate::config;
 use crate::error::Error;
-use crate::image::{self, Binary, ImageSpec, Published, Source};
+use crate::image::{self, Binary, ImageSpec, Platform, Published, Source};
 use crate::names::{APP, LOAD, StackName};
 use crate::report::Reporter;
 use crate::target::Registry;
@@ -15,11 +15,12 @@ use crate::target::Registry;
 /// The cargo package of the sample service.
 const PACKAGE: &str = "app";
 
-/// Checks what can be checked of the source before anything is built or, what is more, paid for.
+/// Checks what can be checked of the source before anything is built or, what is more, paid for; what the images will
+/// be for.
 ///
 /// # Errors
 /// A given binary cannot run in an image, there is no toolchain, or no cargo workspace with the app: exit 2.
-pub(super) async fn check(config: &config::Image) -> Result<(), Error> {
+pub(super) async fn check(config: &config::Image) -> Result<Vec<Platform>, Error> {
     files::check(config.refs.as_deref())?;
     let spec = spec(config, APP);
     match &spec.source {
@@ -32,8 +33,8 @@ pub(super) async fn check(config: &config::Image) -> Result<(), Error> {
     }
 }
 
-/// The static binary of the app.
-pub(super) async fn build(config: &config::Image, report: &dyn Reporter) -> Result<Binary, Error> {
+/// The static binaries of the app, one for each platform.
+pub(super) async fn build(config: &config::Image, report: &dyn Reporter) -> Result<Vec<Binary>, Error> {
     Ok(image::build(&spec(config, APP), report).await?)
 }
 
@@ -42,10 +43,10 @@ pub(super) async fn publish(
     registry: &Registry,
     stack: &StackName,
     config: &config::Image,
-    (name, binary): (&str, &Binary),
+    (name, binaries): (&str, &[Binary]),
     report: &dyn Reporter,
 ) -> Result<Published, Error> {
-    let assembled = image::assemble(&spec(config, name), std::slice::from_ref(binary))?;
+    let assembled = image::assemble(&spec(config, name), binaries)?;
     let target = registry.target(stack, name, report).await?;
     Ok(image::publish(&assembled, &target, config.tag.as_deref(), report).await?)
 }
@@ -55,12 +56,12 @@ pub(super) async fn publish_both(
     registry: &Registry,
     stack: &StackName,
     config: &config::Image,
-    binary: &Binary,
+    binaries: &[Binary],
     report: &dyn Reporter,
 ) -> Result<(Published, Published), Error> {
     try_join!(
-        publish(registry, stack, config, (APP, binary), report),
-        publish(registry, stack, config, (LOAD, binary), report),
+        publish(registry, stack, config, (APP, binaries), report),
+        publish(registry, stack, config, (LOAD, binaries), report),
     )
 }
 
@@ -79,9 +80,11 @@ fn spec(config: &config::Image, name: &str) -> ImageSpec {
         entrypoint_args: vec![command.to_owned()],
         title: name.to_owned(),
         workspace: config.workspace.clone().unwrap_or_else(|| Path::new(".").to_owned()),
-        source: match &config.binary {
-            Some(path) => Source::Binary(path.clone()),
-            None => Source::Cargo,
+        source: if config.binaries.is_empty() {
+            Source::Cargo
+        } else {
+            Source::Binaries(config.binaries.clone())
         },
+        platforms: config.platforms.clone(),
     }
 }

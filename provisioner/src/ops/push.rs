@@ -27,8 +27,8 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let registry = context.registry(None).await?;
     registry.check().await?;
     report.phase("image");
-    let binary = images::build(config, report).await?;
-    let published = images::publish(&registry, stack, config, (APP, &binary), report).await?;
+    let binaries = images::build(config, report).await?;
+    let published = images::publish(&registry, stack, config, (APP, &binaries), report).await?;
     files::write(config.refs.as_deref(), &images::refs(&[&published]))?;
     Answer::of(&Pushed(published)).map_err(Error::failed)
 }

@@ -91,8 +91,11 @@ fn help_of_bootstrap_shows_its_flags() {
           --tag <TAG>
               Tag of the image [default: from its content]
 
-          --binary <PATH>
-              Use this static linux/amd64 binary instead of building one
+          --platform <PLATFORM>
+              What the image is for: linux/amd64, linux/arm64 or both [default: linux/amd64]
+
+          --binary <[PLATFORM=]PATH>
+              Use this static binary instead of building one; once for each platform
 
           --workspace <DIR>
               Cargo workspace to build the app from [default: the working directory]

@@ -20,6 +20,7 @@ fn made() -> Image {
         title: "web-app".into(),
         workspace: folder.path().to_owned(),
         source: Source::Cargo,
+        platforms: Vec::new(),
     };
     let binary = Binary {
         path,

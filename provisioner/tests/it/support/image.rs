@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use provisioner::image::{Binary, Image, ImageSpec, Source, assemble, build};
+use provisioner::image::{Binary, Given, Image, ImageSpec, Source, assemble, build};
 use provisioner::report::Silent;
 use sha2::{Digest as _, Sha256};
 
@@ -11,9 +11,10 @@ pub(crate) async fn image(content: &str) -> Image {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("program");
     std::fs::write(&path, executable(content.as_bytes())).expect("written");
-    let spec = spec(folder.path(), Source::Binary(path));
-    let binary = build(&spec, &Silent).await.expect("static executable");
-    assemble(&spec, &[binary]).expect("image")
+    let given = Given { platform: None, path };
+    let spec = spec(folder.path(), Source::Binaries(vec![given]));
+    let binaries = build(&spec, &Silent).await.expect("static executable");
+    assemble(&spec, &binaries).expect("image")
 }
 
 /// An image for `linux/amd64` and `linux/arm64`.
@@ -58,6 +59,7 @@ pub(crate) fn spec(workspace: &Path, source: Source) -> ImageSpec {
         title: "web-app".into(),
         workspace: workspace.to_owned(),
         source,
+        platforms: vec![],
     }
 }
 
