@@ -1,9 +1,13 @@
 //! The command line: types and help texts, no logic.
 
+mod made;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use made::MadeArgs;
 
 use crate::config::{Layer, duration};
 
@@ -196,6 +200,9 @@ pub struct ImageArgs {
     /// Also write the pushed references to this file, one a line
     #[arg(long, value_name = "FILE")]
     pub image_refs: Option<PathBuf>,
+    /// What is used instead.
+    #[command(flatten)]
+    pub made: MadeArgs,
 }
 
 /// Flags of `teardown`.
@@ -342,6 +349,7 @@ impl ImageArgs {
         list(layer, "binary", &self.binary);
         path(layer, "workspace", self.workspace.as_ref());
         path(layer, "image-refs", self.image_refs.as_ref());
+        self.made.layer(layer);
     }
 }
 

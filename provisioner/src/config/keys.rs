@@ -44,7 +44,7 @@ const fn key(path: &'static str, flag: &'static str, kind: Kind) -> Key {
 }
 
 /// Every setting. A new one is a line here, a field in `Config` and a flag in `cli.rs`.
-pub(crate) const KEYS: [Key; 34] = [
+pub(crate) const KEYS: [Key; 38] = [
     key("target.cluster", "cluster", Kind::Text),
     key("target.kube-context", "kube-context", Kind::Text),
     key("target.registry", "registry", Kind::Text),
@@ -65,6 +65,10 @@ pub(crate) const KEYS: [Key; 34] = [
     key("image.tag", "tag", Kind::Text),
     key("image.binary", "binary", Kind::Binaries),
     key("image.platform", "platform", Kind::List),
+    key("image.image", "image", Kind::Text),
+    key("image.copy", "copy", Kind::Switch),
+    key("image.oci-layout", "oci-layout", Kind::Path),
+    key("image.archive", "archive", Kind::Path),
     key("image.workspace", "workspace", Kind::Path),
     key("image.image-refs", "image-refs", Kind::Path),
     key("stack.without", "without", Kind::List),

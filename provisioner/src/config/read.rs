@@ -73,13 +73,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Binary or workspace: a workspace of a higher source is built; else the binary is used where one is named.
+    /// A workspace of a higher source is built; else what is named beside it is used.
     fn image(&mut self) -> Image {
-        let ranks = (self.rank("image.workspace"), self.rank("image.binary"));
-        let built = matches!(ranks, (Some(workspace), Some(binary)) if workspace < binary);
+        let source = self.source();
         Image {
             tag: self.checked("image.tag", is_tag, "letters, digits, `_`, `.` and `-`, at most 128"),
-            binaries: if built { Vec::new() } else { self.binaries() },
+            binaries: if source == Some("image.binary") {
+                self.binaries()
+            } else {
+                Vec::new()
+            },
+            made: self.made(source),
             platforms: self.platforms(),
             workspace: self.existing("image.workspace", "folder"),
             refs: self.text("image.image-refs").map(PathBuf::from),
@@ -220,7 +224,7 @@ impl<'a> Reader<'a> {
         Some(text)
     }
 
-    fn existing(&mut self, path: &str, kind: &str) -> Option<PathBuf> {
+    pub(super) fn existing(&mut self, path: &str, kind: &str) -> Option<PathBuf> {
         let setting = self.find(path)?;
         let file = PathBuf::from(setting.texts.concat());
         let exists = if kind == "folder" {

@@ -20,7 +20,7 @@ fn sources(flags: &[(&'static str, &str)], env: &[(&str, &str)], file: &str) -> 
     (sources, folder)
 }
 
-fn resolve(flags: &[(&'static str, &str)], env: &[(&str, &str)], file: &str) -> Result<Config, Vec<String>> {
+pub(super) fn resolve(flags: &[(&'static str, &str)], env: &[(&str, &str)], file: &str) -> Result<Config, Vec<String>> {
     let (sources, folder) = sources(flags, env, file);
     let shown = folder.path().display().to_string();
     Config::resolve(&sources).map_err(|problems| {

@@ -7,11 +7,8 @@ use super::answer::RegistryError;
 use super::content::Mismatch;
 use super::digest::Digest;
 use super::elf::Defect;
-<<<<<<< HEAD
 use super::import;
-=======
 use super::platform::Platform;
->>>>>>> w-imgbuild
 
 /// Why an image could not be built, assembled or pushed.
 #[derive(Debug, thiserror::Error)]

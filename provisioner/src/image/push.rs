@@ -13,7 +13,7 @@ use super::content::{Blob, Image};
 use super::digest::Digest;
 use super::repository::Repository;
 use super::upload::{self, Came};
-use super::{ImageError, RegistryTarget, RetryPolicy};
+use super::{Found, ImageError, RegistryTarget, RetryPolicy};
 use crate::names::MOVING_TAG;
 use crate::report::{Outcome, Reporter};
 
@@ -45,6 +45,24 @@ pub struct Published {
     /// How long it took, in seconds.
     #[serde(rename = "elapsed_s")]
     pub seconds: f64,
+}
+
+impl Published {
+    /// An image that is used where it is: nothing is sent.
+    pub fn in_place(found: &Found, tag: Option<&str>) -> Self {
+        Self {
+            reference: found.reference.clone(),
+            digest: found.digest().to_string(),
+            tag: tag.unwrap_or_default().to_owned(),
+            platforms: found.platforms.clone(),
+            bytes_sent: 0,
+            blobs_sent: 0,
+            blobs_reused: 0,
+            blobs_mounted: 0,
+            pushed: false,
+            seconds: 0.0,
+        }
+    }
 }
 
 /// Pushes `image` under `tag`, or under [`Image::default_tag`]. Sends nothing where the tag already points to it.

@@ -7,7 +7,7 @@ use tokio::try_join;
 
 use super::forecast::Forecast;
 use super::summary::Summary;
-use super::{ANSWER, Bill, Context, ask, deploy, files, images};
+use super::{ANSWER, Bill, Context, ask, deploy, files, images, made};
 use crate::aws::preflight;
 use crate::cluster::manifest::Component;
 use crate::cluster::nodes::{self, Node};
@@ -33,6 +33,7 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let place = context.place().await?;
     let registry = context.registry(place.aws()).await?;
     registry.check().await?;
+    let made = Box::pin(made::find(&config.image, &registry, &platforms, report)).await?;
     let prepared = place.prepare(&plan, &registry).await?;
     let registry = registry.knowing(&prepared.repositories);
     tell(context, (&place, &registry), &plan, &prepared);
@@ -45,15 +46,17 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     )?;
 
     report.phase("registry");
-    let (app, load) = Box::pin(images::publish_both(&registry, stack, &config.image, &binaries, report)).await?;
-    files::write(config.image.refs.as_deref(), &images::refs(&[&app, &load]))?;
+    let sources = (made.as_ref(), binaries.as_slice());
+    let (app, load) = Box::pin(images::publish_both((&registry, stack), &config.image, sources, report)).await?;
+    let pushed: Vec<_> = std::iter::once(&app).chain(&load).collect();
+    files::write(config.image.refs.as_deref(), &images::refs(&pushed))?;
 
     report.phase("stack");
     let session = match ready {
         Some(session) => session,
         None => place.connect(&found, config.output.timeout, report).await?,
     };
-    let deployed = deploy::run(context, &session.cluster, stack, (&app, &load)).await?;
+    let deployed = deploy::run(context, &session.cluster, stack, (&app, load.as_ref())).await?;
 
     let aws = place.aws().or(registry.aws());
     let summary = Summary::new(context, aws, &plan, (app, load), deployed, began.elapsed());

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use tokio::try_join;
-
-use super::files;
+use super::{files, made};
 use crate::config;
 use crate::error::Error;
 use crate::image::{self, Binary, ImageSpec, Platform, Published, Source};
@@ -22,6 +20,9 @@ const PACKAGE: &str = "app";
 /// A given binary cannot run in an image, there is no toolchain, or no cargo workspace with the app: exit 2.
 pub(super) async fn check(config: &config::Image) -> Result<Vec<Platform>, Error> {
     files::check(config.refs.as_deref())?;
+    if !builds(config) {
+        return Ok(wanted(config));
+    }
     let spec = spec(config, APP);
     match &spec.source {
         Source::Cargo if !spec.workspace.join("Cargo.toml").is_file() => {
@@ -33,8 +34,25 @@ pub(super) async fn check(config: &config::Image) -> Result<Vec<Platform>, Error
     }
 }
 
-/// The static binaries of the app, one for each platform.
+/// Whether there is anything to build: beside an image that was made elsewhere only a load generator, where somebody says
+/// from what.
+fn builds(config: &config::Image) -> bool {
+    config.made.is_none() || config.workspace.is_some()
+}
+
+/// What an image that was made elsewhere has to be for.
+fn wanted(config: &config::Image) -> Vec<Platform> {
+    match config.platforms.as_slice() {
+        [] => vec![Platform::Amd64],
+        platforms => platforms.to_vec(),
+    }
+}
+
+/// The static binaries of the app, one for each platform; none where nothing needs them.
 pub(super) async fn build(config: &config::Image, report: &dyn Reporter) -> Result<Vec<Binary>, Error> {
+    if !builds(config) {
+        return Ok(Vec::new());
+    }
     Ok(image::build(&spec(config, APP), report).await?)
 }
 
@@ -51,18 +69,26 @@ pub(super) async fn publish(
     Ok(image::publish(&assembled, &target, config.tag.as_deref(), report).await?)
 }
 
-/// App and load generator, published.
+/// App and load generator, published: one after the other, so that the registry takes over for the second what it got
+/// for the first. Beside an image that was made elsewhere there may be no load generator.
 pub(super) async fn publish_both(
-    registry: &Registry,
-    stack: &StackName,
+    (registry, stack): (&Registry, &StackName),
     config: &config::Image,
-    binaries: &[Binary],
+    (made, binaries): (Option<&made::Found>, &[Binary]),
     report: &dyn Reporter,
-) -> Result<(Published, Published), Error> {
-    try_join!(
-        publish(registry, stack, config, (APP, binaries), report),
-        publish(registry, stack, config, (LOAD, binaries), report),
-    )
+) -> Result<(Published, Option<Published>), Error> {
+    let app = match made {
+        Some(made) => made::publish(made, (registry, stack), config.tag.as_deref(), report).await?,
+        None => publish(registry, stack, config, (APP, binaries), report).await?,
+    };
+    if binaries.is_empty() {
+        report.note(
+            "no load generator was pushed: for `provisioner load`, name the workspace of the sample app with `--workspace DIR`",
+        );
+        return Ok((app, None));
+    }
+    let load = publish(registry, stack, config, (LOAD, binaries), report).await?;
+    Ok((app, Some(load)))
 }
 
 /// References as the file of `--image-refs` holds them, one a line.

@@ -9,6 +9,7 @@ mod forecast;
 mod images;
 mod kubeconfig;
 mod load;
+mod made;
 mod push;
 mod receipt;
 mod resume;

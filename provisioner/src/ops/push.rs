@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Context, files, images};
+use super::{Context, files, images, made};
 use crate::error::Error;
 use crate::image::Published;
 use crate::names::APP;
@@ -23,12 +23,16 @@ impl fmt::Display for Pushed {
 pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let stack = context.stack()?;
     let (config, report) = (&context.config.image, &*context.report);
-    images::check(config).await?;
+    let platforms = images::check(config).await?;
     let registry = context.registry(None).await?;
     registry.check().await?;
     report.phase("image");
-    let binaries = images::build(config, report).await?;
-    let published = images::publish(&registry, stack, config, (APP, &binaries), report).await?;
+    let published = if let Some(made) = made::find(config, &registry, &platforms, report).await? {
+        made::publish(&made, (&registry, stack), config.tag.as_deref(), report).await?
+    } else {
+        let binaries = images::build(config, report).await?;
+        images::publish(&registry, stack, config, (APP, &binaries), report).await?
+    };
     files::write(config.refs.as_deref(), &images::refs(&[&published]))?;
     Answer::of(&Pushed(published)).map_err(Error::failed)
 }

@@ -5,8 +5,8 @@
 use super::credentials;
 use crate::aws::{Aws, ecr};
 use crate::error::Error;
-use crate::image::{Credentials, RegistryPrefix, RegistryTarget, Renewal};
-use crate::names::StackName;
+use crate::image::{Credentials, ImageRef, RegistryPrefix, RegistryTarget, Renewal};
+use crate::names::{APP, LOAD, StackName};
 use crate::report::Reporter;
 
 /// The registry of a stack's images.
@@ -62,14 +62,32 @@ impl Registry {
         }
     }
 
-    /// The repository of `image` with the credentials for it; in ECR it is created where it is missing.
+    /// The repository that an image of any registry is in, with the credentials for it: ECR's own where it is there.
+    ///
+    /// # Errors
+    /// The credentials cannot be read, or ECR gives none.
+    pub async fn source(&self, image: &ImageRef) -> Result<RegistryTarget, Error> {
+        let Some(aws) = self.aws().filter(|aws| aws.is_registry(image.host())) else {
+            return Ok(image.target(credentials::find(image.host()).await?));
+        };
+        let auth = ecr::authorize(aws).await?;
+        let base = format!("{}/{}", image.host(), image.repository());
+        let target =
+            RegistryTarget::from_endpoint(&auth.endpoint, auth.username, auth.password, image.repository(), &base)?;
+        Ok(target.renewed_by(renewal(aws)))
+    }
+
+    /// The repository of `image` beside that of the stack's other one, with the credentials for it; in ECR it is created where it is missing.
     ///
     /// # Errors
     /// ECR refuses, or the credentials cannot be read.
     pub async fn target(&self, stack: &StackName, image: &str, report: &dyn Reporter) -> Result<RegistryTarget, Error> {
         let Ecr { aws, known } = match self {
             Self::Ecr(ecr) => &**ecr,
-            Self::Other(prefix) => return Ok(prefix.target(image, credentials::find(prefix.host()).await?)),
+            Self::Other(prefix) => {
+                let target = prefix.target(image, credentials::find(prefix.host()).await?);
+                return Ok(target.beside(prefix.target(sibling(image), None).repository));
+            }
         };
         let name = stack.repository(image);
         let (repository, _) = match known.iter().find(|reading| reading.name == name) {
@@ -84,8 +102,13 @@ impl Registry {
             &repository.name,
             &repository.uri,
         )?;
-        Ok(target.renewed_by(renewal(aws)))
+        Ok(target.renewed_by(renewal(aws)).beside(stack.repository(sibling(image))))
     }
+}
+
+/// The image that has the same layers: app and load generator are one binary.
+fn sibling(image: &str) -> &'static str {
+    if image == APP { LOAD } else { APP }
 }
 
 /// New passwords from ECR.

@@ -106,6 +106,19 @@ fn help_of_bootstrap_shows_its_flags() {
       -h, --help
               Print help (see a summary with '-h')
 
+    Image made elsewhere:
+          --image <REF>
+              Use this image of a registry, where it is, by its digest
+
+          --copy
+              With --image, copy it into the stack's own repository
+
+          --oci-layout <DIR>
+              Push the image in this folder, which has the OCI image layout
+
+          --archive <FILE>
+              Push the image in this archive: of such a folder, or of docker save; may be gzipped
+
     New cluster:
           --k8s-version <VERSION>
               Kubernetes version, e.g. 1.34 [default: the default of EKS]

@@ -11,6 +11,7 @@ mod contexts;
 mod fake_aws;
 mod help;
 mod iam;
+mod made;
 mod preflight;
 mod profiles;
 mod refusals;

@@ -69,11 +69,11 @@ pub(super) fn read(store: &Store) -> Result<Image, Defect> {
     }
     let mut blobs = packer.finish(layers)?;
     blobs.push(Blob::new(media::CONFIG, config));
-    image(blobs)
+    image(&blobs)
 }
 
 /// The image of these layers and, last, this configuration.
-fn image(blobs: Vec<Blob>) -> Result<Image, Defect> {
+fn image(blobs: &[Blob]) -> Result<Image, Defect> {
     let Some((config, layers)) = blobs.split_last() else {
         return Err(Defect::Missing("configuration".to_owned()));
     };

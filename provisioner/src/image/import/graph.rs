@@ -121,7 +121,7 @@ pub(super) fn platforms(root: &Manifest) -> Option<Vec<String>> {
     }
     let entries = entries(&root.bytes).ok()?;
     let images = entries.iter().filter(|entry| entry.is_image());
-    images.map(|entry| entry.platform()).collect()
+    images.map(Entry::platform).collect()
 }
 
 /// Refuses an image that does not run on every platform of `wanted`.

@@ -60,7 +60,7 @@ fn what_is_no_image_is_refused_with_what_is_wrong() {
         ),
         (
             with(|root| {
-                root["layers"][0]["mediaType"] = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip".into()
+                root["layers"][0]["mediaType"] = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip".into();
             }),
             "a layer has the media type",
         ),

@@ -1,6 +1,7 @@
 use std::io::Write as _;
 
 use serde_json::{Value, json};
+use tar::EntryType::{Fifo, Link, Symlink};
 
 use super::*;
 use crate::image::content::{Blob, Content};
@@ -174,7 +175,6 @@ async fn archives_lead_nowhere_out() {
         tar.append(&header, std::io::empty()).unwrap();
         tar.into_inner().unwrap()
     };
-    use tar::EntryType::{Fifo, Link, Symlink};
     for (bytes, wanted) in [
         (
             archive_of(&[("../../etc/cron.d/x".into(), vec![1])]),

@@ -71,6 +71,11 @@ impl ImageRef {
         &self.host
     }
 
+    /// The repository within its registry, e.g. `team/app`.
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
     /// The tag that it names, if it does.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()

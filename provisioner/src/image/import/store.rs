@@ -92,13 +92,13 @@ impl Store {
             }));
         }
         let mut hasher = Hasher::default();
-        let hashed = found.reader().and_then(|reader| {
+        let outcome = found.reader().and_then(|reader| {
             each_chunk(reader, |chunk| {
                 hasher.update(chunk);
                 Ok(())
             })
         });
-        hashed.map_err(|source| unreadable(&name, source))?;
+        outcome.map_err(|source| unreadable(&name, source))?;
         let actual = hasher.finish();
         if actual != blob.digest {
             let expected = blob.digest.clone();

@@ -287,7 +287,7 @@ fn respond(
     let mut response = match asked.place.as_str() {
         "/token" => answer(200, &serde_json::json!({ "token": guard.token() }).to_string()),
         "/v2/" => answer(200, "{}"),
-        place => guard.store.serve(store::Request {
+        place => guard.store.serve(&store::Request {
             method: &parts.method,
             name: &asked.name,
             place,

@@ -43,17 +43,17 @@ impl Store {
         self.repositories.entry(name.to_owned()).or_default()
     }
 
-    pub(super) fn serve(&mut self, request: Request<'_>) -> Response<Body> {
+    pub(super) fn serve(&mut self, request: &Request<'_>) -> Response<Body> {
         let (kind, item) = request.place.rsplit_once('/').unwrap_or_default();
         match (request.method.as_str(), kind) {
             ("HEAD" | "GET", "blobs") => match self.repository(request.name).blobs.get(item) {
                 Some(blob) => bytes(200, blob),
                 None => answer(404, &error("BLOB_UNKNOWN")),
             },
-            ("POST", "blobs/uploads") => self.start_upload(&request),
-            ("PUT", "blobs/uploads") => self.put_blob(&request),
+            ("POST", "blobs/uploads") => self.start_upload(request),
+            ("PUT", "blobs/uploads") => self.put_blob(request),
             ("HEAD" | "GET", "manifests") => self.repository(request.name).get_manifest(item),
-            ("PUT", "manifests") => self.repository(request.name).put_manifest(item, &request),
+            ("PUT", "manifests") => self.repository(request.name).put_manifest(item, request),
             _ => answer(404, &error("UNSUPPORTED")),
         }
     }
