@@ -44,7 +44,7 @@ const fn key(path: &'static str, flag: &'static str, kind: Kind) -> Key {
 }
 
 /// Every setting. A new one is a line here, a field in `Config` and a flag in `cli.rs`.
-pub(crate) const KEYS: [Key; 34] = [
+pub(crate) const KEYS: [Key; 35] = [
     key("target.cluster", "cluster", Kind::Text),
     key("target.kube-context", "kube-context", Kind::Text),
     key("target.registry", "registry", Kind::Text),
@@ -65,6 +65,7 @@ pub(crate) const KEYS: [Key; 34] = [
     key("image.tag", "tag", Kind::Text),
     key("image.binary", "binary", Kind::Binaries),
     key("image.platform", "platform", Kind::List),
+    key("image.rebuild", "rebuild", Kind::Switch),
     key("image.workspace", "workspace", Kind::Path),
     key("image.image-refs", "image-refs", Kind::Path),
     key("stack.without", "without", Kind::List),

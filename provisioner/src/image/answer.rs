@@ -48,12 +48,20 @@ pub enum RegistryError {
 }
 
 fn said(errors: &[(OciErrorCode, String)], body: &str) -> String {
-    let code = |code: &OciErrorCode| serde_json::to_value(code).ok().and_then(|c| c.as_str().map(str::to_owned));
+    let code = |code: &OciErrorCode| {
+        serde_json::to_value(code)
+            .ok()
+            .and_then(|c| c.as_str().map(str::to_owned))
+    };
     let mut texts: Vec<String> = errors
         .iter()
         .map(|(known, message)| {
             let code = code(known).unwrap_or_default();
-            if message.is_empty() { code } else { format!("{code}, {message}") }
+            if message.is_empty() {
+                code
+            } else {
+                format!("{code}, {message}")
+            }
         })
         .collect();
     if texts.is_empty() && !body.is_empty() {
@@ -136,7 +144,9 @@ impl RegistryError {
     pub(super) fn is_transient(&self) -> bool {
         match (self, self.status()) {
             (_, Some(408 | 425 | 429 | 500..)) | (Self::Silent(_), _) => true,
-            (Self::Refused { errors, .. }, Some(400 | 404 | 416)) => errors.iter().any(|(code, _)| is_lost_upload(code)),
+            (Self::Refused { errors, .. }, Some(400 | 404 | 416)) => {
+                errors.iter().any(|(code, _)| is_lost_upload(code))
+            }
             (Self::Unanswered(error), _) | (Self::SignIn(OciDistributionError::RequestError(error)), None) => {
                 !error.is_builder() && !error.is_redirect()
             }
@@ -172,7 +182,9 @@ pub(super) async fn limited(mut response: Response, most: usize) -> Result<Vec<u
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > most {
-            return Err(RegistryError::Protocol(format!("an answer is longer than {most} bytes")));
+            return Err(RegistryError::Protocol(format!(
+                "an answer is longer than {most} bytes"
+            )));
         }
         body.extend_from_slice(&chunk);
     }

@@ -39,7 +39,12 @@ fn assemble_at(spec: &ImageSpec, binaries: &[Binary], epoch: Option<&Epoch>) -> 
     let mut binaries: Vec<&Binary> = binaries.iter().collect();
     binaries.sort_by(|one, other| one.platform.cmp(&other.platform));
     let platforms: Vec<String> = binaries.iter().map(|binary| binary.platform.clone()).collect();
-    if platforms.is_empty() || platforms.iter().zip(platforms.iter().skip(1)).any(|(one, next)| one == next) {
+    if platforms.is_empty()
+        || platforms
+            .iter()
+            .zip(platforms.iter().skip(1))
+            .any(|(one, next)| one == next)
+    {
         return Err(ImageError::Platforms { given: platforms });
     }
     let base = layer(&base_entries(), mtime(epoch))?;
@@ -51,7 +56,12 @@ fn assemble_at(spec: &ImageSpec, binaries: &[Binary], epoch: Option<&Epoch>) -> 
     }
     if let [(root, _)] = manifests.as_slice() {
         let (root, children) = (root.clone(), Vec::new());
-        return Ok(Image { root, children, blobs, platforms });
+        return Ok(Image {
+            root,
+            children,
+            blobs,
+            platforms,
+        });
     }
     let index = json!({
         "schemaVersion": 2,

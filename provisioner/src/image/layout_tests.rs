@@ -1,8 +1,8 @@
 use std::io::Read as _;
 
 use super::*;
-use crate::image::{Content, Source};
 use crate::image::elf::tests::executable;
+use crate::image::{Content, Source};
 
 /// A spec and a binary in a folder of their own, as on another machine.
 fn given(content: &[u8]) -> (tempfile::TempDir, ImageSpec, Binary) {
@@ -163,17 +163,27 @@ fn several_platforms_share_the_base_under_one_index() {
             .zip(["amd64", "arm64"]),
     ) {
         assert_eq!(entry["digest"], child.digest().as_str());
-        assert_eq!(entry["platform"], json!({ "architecture": architecture, "os": "linux" }));
+        assert_eq!(
+            entry["platform"],
+            json!({ "architecture": architecture, "os": "linux" })
+        );
         let manifest: Value = serde_json::from_slice(&child.bytes).expect("JSON");
         assert_eq!(manifest["layers"][0], image.blobs[0].descriptor.to_json());
     }
     assert_eq!(index["mediaType"], "application/vnd.oci.image.index.v1+json");
-    assert_eq!(image, assembled_for([AMD64, ARM64], b"one"), "the order of binaries does not matter");
+    assert_eq!(
+        image,
+        assembled_for([AMD64, ARM64], b"one"),
+        "the order of binaries does not matter"
+    );
 }
 
 #[test]
 fn one_platform_of_several_is_the_same_manifest_as_alone() {
-    assert_eq!(assembled_for([AMD64, ARM64], b"one").children[0], assembled(b"one", None).root);
+    assert_eq!(
+        assembled_for([AMD64, ARM64], b"one").children[0],
+        assembled(b"one", None).root
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Images: built, assembled and pushed without a Docker daemon.
 //!
 //! ```text
+//! ImageSpec --inputs--> Inputs --find--> Image of the registry: nothing is built
 //! ImageSpec --build--> Binary --assemble--> Image --publish(&RegistryTarget)--> Published { reference: repo@sha256 }
 //! folder, archive, another registry --import-^
 //! ```
@@ -11,12 +12,14 @@
 
 mod answer;
 mod build;
+mod built;
 mod cargo;
 mod command;
 mod content;
 mod digest;
 mod elf;
 mod error;
+mod inputs;
 mod layout;
 mod media;
 mod platform;
@@ -36,9 +39,11 @@ use std::path::PathBuf;
 
 pub use answer::RegistryError;
 pub use build::{build, check};
+pub use built::{find, record};
 pub use content::{Blob, Content, Descriptor, Image, Manifest, Mismatch};
 pub use digest::{Digest, InvalidDigest};
 pub use error::ImageError;
+pub use inputs::{INPUT_TAG, Inputs, inputs};
 pub use layout::assemble;
 pub use platform::{Given, Platform, UnknownPlatform};
 pub use prefix::{InvalidPrefix, RegistryPrefix};

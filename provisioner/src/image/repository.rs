@@ -44,7 +44,9 @@ pub struct Repository {
 
 impl fmt::Debug for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Repository").field("target", &self.target).finish_non_exhaustive()
+        f.debug_struct("Repository")
+            .field("target", &self.target)
+            .finish_non_exhaustive()
     }
 }
 
@@ -211,7 +213,10 @@ impl Repository {
             let response = answer::expect("HEAD", response, StatusCode::OK).await?;
             match digest_of(&response)? {
                 Some(digest) => Ok(Some(digest)),
-                None => self.get(&access, name).await.map(|manifest| Some(manifest.digest().clone())),
+                None => self
+                    .get(&access, name)
+                    .await
+                    .map(|manifest| Some(manifest.digest().clone())),
             }
         });
         found.await
@@ -228,8 +233,15 @@ impl Repository {
         let request = self.request(access, Method::GET, self.url(&format!("manifests/{name}"))?);
         let response = request.header(ACCEPT, MANIFESTS.join(", ")).send().await?;
         let response = answer::expect("GET", response, StatusCode::OK).await?;
-        let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media_type = media_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim().to_owned();
+        let media_type = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let media_type = media_type
+            .and_then(|text| text.split(';').next())
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
         let told = digest_of(&response)?;
         let manifest = Manifest::new(&media_type, answer::limited(response, LONGEST_MANIFEST).await?);
         let wanted = name.parse().ok().or(told);
@@ -249,7 +261,9 @@ impl Repository {
             answer::expect("GET", response, StatusCode::OK).await
         });
         let chunks = response.await?.bytes_stream();
-        Ok(chunks.map_err(|error| std::io::Error::other(error.without_url())).boxed())
+        Ok(chunks
+            .map_err(|error| std::io::Error::other(error.without_url()))
+            .boxed())
     }
 
     pub(super) async fn has_blob(&self, access: &Access, digest: &Digest) -> Result<bool, RegistryError> {
@@ -267,7 +281,10 @@ impl Repository {
         let sibling = self.target.sibling.as_ref();
         if let Some(from) = sibling.filter(|_| !self.refuses_mounts.load(Ordering::Relaxed)) {
             let mut mount = plain.clone();
-            mount.query_pairs_mut().append_pair("mount", digest.as_str()).append_pair("from", from);
+            mount
+                .query_pairs_mut()
+                .append_pair("mount", digest.as_str())
+                .append_pair("from", from);
             match self.open(access, mount).await {
                 // No such repository, no right to read it, no such query: the upload of its own decides.
                 Err(error) if matches!(error.status(), Some(400..=428 | 430..=499)) => {
@@ -363,7 +380,9 @@ fn digest_of(response: &Response) -> Result<Option<Digest>, RegistryError> {
         return Ok(None);
     };
     let digest = value.to_str().ok().and_then(|text| text.parse().ok());
-    digest.map(Some).ok_or_else(|| RegistryError::Protocol("it names content by no digest".to_owned()))
+    digest
+        .map(Some)
+        .ok_or_else(|| RegistryError::Protocol("it names content by no digest".to_owned()))
 }
 
 fn refused(target: &RegistryTarget, action: &str, attempts: u32, error: RegistryError) -> ImageError {

@@ -49,10 +49,7 @@ impl RetryPolicy {
         }
     }
 
-    async fn bounded<T>(
-        &self,
-        request: impl Future<Output = Result<T, RegistryError>>,
-    ) -> Result<T, RegistryError> {
+    async fn bounded<T>(&self, request: impl Future<Output = Result<T, RegistryError>>) -> Result<T, RegistryError> {
         let outcome = tokio::time::timeout(self.patience, request).await;
         outcome.unwrap_or(Err(RegistryError::Silent(self.patience)))
     }

@@ -1,7 +1,7 @@
 //! One blob on its way into a repository: looked for, taken from a sibling, or sent; told while it is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt as _;

@@ -16,6 +16,7 @@ use crate::cluster::values::Namespaces;
 use crate::cluster::{ClusterError, parent};
 use crate::error::Error;
 use crate::image::Platform;
+use crate::names::{APP, LOAD};
 use crate::plan::Plan;
 use crate::report::Answer;
 use crate::target::{self, Place, Prepared, Registry, Session, State};
@@ -39,13 +40,13 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let ready = check_target(context, &place, &plan, (&prepared, &wanted, &platforms)).await?;
 
     report.phase("cluster and image");
-    let (found, binaries) = try_join!(
+    let (found, made) = try_join!(
         place.provision(&plan, &prepared, report),
-        images::build(&config.image, report),
+        images::make((&registry, stack), &config.image, &[APP, LOAD], report),
     )?;
 
     report.phase("registry");
-    let (app, load) = Box::pin(images::publish_both(&registry, stack, &config.image, &binaries, report)).await?;
+    let (app, load) = Box::pin(images::publish_both(&registry, stack, &config.image, &made, report)).await?;
     files::write(config.image.refs.as_deref(), &images::refs(&[&app, &load]))?;
 
     report.phase("stack");

@@ -1,5 +1,6 @@
 //! The two images of a stack: the app and the load generator, one binary with two commands.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tokio::try_join;
@@ -7,9 +8,9 @@ use tokio::try_join;
 use super::files;
 use crate::config;
 use crate::error::Error;
-use crate::image::{self, Binary, ImageSpec, Platform, Published, Source};
+use crate::image::{self, Binary, Image, ImageSpec, Inputs, Platform, Published, Source};
 use crate::names::{APP, LOAD, StackName};
-use crate::report::Reporter;
+use crate::report::{Outcome, Reporter};
 use crate::target::Registry;
 
 /// The cargo package of the sample service.
@@ -33,22 +34,128 @@ pub(super) async fn check(config: &config::Image) -> Result<Vec<Platform>, Error
     }
 }
 
-/// The static binaries of the app, one for each platform.
-pub(super) async fn build(config: &config::Image, report: &dyn Reporter) -> Result<Vec<Binary>, Error> {
-    Ok(image::build(&spec(config, APP), report).await?)
+/// What the images of a stack are made of, found in the registry or built.
+pub(super) struct Made {
+    /// Images that the registry has of the same inputs, by name.
+    found: BTreeMap<&'static str, Image>,
+    /// One binary for each platform; none where all images were found.
+    binaries: Vec<Binary>,
+    /// What they were built from, where that is known and all of it.
+    inputs: Option<Inputs>,
 }
 
-/// Makes sure that the repository of `name` holds the image.
+/// Finds the images of `names` by their inputs; where one is missing, builds the app. Changes nothing but the build's
+/// own folder.
+pub(super) async fn make(
+    (registry, stack): (&Registry, &StackName),
+    config: &config::Image,
+    names: &[&'static str],
+    report: &dyn Reporter,
+) -> Result<Made, Error> {
+    let app = spec(config, APP);
+    let inputs = image::inputs(&app).await?;
+    let mut found = BTreeMap::new();
+    if let Some(inputs) = inputs.as_ref().filter(|_| !config.rebuild) {
+        for &name in names {
+            let spec = spec(config, name);
+            let Some(image) = find(registry, stack, (name, &spec, inputs), report).await else {
+                break;
+            };
+            found.insert(name, image);
+        }
+    }
+    if found.len() == names.len() {
+        report.done(
+            "binary",
+            PACKAGE,
+            Outcome::Unchanged,
+            "the registry has images of the same sources",
+        );
+        return Ok(Made {
+            found,
+            binaries: Vec::new(),
+            inputs: None,
+        });
+    }
+    let binaries = image::build(&app, report).await?;
+    let inputs = settled(&app, inputs, &binaries, report).await;
+    Ok(Made {
+        found,
+        binaries,
+        inputs,
+    })
+}
+
+/// The image of these inputs, if the registry says that it has it. Where it cannot be asked, the push will tell why.
+async fn find(
+    registry: &Registry,
+    stack: &StackName,
+    (name, spec, inputs): (&str, &ImageSpec, &Inputs),
+    report: &dyn Reporter,
+) -> Option<Image> {
+    let looked = async {
+        match registry.existing(stack, name).await? {
+            Some(target) => Ok(image::find(&target, (spec, inputs), report).await?),
+            None => Ok::<_, Error>(None),
+        }
+    };
+    looked.await.unwrap_or_else(|error| {
+        report.warning(&format!(
+            "cannot look for an image of the same sources: {}",
+            error.message()
+        ));
+        None
+    })
+}
+
+/// The inputs of a build that is done: none where it read more than that, or where they changed meanwhile.
+async fn settled(
+    app: &ImageSpec,
+    before: Option<Inputs>,
+    binaries: &[Binary],
+    report: &dyn Reporter,
+) -> Option<Inputs> {
+    let before = before?;
+    let after = image::inputs(app).await.ok().flatten()?;
+    match before.uncovered(binaries) {
+        Ok(None) => Some(before).filter(|before| before.is(&after)),
+        Ok(Some(read)) => {
+            report.note(&format!(
+                "the next run builds again: this build read {read}, outside the sources of `{PACKAGE}`"
+            ));
+            None
+        }
+        Err(error) => {
+            report.note(&format!("the next run builds again: {error}"));
+            None
+        }
+    }
+}
+
+/// Makes sure that the repository of `name` holds the image, and records what it was made from.
 pub(super) async fn publish(
     registry: &Registry,
     stack: &StackName,
     config: &config::Image,
-    (name, binaries): (&str, &[Binary]),
+    (name, made): (&str, &Made),
     report: &dyn Reporter,
 ) -> Result<Published, Error> {
-    let assembled = image::assemble(&spec(config, name), binaries)?;
+    let spec = spec(config, name);
+    let tag = config.tag.as_deref();
+    if let Some(found) = made.found.get(name) {
+        let target = registry.target(stack, name, report).await?;
+        return Ok(image::publish(found, &target, tag, report).await?);
+    }
+    let assembled = image::assemble(&spec, &made.binaries)?;
     let target = registry.target(stack, name, report).await?;
-    Ok(image::publish(&assembled, &target, config.tag.as_deref(), report).await?)
+    let published = image::publish(&assembled, &target, tag, report).await?;
+    if let Some(inputs) = &made.inputs {
+        // The image is there and is what is deployed; that a later run builds it again is no failure of this one.
+        if let Err(error) = image::record(&target, (&spec, inputs), &assembled).await {
+            report.warning(&format!("the next run builds again: {}", Error::from(error).message()));
+        }
+    }
+    Ok(published)
 }
 
 /// App and load generator, published.
@@ -56,12 +163,12 @@ pub(super) async fn publish_both(
     registry: &Registry,
     stack: &StackName,
     config: &config::Image,
-    binaries: &[Binary],
+    made: &Made,
     report: &dyn Reporter,
 ) -> Result<(Published, Published), Error> {
     try_join!(
-        publish(registry, stack, config, (APP, binaries), report),
-        publish(registry, stack, config, (LOAD, binaries), report),
+        publish(registry, stack, config, (APP, made), report),
+        publish(registry, stack, config, (LOAD, made), report),
     )
 }
 

@@ -26,9 +26,10 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     images::check(config).await?;
     let registry = context.registry(None).await?;
     registry.check().await?;
+    let registry = registry.read(stack, &[APP]).await?;
     report.phase("image");
-    let binaries = images::build(config, report).await?;
-    let published = images::publish(&registry, stack, config, (APP, &binaries), report).await?;
+    let made = images::make((&registry, stack), config, &[APP], report).await?;
+    let published = images::publish(&registry, stack, config, (APP, &made), report).await?;
     files::write(config.refs.as_deref(), &images::refs(&[&published]))?;
     Answer::of(&Pushed(published)).map_err(Error::failed)
 }
