@@ -7,6 +7,7 @@ use super::answer::RegistryError;
 use super::content::Mismatch;
 use super::digest::Digest;
 use super::elf::Defect;
+use super::import;
 use super::platform::Platform;
 
 /// Why an image could not be built, assembled or pushed.
@@ -190,6 +191,14 @@ pub enum ImageError {
         /// The last answer.
         source: Box<RegistryError>,
     },
+    /// An image that was made elsewhere is not used.
+    #[error("cannot use the image `{origin}`")]
+    Import {
+        /// Where it is.
+        origin: String,
+        /// Why.
+        source: import::Defect,
+    },
     /// Content is not what its descriptor says.
     #[error("cannot use blob {digest} of {origin}")]
     Content {
@@ -231,6 +240,7 @@ impl ImageError {
             Self::NotVerified { .. } => {
                 Some("somebody else may have pushed the same tag: push again".to_owned())
             }
+            Self::Import { source, .. } => source.hint(),
             Self::Registry { source, .. } => registry_hint(source),
             _ => None,
         }
@@ -256,6 +266,7 @@ impl ImageError {
                 | Self::Read { .. }
                 | Self::NotRunnable { .. }
                 | Self::Platforms { .. }
+                | Self::Import { .. }
                 | Self::Epoch { .. }
                 | Self::Endpoint { .. }
                 | Self::Tag { .. }

@@ -12,13 +12,14 @@
 
 mod answer;
 mod build;
-mod built;
+pub mod built;
 mod cargo;
 mod command;
 mod content;
 mod digest;
 mod elf;
 mod error;
+mod import;
 mod inputs;
 mod layout;
 mod media;
@@ -39,10 +40,10 @@ use std::path::PathBuf;
 
 pub use answer::RegistryError;
 pub use build::{build, check};
-pub use built::{find, record};
 pub use content::{Blob, Content, Descriptor, Image, Manifest, Mismatch};
 pub use digest::{Digest, InvalidDigest};
 pub use error::ImageError;
+pub use import::{Defect as ImportDefect, Found, ImageRef, InvalidRef, Local, find, import};
 pub use inputs::{INPUT_TAG, Inputs, inputs};
 pub use layout::assemble;
 pub use platform::{Given, Platform, UnknownPlatform};

@@ -256,14 +256,28 @@ impl Repository {
     pub(super) async fn blob(&self, blob: &Descriptor, reporter: &dyn Reporter) -> Result<Chunks, ImageError> {
         let action = format!("read blob {} from", blob.digest);
         let response = self.attempt((self.policy, reporter), &action, |access| async move {
-            let url = self.url(&format!("blobs/{}", blob.digest))?;
-            let response = self.request(&access, Method::GET, url).send().await?;
-            answer::expect("GET", response, StatusCode::OK).await
+            self.get_blob(&access, blob).await
         });
         let chunks = response.await?.bytes_stream();
         Ok(chunks
             .map_err(|error| std::io::Error::other(error.without_url()))
             .boxed())
+    }
+
+    /// The bytes of a blob that is small enough to be read at once: not checked yet.
+    pub(super) async fn small_blob(&self, blob: &Descriptor, reporter: &dyn Reporter) -> Result<Bytes, ImageError> {
+        let action = format!("read blob {} from", blob.digest);
+        let read = self.attempt((self.policy, reporter), &action, |access| async move {
+            let response = self.get_blob(&access, blob).await?;
+            answer::limited(response, LONGEST_MANIFEST).await
+        });
+        read.await.map(Bytes::from)
+    }
+
+    async fn get_blob(&self, access: &Access, blob: &Descriptor) -> Result<Response, RegistryError> {
+        let url = self.url(&format!("blobs/{}", blob.digest))?;
+        let response = self.request(access, Method::GET, url).send().await?;
+        answer::expect("GET", response, StatusCode::OK).await
     }
 
     pub(super) async fn has_blob(&self, access: &Access, digest: &Digest) -> Result<bool, RegistryError> {

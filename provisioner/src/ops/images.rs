@@ -95,7 +95,7 @@ async fn find(
 ) -> Option<Image> {
     let looked = async {
         match registry.existing(stack, name).await? {
-            Some(target) => Ok(image::find(&target, (spec, inputs), report).await?),
+            Some(target) => Ok(image::built::find(&target, (spec, inputs), report).await?),
             None => Ok::<_, Error>(None),
         }
     };
@@ -151,7 +151,7 @@ pub(super) async fn publish(
     let published = image::publish(&assembled, &target, tag, report).await?;
     if let Some(inputs) = &made.inputs {
         // The image is there and is what is deployed; that a later run builds it again is no failure of this one.
-        if let Err(error) = image::record(&target, (&spec, inputs), &assembled).await {
+        if let Err(error) = image::built::record(&target, (&spec, inputs), &assembled).await {
             report.warning(&format!("the next run builds again: {}", Error::from(error).message()));
         }
     }

@@ -19,4 +19,5 @@ mod renewal;
 mod run;
 mod signals;
 mod support;
+mod transfer;
 mod wording;
