@@ -18,6 +18,7 @@ mod registry;
 mod renewal;
 mod run;
 mod signals;
+mod skip;
 mod support;
 mod transfer;
 mod wording;
