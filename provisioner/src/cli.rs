@@ -197,6 +197,9 @@ pub struct ImageArgs {
     /// Cargo workspace to build the app from [default: the working directory]
     #[arg(long, value_name = "DIR")]
     pub workspace: Option<PathBuf>,
+    /// Build also where the registry has an image of the same sources
+    #[arg(long)]
+    pub rebuild: bool,
     /// Also write the pushed references to this file, one a line
     #[arg(long, value_name = "FILE")]
     pub image_refs: Option<PathBuf>,
@@ -348,6 +351,7 @@ impl ImageArgs {
         list(layer, "platform", &self.platform);
         list(layer, "binary", &self.binary);
         path(layer, "workspace", self.workspace.as_ref());
+        switch(layer, "rebuild", self.rebuild);
         path(layer, "image-refs", self.image_refs.as_ref());
         self.made.layer(layer);
     }

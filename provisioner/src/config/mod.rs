@@ -107,6 +107,8 @@ pub struct Image {
     pub made: Option<Made>,
     /// Cargo workspace of the app; none is the working directory.
     pub workspace: Option<PathBuf>,
+    /// Whether it is built although the registry has an image of the same inputs.
+    pub rebuild: bool,
     /// File that receives the pushed references, one a line.
     pub refs: Option<PathBuf>,
 }

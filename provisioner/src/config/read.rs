@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::layer::{Layer, Setting};
 use super::{Config, Format, Image, Output, Problem, Stack, Target, duration};
 use crate::cluster::reaction::Reaction;
-use crate::image::{Given, Platform, RegistryPrefix};
+use crate::image::{Given, INPUT_TAG, Platform, RegistryPrefix};
 use crate::names::StackName;
 use crate::spelling::nearest;
 
@@ -77,7 +77,11 @@ impl<'a> Reader<'a> {
     fn image(&mut self) -> Image {
         let source = self.source();
         Image {
-            tag: self.checked("image.tag", is_tag, "letters, digits, `_`, `.` and `-`, at most 128"),
+            tag: self.checked(
+                "image.tag",
+                is_tag,
+                "letters, digits, `_`, `.` and `-`, at most 128, and not `input-...`, which are the tool's own",
+            ),
             binaries: if source == Some("image.binary") {
                 self.binaries()
             } else {
@@ -86,6 +90,7 @@ impl<'a> Reader<'a> {
             made: self.made(source),
             platforms: self.platforms(),
             workspace: self.existing("image.workspace", "folder"),
+            rebuild: self.switch("image.rebuild"),
             refs: self.text("image.image-refs").map(PathBuf::from),
         }
     }
@@ -296,9 +301,10 @@ fn is_region(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-/// Tag grammar of the OCI distribution specification.
+/// Tag grammar of the OCI distribution specification, without the tags that name inputs of images.
 fn is_tag(text: &str) -> bool {
     (1..=128).contains(&text.len())
+        && !text.starts_with(INPUT_TAG)
         && text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
         && text
             .chars()

@@ -189,6 +189,7 @@ fn invalid_values_name_their_source() {
         ("k8s-version", "34", "`--k8s-version`: `34` is not valid: like `1.34`"),
         ("admin-arn", "admin", "`--admin-arn`: "),
         ("tag", "a b", "`--tag`: "),
+        ("tag", "input-0123", "`--tag`: `input-0123` is not valid: "),
         ("binary", "/nowhere/app", "`--binary`: `/nowhere/app` is no file"),
         ("binary", "linux/arm64=/nowhere", "`--binary`: `/nowhere` is no file"),
         (

@@ -1,6 +1,7 @@
 //! Images: built, assembled and pushed without a Docker daemon.
 //!
 //! ```text
+//! ImageSpec --inputs--> Inputs --find--> Image of the registry: nothing is built
 //! ImageSpec --build--> Binary --assemble--> Image --publish(&RegistryTarget)--> Published { reference: repo@sha256 }
 //! folder, archive, another registry --import-^
 //! ```
@@ -11,6 +12,7 @@
 
 mod answer;
 mod build;
+pub mod built;
 mod cargo;
 mod command;
 mod content;
@@ -18,6 +20,7 @@ mod digest;
 mod elf;
 mod error;
 mod import;
+mod inputs;
 mod layout;
 mod media;
 mod platform;
@@ -41,6 +44,7 @@ pub use content::{Blob, Content, Descriptor, Image, Manifest, Mismatch};
 pub use digest::{Digest, InvalidDigest};
 pub use error::ImageError;
 pub use import::{Defect as ImportDefect, Found, ImageRef, InvalidRef, Local, find, import};
+pub use inputs::{INPUT_TAG, Inputs, inputs};
 pub use layout::assemble;
 pub use platform::{Given, Platform, UnknownPlatform};
 pub use prefix::{InvalidPrefix, RegistryPrefix};

@@ -1,6 +1,5 @@
-//! The cargo workspace as cargo describes it: the package of an image, and the packages in it that the package needs.
+//! The cargo workspace as cargo describes it: its folders and its packages.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -28,21 +27,12 @@ pub(super) struct Package {
     pub(super) repository: Option<String>,
     manifest_path: PathBuf,
     targets: Vec<Target>,
-    #[serde(default)]
-    dependencies: Vec<Dependency>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 struct Target {
     name: String,
     kind: Vec<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Dependency {
-    name: String,
-    kind: Option<String>,
-    path: Option<PathBuf>,
 }
 
 impl Package {
@@ -106,26 +96,8 @@ impl Workspace {
             })
     }
 
-    /// `package` and all packages of the workspace that it is built from, by name. None where one of them is outside:
-    /// little is known of it.
-    pub(super) fn parts<'a>(&'a self, package: &'a Package) -> Option<BTreeMap<&'a str, &'a Package>> {
-        let mut parts = BTreeMap::new();
-        let mut open = vec![package];
-        while let Some(package) = open.pop() {
-            if parts.insert(package.name.as_str(), package).is_some() {
-                continue;
-            }
-            for dependency in &package.dependencies {
-                if let (Some(path), Some("build") | None) = (&dependency.path, dependency.kind.as_deref()) {
-                    open.push(self.member(&dependency.name, path)?);
-                }
-            }
-        }
-        Some(parts)
-    }
-
-    fn member(&self, name: &str, folder: &Path) -> Option<&Package> {
-        let mut packages = self.packages.iter();
-        packages.find(|package| package.name == name && package.folder() == folder)
+    /// The member of this name.
+    pub(super) fn member(&self, name: &str) -> Option<&Package> {
+        self.packages.iter().find(|package| package.name == name)
     }
 }

@@ -7,7 +7,7 @@ use tokio::try_join;
 
 use super::forecast::Forecast;
 use super::summary::Summary;
-use super::{ANSWER, Bill, Context, ask, deploy, files, images, made};
+use super::{ANSWER, Bill, Context, ask, deploy, elsewhere, files, images};
 use crate::aws::preflight;
 use crate::cluster::manifest::Component;
 use crate::cluster::nodes::{self, Node};
@@ -33,20 +33,20 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let place = context.place().await?;
     let registry = context.registry(place.aws()).await?;
     registry.check().await?;
-    let made = Box::pin(made::find(&config.image, &registry, &platforms, report)).await?;
+    let elsewhere = Box::pin(elsewhere::find(&config.image, &registry, &platforms, report)).await?;
     let prepared = place.prepare(&plan, &registry).await?;
     let registry = registry.knowing(&prepared.repositories);
     tell(context, (&place, &registry), &plan, &prepared);
     let ready = check_target(context, &place, &plan, (&prepared, &wanted, &platforms)).await?;
 
     report.phase("cluster and image");
-    let (found, binaries) = try_join!(
+    let (found, made) = try_join!(
         place.provision(&plan, &prepared, report),
-        images::build(&config.image, report),
+        images::make((&registry, stack), &config.image, images::names(&config.image), report),
     )?;
 
     report.phase("registry");
-    let sources = (made.as_ref(), binaries.as_slice());
+    let sources = (elsewhere.as_ref(), &made);
     let (app, load) = Box::pin(images::publish_both((&registry, stack), &config.image, sources, report)).await?;
     let pushed: Vec<_> = std::iter::once(&app).chain(&load).collect();
     files::write(config.image.refs.as_deref(), &images::refs(&pushed))?;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Context, files, images, made};
+use super::{Context, elsewhere, files, images};
 use crate::error::Error;
 use crate::image::Published;
 use crate::names::APP;
@@ -26,12 +26,13 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let platforms = images::check(config).await?;
     let registry = context.registry(None).await?;
     registry.check().await?;
+    let registry = registry.read(stack, &[APP]).await?;
     report.phase("image");
-    let published = if let Some(made) = made::find(config, &registry, &platforms, report).await? {
-        made::publish(&made, (&registry, stack), config.tag.as_deref(), report).await?
+    let published = if let Some(found) = elsewhere::find(config, &registry, &platforms, report).await? {
+        elsewhere::publish(&found, (&registry, stack), config.tag.as_deref(), report).await?
     } else {
-        let binaries = images::build(config, report).await?;
-        images::publish(&registry, stack, config, (APP, &binaries), report).await?
+        let made = images::make((&registry, stack), config, &[APP], report).await?;
+        images::publish(&registry, stack, config, (APP, &made), report).await?
     };
     files::write(config.refs.as_deref(), &images::refs(&[&published]))?;
     Answer::of(&Pushed(published)).map_err(Error::failed)

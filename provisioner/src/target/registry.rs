@@ -77,7 +77,45 @@ impl Registry {
         Ok(target.renewed_by(renewal(aws)))
     }
 
-    /// The repository of `image` beside that of the stack's other one, with the credentials for it; in ECR it is created where it is missing.
+    /// The same after reading the repositories of `images`, unless they are known: [`Self::target`] then reads nothing.
+    ///
+    /// # Errors
+    /// ECR refuses.
+    pub async fn read(mut self, stack: &StackName, images: &[&str]) -> Result<Self, Error> {
+        if let Self::Ecr(ecr) = &mut self {
+            for image in images {
+                let name = stack.repository(image);
+                if ecr.known.iter().all(|reading| reading.name != name) {
+                    ecr.known.push(ecr::read(&ecr.aws, stack, image).await?);
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    /// The repository of `image` where it may hold images already; none in ECR where it was not there when it was read.
+    /// Changes nothing.
+    ///
+    /// # Errors
+    /// ECR gives no password, or the credentials cannot be read.
+    pub async fn existing(&self, stack: &StackName, image: &str) -> Result<Option<RegistryTarget>, Error> {
+        let Ecr { aws, known } = match self {
+            Self::Ecr(ecr) => &**ecr,
+            Self::Other(prefix) => {
+                let credentials = credentials::find(prefix.host()).await?;
+                return Ok(Some(prefix.target(image, credentials)));
+            }
+        };
+        let name = stack.repository(image);
+        let reading = known.iter().find(|reading| reading.name == name);
+        match reading.and_then(ecr::Reading::repository) {
+            Some(repository) => push_to(aws, repository).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The repository of `image` beside that of the stack's other one, with the credentials for it; in ECR it is created
+    /// where it is missing.
     ///
     /// # Errors
     /// ECR refuses, or the credentials cannot be read.
@@ -94,21 +132,27 @@ impl Registry {
             Some(reading) => ecr::ensure_from(aws, stack, (image, reading.clone()), report).await?,
             None => ecr::ensure_repository(aws, stack, image, report).await?,
         };
-        let auth = ecr::authorize(aws).await?;
-        let target = RegistryTarget::from_endpoint(
-            &auth.endpoint,
-            auth.username,
-            auth.password,
-            &repository.name,
-            &repository.uri,
-        )?;
-        Ok(target.renewed_by(renewal(aws)).beside(stack.repository(sibling(image))))
+        let target = push_to(aws, &repository).await?;
+        Ok(target.beside(stack.repository(sibling(image))))
     }
 }
 
 /// The image that has the same layers: app and load generator are one binary.
 fn sibling(image: &str) -> &'static str {
     if image == APP { LOAD } else { APP }
+}
+
+/// A repository of ECR with a password for it.
+async fn push_to(aws: &Aws, repository: &ecr::Repository) -> Result<RegistryTarget, Error> {
+    let auth = ecr::authorize(aws).await?;
+    let target = RegistryTarget::from_endpoint(
+        &auth.endpoint,
+        auth.username,
+        auth.password,
+        &repository.name,
+        &repository.uri,
+    )?;
+    Ok(target.renewed_by(renewal(aws)))
 }
 
 /// New passwords from ECR.

@@ -100,6 +100,9 @@ fn help_of_bootstrap_shows_its_flags() {
           --workspace <DIR>
               Cargo workspace to build the app from [default: the working directory]
 
+          --rebuild
+              Build also where the registry has an image of the same sources
+
           --image-refs <FILE>
               Also write the pushed references to this file, one a line
 

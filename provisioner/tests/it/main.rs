@@ -19,6 +19,7 @@ mod registry;
 mod renewal;
 mod run;
 mod signals;
+mod skip;
 mod support;
 mod transfer;
 mod wording;

@@ -82,7 +82,8 @@ pub(super) fn no_room(source: io::Error) -> Defect {
 }
 
 fn list(file: &File) -> Result<BTreeMap<String, Packed>, Defect> {
-    let broken = |error: io::Error| Defect::Malformed(format!("it is no tar archive, or a damaged one: {error}"));
+    // The library's own words quote what it could not read, byte by byte.
+    let broken = |_| Defect::Malformed("it is no tar archive, or a damaged one".to_owned());
     let length = file.metadata().map_err(broken)?.len();
     let mut archive = tar::Archive::new(file);
     let mut entries = BTreeMap::new();

@@ -52,6 +52,7 @@ pub(super) fn read(store: &Store) -> Result<Image, Defect> {
     };
     bounded("layers", saved.layers.len(), MOST_LAYERS)?;
     let config = store.read(&saved.config, LONGEST_MANIFEST)?;
+    named_by_digest(&saved.config, &config)?;
     let Config { rootfs } = json(&config, &saved.config)?;
     if rootfs.diff_ids.len() != saved.layers.len() {
         let (layers, named) = (saved.layers.len(), rootfs.diff_ids.len());
@@ -70,6 +71,22 @@ pub(super) fn read(store: &Store) -> Result<Image, Defect> {
     let mut blobs = packer.finish(layers)?;
     blobs.push(Blob::new(media::CONFIG, config));
     image(&blobs)
+}
+
+/// Docker names a configuration by its digest: `HEX.json`, or `HEX` below `blobs/`. Nothing else protects it.
+fn named_by_digest(name: &str, config: &[u8]) -> Result<(), Defect> {
+    let stem = name.rsplit('/').next().unwrap_or(name).trim_end_matches(".json");
+    let Ok(expected) = format!("sha256:{stem}").parse::<Digest>() else {
+        return Ok(());
+    };
+    let actual = Digest::of(config);
+    if actual == expected {
+        return Ok(());
+    }
+    Err(Defect::Mismatch {
+        what: name.to_owned(),
+        source: Mismatch::Digest { expected, actual },
+    })
 }
 
 /// The image of these layers and, last, this configuration.
