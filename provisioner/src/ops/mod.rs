@@ -4,6 +4,7 @@ mod ask;
 mod bill;
 mod bootstrap;
 mod deploy;
+mod elsewhere;
 mod files;
 #[cfg(test)]
 mod fixtures;

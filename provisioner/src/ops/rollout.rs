@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::bootstrap::refused_before_any_change;
-use super::{ANSWER, Context, deploy, files, images};
+use super::{ANSWER, Context, deploy, elsewhere, files, images};
 use crate::cli;
 use crate::cluster::rollout::{self, End, Images, Moved, Rolled, Rollout, Running};
 use crate::cluster::values::Namespaces;
@@ -21,11 +21,12 @@ use crate::report::Answer;
 pub(super) async fn run(flags: &cli::Push, context: &Context) -> Result<(Answer, Result<(), Error>), Error> {
     let (config, report) = (&context.config, &*context.report);
     let (_, stack) = context.target()?;
-    images::check(&config.image).await?;
+    let platforms = images::check(&config.image).await?;
     report.phase("check");
     let place = context.place().await?;
     let registry = context.registry(place.aws()).await?;
     registry.check().await?;
+    let found = Box::pin(elsewhere::find(&config.image, &registry, &platforms, report)).await?;
     let answer = ANSWER.min(config.output.timeout);
     let session = place.session(stack, answer, report).await?;
     let (cluster, home) = (&session.cluster, Namespaces::default().app);
@@ -36,16 +37,21 @@ pub(super) async fn run(flags: &cli::Push, context: &Context) -> Result<(Answer,
     }
 
     report.phase("image");
-    let binary = images::build(&config.image, report).await?;
-    let (app, load) = Box::pin(images::publish_both(&registry, stack, &config.image, &binary, report)).await?;
-    files::write(config.image.refs.as_deref(), &images::refs(&[&app, &load]))?;
+    let names = images::names(&config.image);
+    let registry = registry.read(stack, names).await?;
+    let made = Box::pin(images::make((&registry, stack), &config.image, names, report)).await?;
+    let sources = (found.as_ref(), &made);
+    let (app, load) = Box::pin(images::publish_both((&registry, stack), &config.image, sources, report)).await?;
+    let pushed: Vec<_> = std::iter::once(&app).chain(&load).collect();
+    files::write(config.image.refs.as_deref(), &images::refs(&pushed))?;
+    let load = load.map(|load| load.reference);
 
     report.phase("rollout");
     let began = Instant::now();
     let rollout = Rollout {
         images: &Images {
             app: app.reference.clone(),
-            load: Some(load.reference.clone()),
+            load: load.clone(),
         },
         rollback: flags.rollback_on_failure,
         options,
@@ -55,7 +61,7 @@ pub(super) async fn run(flags: &cli::Push, context: &Context) -> Result<(Answer,
     let home = lease::home(stack, &home);
     let terms = context.lease_terms(stack, &home);
     let rolled = Box::pin(rollout::roll(cluster, terms, rollout, report)).await?;
-    let result = Report::new(app, load.reference, &rolled, began.elapsed().as_secs_f64());
+    let result = Report::new(app, load, &rolled, began.elapsed().as_secs_f64());
     let answer = Answer::of(&result).map_err(Error::failed)?;
     Ok((answer, context.verdict(rolled)))
 }
@@ -137,7 +143,8 @@ struct Report {
     #[serde(flatten)]
     pushed: Published,
     image: String,
-    load_image: String,
+    /// The load generator's; none where none was pushed: the one before stays.
+    load_image: Option<String>,
     /// The image before; none where the app had this one already.
     previous: Option<String>,
     rolled_out: bool,
@@ -147,7 +154,7 @@ struct Report {
 }
 
 impl Report {
-    fn new(pushed: Published, load_image: String, rolled: &Rolled, rollout_s: f64) -> Self {
+    fn new(pushed: Published, load_image: Option<String>, rolled: &Rolled, rollout_s: f64) -> Self {
         Self {
             image: pushed.reference.clone(),
             pushed,
@@ -251,12 +258,19 @@ mod tests {
             bytes_sent: 7,
             blobs_sent: 1,
             blobs_reused: 2,
+            blobs_mounted: 0,
+            platforms: vec!["linux/amd64".to_owned()],
             pushed: true,
             seconds: 0.5,
         };
-        let result = Report::new(pushed, "l@sha256:1".to_owned(), &rolled(End::RolledBack(failed())), 1.5);
+        let result = Report::new(
+            pushed,
+            Some("l@sha256:1".to_owned()),
+            &rolled(End::RolledBack(failed())),
+            1.5,
+        );
         let answer = Answer::of(&result).unwrap();
         assert_eq!(answer.text(crate::config::Format::Text), "r@sha256:1\n");
-        insta::assert_snapshot!(answer.text(crate::config::Format::Json), @r#"{"schema":1,"reference":"r@sha256:1","digest":"sha256:1","tag":"t","bytes_sent":7,"blobs_sent":1,"blobs_reused":2,"pushed":true,"elapsed_s":0.5,"image":"r@sha256:1","load_image":"l@sha256:1","previous":"r@sha256:0","rolled_out":false,"rolled_back":true,"running":[{"image":"r@sha256:0","ready":1,"pods":1},{"image":"r@sha256:1","ready":0,"pods":1}],"rollout_s":1.5}"#);
+        insta::assert_snapshot!(answer.text(crate::config::Format::Json), @r#"{"schema":1,"reference":"r@sha256:1","digest":"sha256:1","tag":"t","platforms":["linux/amd64"],"bytes_sent":7,"blobs_sent":1,"blobs_reused":2,"blobs_mounted":0,"pushed":true,"elapsed_s":0.5,"image":"r@sha256:1","load_image":"l@sha256:1","previous":"r@sha256:0","rolled_out":false,"rolled_back":true,"running":[{"image":"r@sha256:0","ready":1,"pods":1},{"image":"r@sha256:1","ready":0,"pods":1}],"rollout_s":1.5}"#);
     }
 }
