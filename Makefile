@@ -3,9 +3,10 @@ CARGO  ?= cargo
 BIN     = $(or $(CARGO_TARGET_DIR),target)/debug
 SANDBOX = $(BIN)/sandbox
 TARGET  = x86_64-unknown-linux-musl
+RUFF    = sandbox/aws provisioner/benches
 
 .DEFAULT_GOAL := help
-.PHONY: help demo down setup install build check lint unit venv python e2e test test-full
+.PHONY: bench-images help demo down setup install build check lint unit venv python e2e image-tools dockerfile test test-full
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -51,13 +52,21 @@ target/aws-venv/.made: sandbox/aws/requirements.txt sandbox/aws/requirements-dev
 	touch $@
 
 python: venv ## tests of the AWS endpoint and lints of the foundation's template
-	target/aws-venv/bin/ruff check sandbox/aws && target/aws-venv/bin/ruff format --check sandbox/aws
+	target/aws-venv/bin/ruff check $(RUFF) && target/aws-venv/bin/ruff format --check $(RUFF)
 	target/aws-venv/bin/cfn-lint provisioner/src/aws/foundation.json
 	cd sandbox/aws && ../../target/aws-venv/bin/python -m pytest -q
 
 e2e: build venv ## the flows on the sandbox; it is started and left running
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1
+
+image-tools: # Debian's buildah and skopeo
+	@command -v buildah >/dev/null && command -v skopeo >/dev/null || \
+	  { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends buildah skopeo; }
+
+dockerfile: build image-tools ## the Dockerfile makes the image that `push` makes
+	$(SANDBOX) up
+	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test -p provisioner --test e2e -- --nocapture --ignored dockerfile
 
 test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 	$(SANDBOX) down
@@ -67,7 +76,15 @@ test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 	$(MAKE) e2e
 	$(SANDBOX) down
 
-test-full: test ## everything: also each kill point and each missing IAM action, one by one
+test-full: test image-tools ## everything: also each kill point and each missing IAM action, one by one
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1 --nocapture --ignored
 	$(SANDBOX) down
+
+# A release build beside optimised programs; crane is pinned in its own Go module.
+bench-images: build image-tools ## pushes beside skopeo and crane, written to docs/benchmarks.md
+	$(CARGO) build --release -p provisioner
+	go -C provisioner/benches/crane build -o $(abspath $(BIN))/../bench/crane github.com/google/go-containerregistry/cmd/crane
+	$(SANDBOX) up
+	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/images.py \
+	  --provisioner $(abspath $(BIN))/../release/provisioner --crane $(abspath $(BIN))/../bench/crane

@@ -1,9 +1,13 @@
 //! The command line: types and help texts, no logic.
 
+mod made;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use made::MadeArgs;
 
 use crate::config::{Layer, duration};
 
@@ -92,7 +96,7 @@ pub enum Command {
     /// A second run changes nothing; a run that was stopped goes on where it was.
     Bootstrap(Box<Bootstrap>),
     /// Build the app's image and push it; prints the reference with its digest
-    Push(ImageArgs),
+    Push(Box<Push>),
     /// Remove what bootstrap created, and prove that it is gone
     ///
     /// Deletes only what carries this stack's marks. A cluster that was not created by provisioner is never deleted.
@@ -178,21 +182,47 @@ pub struct EksArgs {
     pub hpa_sync_period: Option<String>,
 }
 
+/// Flags of `push`.
+#[derive(Debug, Args)]
+pub struct Push {
+    /// Then move the installed app to the image, and wait until every pod runs it
+    #[arg(long)]
+    pub rollout: bool,
+    /// Where the rollout fails, go back to the image before and wait for that
+    #[arg(long, requires = "rollout")]
+    pub rollback_on_failure: bool,
+    /// Take the app's image where others changed it
+    #[arg(long, requires = "rollout")]
+    pub force_conflicts: bool,
+    /// What is built.
+    #[command(flatten)]
+    pub image: ImageArgs,
+}
+
 /// Flags of everything that builds an image.
 #[derive(Debug, Args)]
 pub struct ImageArgs {
     /// Tag of the image [default: from its content]
     #[arg(long, value_name = "TAG")]
     pub tag: Option<String>,
-    /// Use this static linux/amd64 binary instead of building one
-    #[arg(long, value_name = "PATH", conflicts_with = "workspace")]
-    pub binary: Option<PathBuf>,
+    /// What the image is for: linux/amd64, linux/arm64 or both [default: linux/amd64]
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
+    pub platform: Vec<String>,
+    /// Use this static binary instead of building one; once for each platform
+    #[arg(long, value_name = "[PLATFORM=]PATH", conflicts_with = "workspace")]
+    pub binary: Vec<String>,
     /// Cargo workspace to build the app from [default: the working directory]
     #[arg(long, value_name = "DIR")]
     pub workspace: Option<PathBuf>,
+    /// Build also where the registry has an image of the same sources
+    #[arg(long)]
+    pub rebuild: bool,
     /// Also write the pushed references to this file, one a line
     #[arg(long, value_name = "FILE")]
     pub image_refs: Option<PathBuf>,
+    /// What is used instead.
+    #[command(flatten)]
+    pub made: MadeArgs,
 }
 
 /// Flags of `teardown`.
@@ -296,7 +326,10 @@ impl Cli {
         switch(&mut layer, "no-color", global.no_color);
         match &self.command {
             Command::Bootstrap(bootstrap) => bootstrap.layer(&mut layer),
-            Command::Push(image) => image.layer(&mut layer),
+            Command::Push(push) => {
+                switch(&mut layer, "force-conflicts", push.force_conflicts);
+                push.image.layer(&mut layer);
+            }
             _ => {}
         }
         layer
@@ -335,9 +368,12 @@ impl EksArgs {
 impl ImageArgs {
     fn layer(&self, layer: &mut Layer) {
         text(layer, "tag", self.tag.as_ref());
-        path(layer, "binary", self.binary.as_ref());
+        list(layer, "platform", &self.platform);
+        list(layer, "binary", &self.binary);
         path(layer, "workspace", self.workspace.as_ref());
+        switch(layer, "rebuild", self.rebuild);
         path(layer, "image-refs", self.image_refs.as_ref());
+        self.made.layer(layer);
     }
 }
 

@@ -5,7 +5,7 @@ mod remains;
 use std::error::Error as StdError;
 use std::fmt;
 
-pub use remains::Remains;
+pub use remains::{Remains, RollsOut};
 
 use crate::aws::AwsError;
 use crate::aws::preflight::PreflightError;
@@ -14,6 +14,7 @@ use crate::cluster::ClusterError;
 use crate::config::{Format, Problems};
 use crate::image::ImageError;
 use crate::kubeconfig::KubeconfigError;
+use crate::report::printable;
 
 /// How the process ends. The numbers are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +135,7 @@ impl Error {
     /// The error for `format`: text for people, else one JSON line.
     pub fn render(&self, format: Format) -> String {
         match format {
-            Format::Text => self.to_string(),
+            Format::Text => printable(&self.to_string()),
             Format::Json => serde_json::json!({
                 "event": "error",
                 "message": self.source.to_string(),

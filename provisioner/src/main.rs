@@ -13,7 +13,7 @@ use provisioner::cli::{Cli, Command, form_of_errors};
 use provisioner::cluster::lease::{Holder, Machine};
 use provisioner::config::{Config, Format, Layer, Output, Sources};
 use provisioner::error::{Error, Exit};
-use provisioner::ops::{self, Context, Undo};
+use provisioner::ops::{self, Context, Underway, Undo};
 use provisioner::report::{self, Ledger};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -109,6 +109,7 @@ fn start(cli: &Cli, sources: &Sources) -> Result<Exit, Error> {
         yes,
         can_ask: io::stdin().is_terminal() && io::stderr().is_terminal(),
         undo: Undo::default(),
+        rollout: Underway::default(),
         region: OnceLock::new(),
         bill: OnceLock::new(),
         holder: holder(),

@@ -180,6 +180,12 @@ impl Aws {
         &self.region
     }
 
+    /// Whether `host` is the registry of this account and region: `ACCOUNT.dkr.ecr.REGION.` and the partition's domain.
+    pub fn is_registry(&self, host: &str) -> bool {
+        let own = format!("{}.dkr.ecr.{}.amazonaws.com", self.identity.account, self.region);
+        host.strip_prefix(&own).is_some_and(|rest| matches!(rest, "" | ".cn"))
+    }
+
     /// A client request token: the same for the same request within a run, so that a call whose answer was lost is
     /// not done twice; another one in the next run, so that AWS never answers with the memory of a deleted object.
     fn request_token(&self, parts: &[&str]) -> String {

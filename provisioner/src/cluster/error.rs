@@ -111,6 +111,28 @@ pub enum ClusterError {
         /// This binary.
         ours: &'static str,
     },
+    /// A part of the stack is not installed.
+    #[error("cannot find {object} of stack `{stack}`: it is not installed")]
+    NotInstalled {
+        /// The stack.
+        stack: StackName,
+        /// The object.
+        object: String,
+    },
+    /// The server does not remember what was applied.
+    #[error("cannot change {object}: the server does not say which of its fields provisioner applied")]
+    NotApplied {
+        /// The object.
+        object: String,
+    },
+    /// Somebody else changed an image while it was rolled out.
+    #[error("cannot go on with {object}: somebody else moved it to `{image}` meanwhile")]
+    Overtaken {
+        /// The object.
+        object: String,
+        /// The image that it has now.
+        image: String,
+    },
     /// The load job did not deliver a report.
     #[error("cannot run load job `{name}`: {message}")]
     Load {
@@ -228,6 +250,10 @@ impl ClusterError {
             Self::Leased { .. } => Some("wait until that run has ended, or end it: then run again"),
             Self::LeaseLost { .. } => Some("run again when the other run has ended"),
             Self::Newer { .. } => Some("install that version of provisioner or a newer one"),
+            Self::NotInstalled { .. } | Self::NotApplied { .. } => {
+                Some("run `provisioner bootstrap`: it applies the whole stack with the image")
+            }
+            Self::Overtaken { .. } => Some("see what that other run does, then run again"),
             Self::Endpoint { .. }
             | Self::Manifests(_)
             | Self::UnknownComponent { .. }
@@ -254,6 +280,8 @@ impl ClusterError {
             | Self::Plugin { .. }
             | Self::Manifests(_)
             | Self::UnknownComponent { .. }
+            | Self::NotInstalled { .. }
+            | Self::NotApplied { .. }
             | Self::Newer { .. } => true,
             Self::Request { failure, .. } => failure.code == Some(401),
             _ => false,

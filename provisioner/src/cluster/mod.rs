@@ -6,9 +6,11 @@
 //!            --changes::plan-----> created | updated | unchanged, by dry run
 //! lease::under(...)               one run at a time changes a stack
 //!            --apply::apply------> changes --wait::wait--> ready
+//! applied    --rollout::roll--> another image, waited for, taken back where it fails
 //! labels     --delete::delete_stack--> receipt
 //! ```
 
+mod applied;
 pub mod apply;
 pub mod certificate;
 pub mod changes;
@@ -32,6 +34,7 @@ pub mod password;
 pub mod reaction;
 pub mod ready;
 mod retry;
+pub mod rollout;
 mod scope;
 mod source;
 mod stored;

@@ -58,7 +58,8 @@ pub fn annotate(components: &mut [Component], stack: &StackName, annotation: &st
     }
 }
 
-fn reference(stack: &StackName, namespace: &str) -> ObjectRef {
+/// The parent's name.
+pub(super) fn reference(stack: &StackName, namespace: &str) -> ObjectRef {
     ObjectRef {
         api_version: "v1".to_owned(),
         kind: "Secret".to_owned(),
@@ -68,7 +69,8 @@ fn reference(stack: &StackName, namespace: &str) -> ObjectRef {
 }
 
 impl Parent {
-    fn of(object: &DynamicObject) -> Self {
+    /// What the object says.
+    pub(super) fn of(object: &DynamicObject) -> Self {
         let annotations = object.metadata.annotations.as_ref();
         let get = |name: &str| annotations.and_then(|all| all.get(name)).cloned();
         Self {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::Cluster;
+use crate::names::FIELD_MANAGER;
 
 /// `(group, version, kind, plural, namespaced)` of every kind that the server knows.
 const KINDS: [(&str, &str, &str, &str, bool); 19] = [
@@ -64,6 +65,8 @@ pub(super) struct State {
     pub(super) outages: BTreeSet<String>,
     /// How many times discovery does not tell of a defined kind yet.
     pub(super) lag: usize,
+    /// What a controller does to an object that was applied.
+    pub(super) react: Option<fn(&mut Value)>,
     /// After so many requests none is answered any more.
     pub(super) answers: Option<usize>,
     uids: u64,
@@ -207,6 +210,15 @@ impl State {
         if wanted["kind"] == "CustomResourceDefinition" {
             merged["status"] = json!({"conditions": [{"type": "Established", "status": "True"}]});
         }
+        let mut fields = wanted.clone();
+        if let Some(fields) = fields.as_object_mut() {
+            fields.retain(|name, _| name != "apiVersion" && name != "kind");
+        }
+        merged["metadata"]["managedFields"] = json!([{"manager": FIELD_MANAGER, "operation": "Apply",
+            "apiVersion": wanted["apiVersion"], "fieldsType": "FieldsV1", "fieldsV1": owned(&fields)}]);
+        if let Some(react) = self.react {
+            react(&mut merged);
+        }
         if !query.contains("dryRun=All") {
             self.objects.insert(path.to_owned(), merged.clone());
         }
@@ -315,6 +327,22 @@ fn merge(into: &mut Value, from: &Value) {
             }
         }
         _ => *into = from.clone(),
+    }
+}
+
+/// The fields of an apply as the server remembers them: named items of lists by their names, other lists as a whole.
+fn owned(applied: &Value) -> Value {
+    let named = |items: &[Value]| !items.is_empty() && items.iter().all(|item| item["name"].is_string());
+    match applied {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(key, value)| (format!("f:{key}"), owned(value)))
+            .collect(),
+        Value::Array(items) if named(items) => {
+            let key = |item: &Value| format!("k:{}", json!({ "name": item["name"] }));
+            items.iter().map(|item| (key(item), owned(item))).collect()
+        }
+        _ => json!({}),
     }
 }
 

@@ -7,6 +7,8 @@ pub(crate) enum Kind {
     Text,
     /// A path; in the file, relative to the file.
     Path,
+    /// Executables, each maybe after `PLATFORM=`; in the file, relative to the file, and a text where there is one.
+    Binaries,
     /// `true` or `false`.
     Switch,
     /// Texts; comma-separated in the environment.
@@ -42,7 +44,7 @@ const fn key(path: &'static str, flag: &'static str, kind: Kind) -> Key {
 }
 
 /// Every setting. A new one is a line here, a field in `Config` and a flag in `cli.rs`.
-pub(crate) const KEYS: [Key; 33] = [
+pub(crate) const KEYS: [Key; 39] = [
     key("target.cluster", "cluster", Kind::Text),
     key("target.kube-context", "kube-context", Kind::Text),
     key("target.registry", "registry", Kind::Text),
@@ -61,7 +63,13 @@ pub(crate) const KEYS: [Key; 33] = [
     key("eks.control-plane-logs", "control-plane-logs", Kind::List),
     key("eks.hpa-sync-period", "hpa-sync-period", Kind::Text),
     key("image.tag", "tag", Kind::Text),
-    key("image.binary", "binary", Kind::Path),
+    key("image.binary", "binary", Kind::Binaries),
+    key("image.platform", "platform", Kind::List),
+    key("image.image", "image", Kind::Text),
+    key("image.copy", "copy", Kind::Switch),
+    key("image.oci-layout", "oci-layout", Kind::Path),
+    key("image.archive", "archive", Kind::Path),
+    key("image.rebuild", "rebuild", Kind::Switch),
     key("image.workspace", "workspace", Kind::Path),
     key("image.image-refs", "image-refs", Kind::Path),
     key("stack.without", "without", Kind::List),

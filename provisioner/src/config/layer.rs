@@ -7,6 +7,7 @@ use clap::CommandFactory as _;
 
 use super::Problem;
 use super::keys::{KEYS, Key, Kind, OTHER_VARIABLES, PREFIX};
+use crate::image::Given;
 use crate::spelling::nearest;
 
 /// Settings of one source, by key path.
@@ -51,7 +52,7 @@ impl Layer {
                 Some(_) if value.is_empty() => {}
                 Some(key) => {
                     let texts = match key.kind {
-                        Kind::List => value.split(',').map(|t| t.trim().to_owned()).collect(),
+                        Kind::List | Kind::Binaries => value.split(',').map(|t| t.trim().to_owned()).collect(),
                         _ => vec![value.clone()],
                     };
                     layer.put(key, format!("`{name}`"), texts);
@@ -142,6 +143,11 @@ impl FileReader<'_> {
         let texts = match (key.kind, value) {
             (Kind::Text, toml::Value::String(text)) => vec![text.clone()],
             (Kind::Path, toml::Value::String(text)) => vec![self.beside(text)],
+            (Kind::Binaries, toml::Value::String(text)) => vec![self.binary(text)],
+            (Kind::Binaries, toml::Value::Array(items)) if items.iter().all(toml::Value::is_str) => {
+                let texts = items.iter().filter_map(toml::Value::as_str);
+                texts.map(|text| self.binary(text)).collect()
+            }
             (Kind::Switch, toml::Value::Boolean(on)) => vec![on.to_string()],
             (Kind::List, toml::Value::Array(items)) if items.iter().all(toml::Value::is_str) => items
                 .iter()
@@ -152,6 +158,7 @@ impl FileReader<'_> {
                     Kind::Text | Kind::Path => "must be a text in quotes",
                     Kind::Switch => "must be `true` or `false`",
                     Kind::List => "must be a list of texts",
+                    Kind::Binaries => "must be a text in quotes or a list of texts",
                 };
                 return self.problem(key.path, wanted);
             }
@@ -163,6 +170,13 @@ impl FileReader<'_> {
     fn beside(&self, text: &str) -> String {
         let folder = self.path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
         folder.join(text).display().to_string()
+    }
+
+    fn binary(&self, text: &str) -> String {
+        match Given::split(text) {
+            (Some(platform), path) => format!("{platform}={}", self.beside(path)),
+            (None, path) => self.beside(path),
+        }
     }
 
     fn problem(&mut self, path: &str, what: &str) {

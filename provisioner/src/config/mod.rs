@@ -6,6 +6,7 @@ pub mod duration;
 mod eks;
 mod keys;
 mod layer;
+mod made;
 mod read;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ pub use layer::Layer;
 
 use crate::aws::eks::Compute;
 use crate::cluster::reaction::Reaction;
-use crate::image::RegistryPrefix;
+use crate::image::{Given, ImageRef, Local, Platform, RegistryPrefix};
 use crate::names::StackName;
 use read::Reader;
 
@@ -98,12 +99,32 @@ fn whole_seconds<S: serde::Serializer>(value: &Option<Duration>, serializer: S) 
 pub struct Image {
     /// Tag; none takes one from the content.
     pub tag: Option<String>,
-    /// A prebuilt static binary; none builds the workspace.
-    pub binary: Option<PathBuf>,
+    /// Prebuilt static binaries; none builds the workspace.
+    pub binaries: Vec<Given>,
+    /// What images are for, without repetitions; none is `linux/amd64`, or what the binaries are for.
+    pub platforms: Vec<Platform>,
+    /// An image that was made elsewhere, instead of one from a binary or workspace.
+    pub made: Option<Made>,
     /// Cargo workspace of the app; none is the working directory.
     pub workspace: Option<PathBuf>,
+    /// Whether it is built although the registry has an image of the same inputs.
+    pub rebuild: bool,
     /// File that receives the pushed references, one a line.
     pub refs: Option<PathBuf>,
+}
+
+/// An image that was made elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    /// On this machine: it is pushed.
+    Local(Local),
+    /// In a registry.
+    Remote {
+        /// The image.
+        image: ImageRef,
+        /// Whether it is copied into the stack's own repository, and not used where it is.
+        copy: bool,
+    },
 }
 
 /// `[stack]`: what is applied.
@@ -243,5 +264,7 @@ impl fmt::Display for Problems {
     }
 }
 
+#[cfg(test)]
+mod made_tests;
 #[cfg(test)]
 mod tests;

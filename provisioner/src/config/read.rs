@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::layer::{Layer, Setting};
 use super::{Config, Format, Image, Output, Problem, Stack, Target, duration};
 use crate::cluster::reaction::Reaction;
-use crate::image::RegistryPrefix;
+use crate::image::{Given, INPUT_TAG, Platform, RegistryPrefix};
 use crate::names::StackName;
 use crate::spelling::nearest;
 
@@ -73,20 +73,64 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Binary or workspace: a workspace of a higher source is built; else the binary is used where one is named.
+    /// A workspace of a higher source is built; else what is named beside it is used.
     fn image(&mut self) -> Image {
-        let ranks = (self.rank("image.workspace"), self.rank("image.binary"));
-        let built = matches!(ranks, (Some(workspace), Some(binary)) if workspace < binary);
+        let source = self.source();
         Image {
-            tag: self.checked("image.tag", is_tag, "letters, digits, `_`, `.` and `-`, at most 128"),
-            binary: if built {
-                None
+            tag: self.checked(
+                "image.tag",
+                is_tag,
+                "letters, digits, `_`, `.` and `-`, at most 128, and not `input-...`, which are the tool's own",
+            ),
+            binaries: if source == Some("image.binary") {
+                self.binaries()
             } else {
-                self.existing("image.binary", "file")
+                Vec::new()
             },
+            made: self.made(source),
+            platforms: self.platforms(),
             workspace: self.existing("image.workspace", "folder"),
+            rebuild: self.switch("image.rebuild"),
             refs: self.text("image.image-refs").map(PathBuf::from),
         }
+    }
+
+    fn binaries(&mut self) -> Vec<Given> {
+        let Some(setting) = self.find("image.binary") else {
+            return Vec::new();
+        };
+        let mut binaries = Vec::new();
+        for text in &setting.texts {
+            match text.parse::<Given>() {
+                Ok(given) if given.path.is_file() => binaries.push(given),
+                Ok(given) => {
+                    let path = given.path.display();
+                    self.problems
+                        .push(Problem::new(format!("{}: `{path}` is no file", setting.origin)));
+                }
+                Err(error) => self.problems.push(Problem::new(format!("{}: {error}", setting.origin))),
+            }
+        }
+        binaries
+    }
+
+    fn platforms(&mut self) -> Vec<Platform> {
+        let Some(setting) = self.find("image.platform") else {
+            return Vec::new();
+        };
+        let mut platforms = Vec::new();
+        for text in &setting.texts {
+            match text.parse() {
+                Ok(platform) if !platforms.contains(&platform) => platforms.push(platform),
+                Ok(_) => {}
+                Err(_) => {
+                    let names = Platform::ALL.map(Platform::name);
+                    let message = format!("{}: `{text}` is none of `{}`", setting.origin, names.join("`, `"));
+                    self.problems.push(Problem::unknown(message, nearest(text, names)));
+                }
+            }
+        }
+        platforms
     }
 
     fn registry(&mut self) -> Option<RegistryPrefix> {
@@ -185,7 +229,7 @@ impl<'a> Reader<'a> {
         Some(text)
     }
 
-    fn existing(&mut self, path: &str, kind: &str) -> Option<PathBuf> {
+    pub(super) fn existing(&mut self, path: &str, kind: &str) -> Option<PathBuf> {
         let setting = self.find(path)?;
         let file = PathBuf::from(setting.texts.concat());
         let exists = if kind == "folder" {
@@ -257,9 +301,10 @@ fn is_region(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-/// Tag grammar of the OCI distribution specification.
+/// Tag grammar of the OCI distribution specification, without the tags that name inputs of images.
 fn is_tag(text: &str) -> bool {
     (1..=128).contains(&text.len())
+        && !text.starts_with(INPUT_TAG)
         && text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
         && text
             .chars()

@@ -1,4 +1,5 @@
 use super::*;
+use crate::image::{Given, Platform};
 
 fn sources(flags: &[(&'static str, &str)], env: &[(&str, &str)], file: &str) -> (Sources, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -19,7 +20,7 @@ fn sources(flags: &[(&'static str, &str)], env: &[(&str, &str)], file: &str) -> 
     (sources, folder)
 }
 
-fn resolve(flags: &[(&'static str, &str)], env: &[(&str, &str)], file: &str) -> Result<Config, Vec<String>> {
+pub(super) fn resolve(flags: &[(&'static str, &str)], env: &[(&str, &str)], file: &str) -> Result<Config, Vec<String>> {
     let (sources, folder) = sources(flags, env, file);
     let shown = folder.path().display().to_string();
     Config::resolve(&sources).map_err(|problems| {
@@ -110,7 +111,10 @@ poll-interval = "500ms"
     assert_eq!(config.eks.control_plane_logs, ["audit"]);
     assert_eq!(config.eks.hpa_sync_period, Some(Duration::from_secs(10)));
     assert_eq!(config.image.tag.as_deref(), Some("v1"));
-    assert_eq!(config.image.binary, Some(folder.path().join("provisioner.toml")));
+    assert_eq!(
+        config.image.binaries,
+        [given(None, folder.path().join("provisioner.toml"))]
+    );
     assert_eq!(config.image.refs, Some(folder.path().join("refs.txt")));
     assert_eq!(config.stack.without, ["grafana"]);
     assert!(config.stack.manifests.is_some());
@@ -189,7 +193,19 @@ fn invalid_values_name_their_source() {
         ("k8s-version", "34", "`--k8s-version`: `34` is not valid: like `1.34`"),
         ("admin-arn", "admin", "`--admin-arn`: "),
         ("tag", "a b", "`--tag`: "),
+        ("tag", "input-0123", "`--tag`: `input-0123` is not valid: "),
         ("binary", "/nowhere/app", "`--binary`: `/nowhere/app` is no file"),
+        ("binary", "linux/arm64=/nowhere", "`--binary`: `/nowhere` is no file"),
+        (
+            "binary",
+            "linux/arm=/bin/sh",
+            "`--binary`: `linux/arm` is none of `linux/amd64`",
+        ),
+        (
+            "platform",
+            "linux/amd46",
+            "`--platform`: `linux/amd46` is none of `linux/amd64`, `linux/arm64`, did you mean `linux/amd64`?",
+        ),
         ("workspace", "/nowhere", "`--workspace`: `/nowhere` is no folder"),
         (
             "reaction",
@@ -302,7 +318,7 @@ fn a_workspace_of_a_higher_source_beats_a_binary_and_a_binary_any_workspace_else
     let folder = tempfile::tempdir().unwrap();
     let workspace = folder.path().to_str().unwrap();
     let (flag, variable) = ([("workspace", workspace)], [("PROVISIONER_WORKSPACE", workspace)]);
-    let binary = |flags, env, file| resolve(flags, env, file).unwrap().image.binary;
+    let binary = |flags, env, file| resolve(flags, env, file).unwrap().image.binaries.pop();
     assert!(binary(&[], &[], file).is_some());
     assert_eq!(binary(&flag, &[], file), None);
     assert_eq!(binary(&[], &variable, file), None);
@@ -311,6 +327,32 @@ fn a_workspace_of_a_higher_source_beats_a_binary_and_a_binary_any_workspace_else
     // What is not used need not exist.
     let gone = "[image]\nbinary = 'gone'\n";
     assert_eq!(binary(&flag, &[], gone), None);
+}
+
+fn given(platform: Option<Platform>, path: PathBuf) -> Given {
+    Given { platform, path }
+}
+
+#[test]
+fn platforms_and_their_binaries_come_from_every_source() {
+    let file = "[image]\nplatform = ['linux/arm64', 'linux/amd64', 'linux/arm64']\n\
+        binary = ['linux/arm64=provisioner.toml', './provisioner.toml']\n";
+    let (kept, folder) = sources(&[], &[], file);
+    let image = Config::resolve(&kept).unwrap().image;
+    assert_eq!(image.platforms, [Platform::Arm64, Platform::Amd64]);
+    let of_file = folder.path().join("provisioner.toml");
+    let expected = [
+        given(Some(Platform::Arm64), of_file),
+        given(None, folder.path().join("./provisioner.toml")),
+    ];
+    assert_eq!(image.binaries, expected);
+    let variables = [
+        ("PROVISIONER_PLATFORM", "linux/amd64,linux/arm64"),
+        ("PROVISIONER_BINARY", "linux/amd64=/bin/sh"),
+    ];
+    let image = resolve(&[], &variables, "").unwrap().image;
+    assert_eq!(image.platforms, [Platform::Amd64, Platform::Arm64]);
+    assert_eq!(image.binaries, [given(Some(Platform::Amd64), "/bin/sh".into())]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use serde::Serialize;
 
 use crate::aws::cost::Cost;
+use crate::cluster::rollout::Moved;
 use crate::report::Entries;
 
 /// What remains after a failure, and the exact commands to go on from it.
@@ -18,6 +19,9 @@ pub struct Remains {
     pub under_way: Vec<String>,
     /// What it costs until it is removed; none where nothing of it is billed by the hour.
     pub cost: Option<Cost>,
+    /// A Deployment that goes on being moved to another image; none where none was begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RollsOut>,
     /// The command that goes on.
     pub resume: String,
     /// The command that removes everything; none where the command made nothing that is to be removed.
@@ -25,6 +29,31 @@ pub struct Remains {
     /// Whether the command was to remove things.
     #[serde(skip)]
     pub removing: bool,
+}
+
+/// A Deployment that was told to run another image, and what it takes to go back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RollsOut {
+    /// Namespace and name.
+    pub deployment: String,
+    /// The image that it is moved to.
+    pub image: String,
+    /// The image before; none where it is not known.
+    pub previous: Option<String>,
+    /// The command that goes back to it.
+    pub back: Option<String>,
+}
+
+impl RollsOut {
+    /// What was begun, with the command for the way back.
+    pub fn new(moved: &Moved, back: Option<String>) -> Self {
+        Self {
+            deployment: moved.deployment.path(),
+            image: moved.image.clone(),
+            previous: moved.previous.clone(),
+            back,
+        }
+    }
 }
 
 impl Remains {
@@ -38,6 +67,7 @@ impl Remains {
             made: entries.made.into_iter().collect(),
             under_way: under_way.into_iter().collect(),
             cost: None,
+            rollout: None,
             resume,
             remove,
             removing: false,
@@ -64,7 +94,22 @@ impl fmt::Display for Remains {
         if let Some(cost) = &self.cost {
             write!(text, "\ncosts:      {cost}")?;
         }
+        if let Some(rollout) = &self.rollout {
+            let RollsOut {
+                deployment,
+                image,
+                previous,
+                ..
+            } = rollout;
+            write!(text, "\nrolls out:  {image} on Deployment {deployment}")?;
+            if let Some(previous) = previous {
+                write!(text, ", which ran {previous}")?;
+            }
+        }
         write!(text, "\nto resume:  {}", self.resume)?;
+        if let Some(back) = self.rollout.as_ref().and_then(|rollout| rollout.back.as_ref()) {
+            write!(text, "\nto go back: {back}")?;
+        }
         if let Some(remove) = &self.remove {
             write!(text, "\nto remove:  {remove}")?;
         }

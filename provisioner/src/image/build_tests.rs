@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::image::elf::tests::executable;
 use crate::report::Record;
@@ -8,19 +10,34 @@ fn toolchain(rustc: &str) -> Toolchain {
     Toolchain {
         cargo: format!("{FIXTURES}/cargo").into(),
         rustc: format!("{FIXTURES}/{rustc}").into(),
+        env: BTreeMap::new(),
     }
 }
 
-/// A workspace whose (pretended) build leaves a static executable.
+/// A static executable for `platform`.
+fn program(platform: Platform) -> Vec<u8> {
+    let mut file = executable(1, b"code");
+    file[18..20].copy_from_slice(&platform.machine().to_le_bytes());
+    file
+}
+
+/// A workspace whose (pretended) build leaves static executables.
 fn workspace() -> (tempfile::TempDir, ImageSpec) {
     let folder = tempfile::tempdir().expect("temporary folder");
-    std::fs::write(folder.path().join("app"), executable(1, b"code")).expect("written");
+    for platform in Platform::ALL {
+        for triple in [platform.musl(), platform.gnu()] {
+            let made = folder.path().join("target").join(triple).join("image");
+            std::fs::create_dir_all(&made).expect("folder");
+            std::fs::write(made.join("app"), program(platform)).expect("written");
+        }
+    }
     let spec = ImageSpec {
         package: "app".into(),
         entrypoint_args: vec![],
         title: "web-app".into(),
         workspace: folder.path().to_owned(),
         source: Source::Cargo,
+        platforms: vec![],
     };
     (folder, spec)
 }
@@ -33,14 +50,17 @@ fn called(folder: &tempfile::TempDir) -> String {
 async fn builds_for_musl_with_the_image_profile() {
     let (folder, spec) = workspace();
     let reporter = Record::default();
-    let binary = build_with(&toolchain("rustc-with-musl"), &spec, &reporter)
+    let binaries = build_with(&toolchain("rustc-with-musl"), &spec, &reporter)
         .await
         .expect("built");
+    let [binary] = binaries.as_slice() else {
+        panic!("{binaries:?}");
+    };
     assert_eq!(binary.platform, "linux/amd64");
     assert_eq!(binary.version.as_deref(), Some("1.2.3"));
     assert_eq!(binary.repository.as_deref(), Some("https://example.org/app"));
     assert!(called(&folder).starts_with(
-        "build -p app --bin app --profile image --target x86_64-unknown-linux-musl --message-format json-render-diagnostics RUSTFLAGS="
+        "build -p app --bin app --profile image --message-format json-render-diagnostics --target x86_64-unknown-linux-musl "
     ));
     assert_eq!(reporter.warnings(), [""; 0]);
     let events = reporter.0.into_inner().expect("not poisoned");
@@ -67,24 +87,101 @@ async fn without_musl_it_links_glibc_statically_and_says_how_to_install_musl() {
     );
 }
 
-#[test]
-fn static_linking_is_added_to_the_users_own_flags() {
-    let flag = "-C target-feature=+crt-static".to_owned();
-    assert_eq!(static_flags(None, None), ("RUSTFLAGS", flag.clone()));
-    assert_eq!(static_flags(None, Some("-g")), ("RUSTFLAGS", format!("-g {flag}")));
-    assert_eq!(
-        static_flags(Some("-g"), Some("ignored by cargo")),
-        (
-            "CARGO_ENCODED_RUSTFLAGS",
-            "-g\u{1f}-C\u{1f}target-feature=+crt-static".to_owned()
-        )
+#[tokio::test]
+async fn both_platforms_are_built_by_one_command() {
+    let (folder, mut spec) = workspace();
+    spec.platforms = vec![Platform::Arm64, Platform::Amd64, Platform::Arm64];
+    let binaries = build_with(&toolchain("rustc-with-musl"), &spec, &Record::default())
+        .await
+        .expect("built");
+    let platforms: Vec<&str> = binaries.iter().map(|binary| binary.platform.as_str()).collect();
+    assert_eq!(platforms, ["linux/amd64", "linux/arm64"]);
+    for (binary, target) in binaries
+        .iter()
+        .zip(["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"])
+    {
+        assert_eq!(binary.path, folder.path().join("target").join(target).join("image/app"));
+    }
+    let called = called(&folder);
+    assert_eq!(called.matches("--target ").count(), 2, "{called}");
+}
+
+#[tokio::test]
+async fn a_missing_target_is_a_configuration_error_with_the_command_that_adds_it() {
+    let (folder, mut spec) = workspace();
+    spec.platforms = vec![Platform::Amd64, Platform::Arm64];
+    for error in [
+        check_with(&toolchain("rustc-without-musl"), &spec).await.map(drop),
+        build_with(&toolchain("rustc-without-musl"), &spec, &Record::default())
+            .await
+            .map(drop),
+    ] {
+        let error = error.expect_err("no target");
+        assert_eq!(
+            error.to_string(),
+            "cannot build for `linux/arm64`: target `aarch64-unknown-linux-musl` is not installed"
+        );
+        let hint = error.hint().expect("hint");
+        assert!(
+            hint.contains("`rustup target add aarch64-unknown-linux-musl`"),
+            "{hint}"
+        );
+        assert!(error.is_configuration());
+    }
+    assert!(!folder.path().join("called").exists(), "nothing was built");
+}
+
+#[tokio::test]
+async fn folders_of_this_machine_are_named_otherwise_in_the_executable() {
+    let (folder, spec) = workspace();
+    let mut toolchain = toolchain("rustc-with-musl");
+    toolchain.env.insert("CARGO_HOME".into(), "/the/home".into());
+    build_with(&toolchain, &spec, &Record::default()).await.expect("built");
+    let workspace = folder.path().display();
+    let expected = format!(
+        "--config target.x86_64-unknown-linux-musl.rustflags=[\"--remap-path-prefix={workspace}=/source\", \
+         \"--remap-path-prefix=/the/home=/cargo\", \
+         \"--remap-path-prefix={workspace}/lib/rustlib/src/rust=/rustc/0123abc\"] CARGO_ENCODED_RUSTFLAGS=\n"
     );
+    let called = called(&folder);
+    assert!(called.ends_with(&expected), "{called}");
+}
+
+#[tokio::test]
+async fn flags_of_the_environment_stay_and_ours_are_added() {
+    let (folder, spec) = workspace();
+    let mut toolchain = toolchain("rustc-without-musl");
+    toolchain.env.insert("RUSTFLAGS".into(), " -g  -Ca=b ".into());
+    build_with(&toolchain, &spec, &Record::default()).await.expect("built");
+    let called = called(&folder);
+    let expected = "CARGO_ENCODED_RUSTFLAGS=-g\u{1f}-Ca=b\u{1f}-Ctarget-feature=+crt-static\u{1f}--remap-path-prefix=";
+    assert!(called.contains(expected) && !called.contains("--config"), "{called}");
+}
+
+#[tokio::test]
+async fn the_compilers_own_linker_is_used_unless_the_user_chose_one() {
+    let (folder, spec) = workspace();
+    let linkers = folder.path().join("lib/rustlib/x86_64-unknown-linux-gnu/bin");
+    std::fs::create_dir_all(&linkers).expect("folder");
+    std::fs::write(linkers.join("rust-lld"), "").expect("written");
+    let mut toolchain = toolchain("rustc-with-musl");
+    build_with(&toolchain, &spec, &Record::default()).await.expect("built");
+    let linker = "--config target.x86_64-unknown-linux-musl.linker=\"rust-lld\" ";
+    assert!(called(&folder).contains(linker), "{}", called(&folder));
+    let variable = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER".to_owned();
+    toolchain.env.insert(variable, "musl-gcc".into());
+    build_with(&toolchain, &spec, &Record::default()).await.expect("built");
+    assert!(!called(&folder).contains(".linker="), "{}", called(&folder));
 }
 
 #[tokio::test]
 async fn a_failing_build_carries_its_command_line_and_output() {
     let (folder, spec) = workspace();
-    std::fs::write(folder.path().join("fail"), "").expect("written");
+    std::fs::write(
+        folder.path().join("fail"),
+        "error[E0425]: cannot find value `nothing`\n",
+    )
+    .expect("written");
     let error = build_with(&toolchain("rustc-with-musl"), &spec, &Record::default())
         .await
         .expect_err("fails");
@@ -143,11 +240,11 @@ async fn a_check_finds_what_a_build_would_miss_and_compiles_nothing() {
 #[tokio::test]
 async fn without_cargo_the_error_names_it_and_what_to_do() {
     let (_folder, spec) = workspace();
-    let toolchain = Toolchain {
+    let no_cargo = Toolchain {
         cargo: "cargo-that-does-not-exist".into(),
-        rustc: "rustc".into(),
+        ..toolchain("rustc-with-musl")
     };
-    let error = build_with(&toolchain, &spec, &Record::default())
+    let error = build_with(&no_cargo, &spec, &Record::default())
         .await
         .expect_err("no cargo");
     assert_eq!(error.to_string(), "cannot run `cargo-that-does-not-exist`");
@@ -161,10 +258,45 @@ async fn a_missing_workspace_or_binary_is_named() {
     spec.workspace = "/does/not/exist".into();
     let error = build(&spec, &silent).await.expect_err("no workspace");
     assert!(error.to_string().contains("/does/not/exist"), "{error}");
-    spec.source = Source::Binary("/no/binary".into());
+    spec.source = Source::Binaries(vec![given("/no/binary")]);
     let error = build(&spec, &silent).await.expect_err("no binary");
     assert!(error.to_string().contains("/no/binary"), "{error}");
     assert!(error.is_configuration());
+}
+
+fn given(text: &str) -> Given {
+    text.parse().expect("valid")
+}
+
+#[tokio::test]
+async fn given_binaries_are_checked_and_chosen_by_platform() {
+    let (folder, mut spec) = workspace();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("amd"), program(Platform::Amd64)).expect("written");
+    std::fs::write(path("arm"), program(Platform::Arm64)).expect("written");
+    let mut end = async |given_texts: &[String], platforms: &[Platform]| {
+        spec.source = Source::Binaries(given_texts.iter().map(|text| given(text)).collect());
+        spec.platforms = platforms.to_vec();
+        let known = check(&spec).await?;
+        let built = build(&spec, &Record::default()).await?;
+        assert_eq!(known.len(), built.len());
+        Ok::<_, ImageError>(built.into_iter().map(|binary| binary.platform).collect::<Vec<_>>())
+    };
+    let both = [format!("linux/arm64={}", path("arm")), path("amd")];
+    assert_eq!(end(&both, &[]).await.unwrap(), ["linux/amd64", "linux/arm64"]);
+    assert_eq!(end(&both, &[Platform::Arm64]).await.unwrap(), ["linux/arm64"]);
+    let wrong = end(&[format!("linux/amd64={}", path("arm"))], &[]).await.unwrap_err();
+    assert!(matches!(wrong, ImageError::NotRunnable { .. }), "{wrong:?}");
+    let missing = end(&both[1..], &[Platform::Arm64]).await.unwrap_err();
+    assert_eq!(
+        missing.hint().as_deref(),
+        Some("give one with `--binary linux/arm64=PATH`")
+    );
+    let twice = end(&[path("amd"), path("amd")], &[]).await.unwrap_err();
+    assert!(matches!(twice, ImageError::SamePlatform { .. }), "{twice:?}");
+    for error in [wrong, missing, twice] {
+        assert!(error.is_configuration(), "{error}");
+    }
 }
 
 /// The real cargo on a crate that compiles in a moment: both ways to link end in a file that an image can run.
@@ -183,8 +315,8 @@ async fn the_installed_toolchain_makes_static_executables() {
         ..toolchain("rustc-without-musl")
     };
     for toolchain in [installed, without_musl] {
-        let binary = build_with(&toolchain, &spec, &Record::default()).await.expect("built");
-        assert_eq!(binary.version.as_deref(), Some("0.3.0"));
-        assert!(crate::image::assemble(&spec, &binary).is_ok());
+        let binaries = build_with(&toolchain, &spec, &Record::default()).await.expect("built");
+        assert_eq!(binaries[0].version.as_deref(), Some("0.3.0"));
+        assert!(crate::image::assemble(&spec, &binaries).is_ok());
     }
 }

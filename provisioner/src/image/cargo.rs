@@ -1,8 +1,8 @@
 //! Speaking to cargo and rustc: command lines, workspace metadata, the stream of build messages.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 
 use serde::Deserialize;
@@ -19,11 +19,14 @@ const TAIL: usize = 40;
 pub(super) struct Toolchain {
     pub(super) cargo: OsString,
     pub(super) rustc: OsString,
+    /// The environment that they run in.
+    pub(super) env: BTreeMap<String, String>,
 }
 
 impl Toolchain {
     /// `CARGO` and `RUSTC` where they are set (cargo sets them for what it runs), else from PATH.
     pub(super) fn from_env() -> Self {
+        let lossy = |text: &OsString| text.to_string_lossy().into_owned();
         let program = |key, default: &str| {
             std::env::var_os(key)
                 .filter(|value| !value.is_empty())
@@ -32,6 +35,9 @@ impl Toolchain {
         Self {
             cargo: program("CARGO", "cargo"),
             rustc: program("RUSTC", "rustc"),
+            env: std::env::vars_os()
+                .map(|(name, value)| (lossy(&name), lossy(&value)))
+                .collect(),
         }
     }
 }
@@ -101,71 +107,6 @@ async fn lines(pipe: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&str))
         take(&String::from_utf8_lossy(&line));
     }
     Ok(())
-}
-
-/// A package of the workspace, as far as an image needs it.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Package {
-    pub(super) name: String,
-    pub(super) version: String,
-    pub(super) repository: Option<String>,
-    targets: Vec<Target>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Target {
-    name: String,
-    kind: Vec<String>,
-}
-
-impl Package {
-    fn has_binary(&self) -> bool {
-        let is_bin = |target: &Target| target.kind.iter().any(|kind| kind == "bin");
-        self.targets
-            .iter()
-            .any(|target| target.name == self.name && is_bin(target))
-    }
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-}
-
-/// Finds `package` and its binary in the workspace, without network.
-pub(super) async fn package(toolchain: &Toolchain, workspace: &Path, package: &str) -> Result<Package, ImageError> {
-    if !workspace.is_dir() {
-        return Err(ImageError::Read {
-            path: workspace.to_owned(),
-            source: std::io::ErrorKind::NotFound.into(),
-        });
-    }
-    let mut command = Command::new(&toolchain.cargo);
-    command
-        .args(["metadata", "--no-deps", "--format-version", "1"])
-        .current_dir(workspace);
-    let mut json = String::new();
-    let finished = run(&mut command, |line| json.push_str(line)).await?;
-    let broken = |output| ImageError::Workspace {
-        workspace: workspace.to_owned(),
-        command: command_line(&command),
-        output,
-    };
-    if !finished.status.success() {
-        return Err(broken(finished.tail));
-    }
-    let metadata: Metadata = serde_json::from_str(&json).map_err(|error| broken(error.to_string()))?;
-    let mut binaries = metadata.packages.into_iter().filter(Package::has_binary);
-    let known: Vec<Package> = binaries.by_ref().collect();
-    let names = known.iter().map(|package| package.name.clone()).collect();
-    known
-        .into_iter()
-        .find(|known| known.name == package)
-        .ok_or_else(|| ImageError::NoPackage {
-            package: package.to_owned(),
-            workspace: workspace.to_owned(),
-            known: names,
-        })
 }
 
 /// One line of `--message-format json`: <https://doc.rust-lang.org/cargo/reference/external-tools.html>.

@@ -3,10 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
-use oci_client::errors::OciDistributionError;
-
+use super::answer::RegistryError;
+use super::content::Mismatch;
+use super::digest::Digest;
 use super::elf::Defect;
-use super::retry;
+use super::import;
+use super::platform::Platform;
 
 /// Why an image could not be built, assembled or pushed.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +32,44 @@ pub enum ImageError {
         /// What it said last.
         output: String,
     },
+    /// The compiler does not even say who it is, e.g. because rustup does not have the one that the workspace asks for.
+    #[error("cannot use the compiler: `{command}` failed ({status})\n{output}")]
+    Compiler {
+        /// The command line.
+        command: String,
+        /// Its exit status.
+        status: String,
+        /// What it said last.
+        output: String,
+    },
+    /// The toolchain has no standard library for a platform.
+    #[error("cannot build for `{platform}`: target `{}` is not installed", platform.musl())]
+    NoTarget {
+        /// The platform.
+        platform: Platform,
+    },
+    /// A configuration file of cargo is not valid.
+    #[error("cannot read cargo's settings in `{}`: {reason}", path.display())]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A platform is asked for, but no executable of it was given.
+    #[error("cannot make an image for `{platform}`: no binary for it is given")]
+    NoBinary {
+        /// The platform.
+        platform: Platform,
+    },
+    /// Two executables were given for one platform.
+    #[error("cannot choose a binary for `{platform}`: `{}` and `{}` are both for it", paths[0].display(), paths[1].display())]
+    SamePlatform {
+        /// The platform.
+        platform: Platform,
+        /// The files.
+        paths: [PathBuf; 2],
+    },
     /// The workspace has no such package with a binary of its name.
     #[error("cannot build package `{package}`: the workspace `{}` has no binary of that name", workspace.display())]
     NoPackage {
@@ -49,8 +89,10 @@ pub enum ImageError {
         command: String,
         /// Its exit status.
         status: String,
-        /// The last lines that it wrote.
+        /// What the compiler wrote, from the first error on.
         output: String,
+        /// Where cargo builds.
+        folder: PathBuf,
     },
     /// Cargo succeeded without naming the executable.
     #[error("cannot find the executable of package `{package}`: `{command}` named none")]
@@ -75,6 +117,12 @@ pub enum ImageError {
         path: PathBuf,
         /// Why.
         source: Defect,
+    },
+    /// No image can be made for these platforms.
+    #[error("cannot make an image for the platforms `{}`: one binary for each is needed", given.join("`, `"))]
+    Platforms {
+        /// The platforms of the binaries.
+        given: Vec<String>,
     },
     /// A layer could not be written.
     #[error("cannot write an image layer")]
@@ -141,7 +189,25 @@ pub enum ImageError {
         /// How often it was tried.
         attempts: u32,
         /// The last answer.
-        source: Box<OciDistributionError>,
+        source: Box<RegistryError>,
+    },
+    /// An image that was made elsewhere is not used.
+    #[error("cannot use the image `{origin}`")]
+    Import {
+        /// Where it is.
+        origin: String,
+        /// Why.
+        source: import::Defect,
+    },
+    /// Content is not what its descriptor says.
+    #[error("cannot use blob {digest} of {origin}")]
+    Content {
+        /// The blob.
+        digest: Digest,
+        /// Where it was read.
+        origin: String,
+        /// Why.
+        source: Mismatch,
     },
 }
 
@@ -153,6 +219,11 @@ impl ImageError {
                 "install Rust from https://rustup.rs, or pass a static executable with `--binary PATH`"
                     .to_owned(),
             ),
+            Self::NoTarget { platform } => Some(format!(
+                "run `rustup target add {}`, leave the platform out, or give a binary with `--binary {platform}=PATH`",
+                platform.musl()
+            )),
+            Self::NoBinary { platform } => Some(format!("give one with `--binary {platform}=PATH`")),
             Self::NoPackage { known, .. } if known.is_empty() => {
                 Some("run it in the project's folder".to_owned())
             }
@@ -160,7 +231,7 @@ impl ImageError {
                 Some(format!("packages with a binary: `{}`", known.join("`, `")))
             }
             Self::NotRunnable { source: Defect::Dynamic(_), .. } => Some(
-                "link it statically: build with `--target x86_64-unknown-linux-musl` and without `-C target-feature=-crt-static`"
+                "link it statically: build with a target like `x86_64-unknown-linux-musl` and without `-C target-feature=-crt-static`"
                     .to_owned(),
             ),
             Self::Tag { .. } | Self::TagTaken { .. } => Some(
@@ -169,9 +240,15 @@ impl ImageError {
             Self::NotVerified { .. } => {
                 Some("somebody else may have pushed the same tag: push again".to_owned())
             }
+            Self::Import { source, .. } => source.hint(),
             Self::Registry { source, .. } => registry_hint(source),
             _ => None,
         }
+    }
+
+    /// Whether the registry does not accept who asks.
+    pub(super) fn is_unauthorized(&self) -> bool {
+        matches!(self, Self::Registry { source, .. } if source.status() == Some(401))
     }
 
     /// Whether the user's input or environment is at fault and nothing was changed (exit code 2).
@@ -181,8 +258,15 @@ impl ImageError {
             Self::Toolchain { .. }
                 | Self::Workspace { .. }
                 | Self::NoPackage { .. }
+                | Self::Compiler { .. }
+                | Self::NoTarget { .. }
+                | Self::Settings { .. }
+                | Self::NoBinary { .. }
+                | Self::SamePlatform { .. }
                 | Self::Read { .. }
                 | Self::NotRunnable { .. }
+                | Self::Platforms { .. }
+                | Self::Import { .. }
                 | Self::Epoch { .. }
                 | Self::Endpoint { .. }
                 | Self::Tag { .. }
@@ -190,8 +274,8 @@ impl ImageError {
     }
 }
 
-fn registry_hint(error: &OciDistributionError) -> Option<String> {
-    let hint = match retry::status(error) {
+fn registry_hint(error: &RegistryError) -> Option<String> {
+    let hint = match error.status() {
         Some(401) => {
             "the registry does not accept the credentials: ECR's are valid for 12 hours and for their own registry only"
         }
@@ -202,11 +286,7 @@ fn registry_hint(error: &OciDistributionError) -> Option<String> {
         Some(413) => "the registry or a proxy before it limits the size of an upload",
         Some(429) => "the registry throttles: try again in a minute",
         Some(500..) => "the registry fails: what was uploaded is kept, so run it again",
-        None if matches!(
-            error,
-            OciDistributionError::RequestError(_) | OciDistributionError::IoError(_)
-        ) =>
-        {
+        None if error.is_unanswered() => {
             "the registry does not answer: check the address, the network and `HTTPS_PROXY`"
         }
         _ => return None,

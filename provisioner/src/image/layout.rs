@@ -1,20 +1,16 @@
-//! An OCI image from one executable, as a pure function of its inputs.
+//! An OCI image from executables, one for each platform, as a pure function of its inputs.
 //!
 //! Two layers: who the user is (it never changes, so every registry has it after the first push), and the binary.
 //! Formats: <https://github.com/opencontainers/image-spec>, `manifest.md`, `config.md`, `layer.md`.
 
 use std::io::Write as _;
 
-use bytes::Bytes;
 use flate2::{Compression, GzBuilder};
 use serde_json::{Map, Value, json};
 
-use super::{Binary, ImageError, ImageSpec, digest, elf};
-
-/// Media type of an image manifest.
-pub(super) const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
-const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
-const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+use super::content::{Blob, Image, Manifest};
+use super::digest::Digest;
+use super::{Binary, ImageError, ImageSpec, elf, media};
 
 /// User and group of the process, as distroless images have it. Numeric, for the kubelet's `runAsNonRoot` check.
 const NONROOT: u32 = 65532;
@@ -23,69 +19,62 @@ const GROUP: &str = "root:x:0:\nnonroot:x:65532:\n";
 /// Compression level of the layers: part of the digest, so changing it re-uploads every image once.
 const LEVEL: u32 = 9;
 
-/// Content that a registry stores under its digest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blob {
-    /// OCI media type.
-    pub media_type: &'static str,
-    /// `sha256:...` of `bytes`.
-    pub digest: String,
-    /// The content.
-    pub bytes: Bytes,
-}
-
-impl Blob {
-    fn new(media_type: &'static str, bytes: Vec<u8>) -> Self {
-        Self {
-            media_type,
-            digest: digest(&bytes),
-            bytes: bytes.into(),
-        }
-    }
-
-    fn descriptor(&self) -> Value {
-        json!({ "mediaType": self.media_type, "digest": self.digest, "size": self.bytes.len() })
-    }
-}
-
-/// A complete image, ready to be pushed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
-    /// The image's configuration.
-    pub config: Blob,
-    /// Its layers, lowest first.
-    pub layers: Vec<Blob>,
-    /// The manifest, exactly as it is pushed: its digest is over these bytes.
-    pub manifest: Bytes,
-    /// The image's digest, `sha256:...`.
-    pub digest: String,
-}
-
-impl Image {
-    /// The tag that is used where none is given: the first 12 digits of the digest, so equal content has equal tags.
-    pub fn default_tag(&self) -> String {
-        self.digest.chars().skip("sha256:".len()).take(12).collect()
-    }
-
-    /// What the manifest refers to: the layers, then the configuration.
-    pub fn blobs(&self) -> impl Iterator<Item = &Blob> {
-        self.layers.iter().chain(std::iter::once(&self.config))
-    }
-}
-
-/// Puts `binary` into an image. The same binary and spec give the same digest on every machine; file times are
-/// `SOURCE_DATE_EPOCH` or 1970. No revision is recorded, because a commit that leaves the binary as it is must
-/// leave the digest as it is.
+/// Puts each of `binaries` into an image: one is the image of its platform, several are one image with an index over
+/// their platforms, which are in the order of their names. The same binaries and spec give the same digest on every
+/// machine; file times are `SOURCE_DATE_EPOCH` or 1970. No revision is recorded, because a commit that leaves the binary
+/// as it is must leave the digest as it is.
 ///
 /// # Errors
-/// [`ImageError::NotRunnable`] where the binary is not static or for another platform, [`ImageError::Read`],
-/// [`ImageError::Epoch`].
-pub fn assemble(spec: &ImageSpec, binary: &Binary) -> Result<Image, ImageError> {
+/// [`ImageError::NotRunnable`] where a binary is not static or for another platform, [`ImageError::Platforms`] where there is
+/// none or two are for the same one, [`ImageError::Read`], [`ImageError::Epoch`].
+pub fn assemble(spec: &ImageSpec, binaries: &[Binary]) -> Result<Image, ImageError> {
     let epoch = match std::env::var("SOURCE_DATE_EPOCH") {
         Ok(text) => Some(Epoch::parse(&text)?),
         Err(_) => None,
     };
-    assemble_at(spec, binary, epoch)
+    assemble_at(spec, binaries, epoch.as_ref())
+}
+
+fn assemble_at(spec: &ImageSpec, binaries: &[Binary], epoch: Option<&Epoch>) -> Result<Image, ImageError> {
+    let mut binaries: Vec<&Binary> = binaries.iter().collect();
+    binaries.sort_by(|one, other| one.platform.cmp(&other.platform));
+    let platforms: Vec<String> = binaries.iter().map(|binary| binary.platform.clone()).collect();
+    if platforms.is_empty()
+        || platforms
+            .iter()
+            .zip(platforms.iter().skip(1))
+            .any(|(one, next)| one == next)
+    {
+        return Err(ImageError::Platforms { given: platforms });
+    }
+    let base = layer(&base_entries(), mtime(epoch))?;
+    let (mut manifests, mut blobs) = (Vec::new(), vec![base.blob.clone()]);
+    for &binary in &binaries {
+        let (manifest, own) = image_of(spec, binary, &base, epoch)?;
+        manifests.push((manifest, &binary.platform));
+        blobs.extend(own);
+    }
+    if let [(root, _)] = manifests.as_slice() {
+        let (root, children) = (root.clone(), Vec::new());
+        return Ok(Image {
+            root,
+            children,
+            blobs,
+            platforms,
+        });
+    }
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": media::INDEX,
+        "manifests": manifests.iter().map(entry).collect::<Vec<_>>(),
+        "annotations": binaries.first().map(|binary| labels(spec, binary, epoch)),
+    });
+    Ok(Image {
+        root: Manifest::new(media::INDEX, index.to_string()),
+        children: manifests.into_iter().map(|(manifest, _)| manifest).collect(),
+        blobs,
+        platforms,
+    })
 }
 
 /// A build time that was asked for, in seconds and as RFC 3339 text.
@@ -107,7 +96,21 @@ impl Epoch {
     }
 }
 
-fn assemble_at(spec: &ImageSpec, binary: &Binary, epoch: Option<Epoch>) -> Result<Image, ImageError> {
+/// A platform's entry in the index.
+fn entry((manifest, platform): &(Manifest, &String)) -> Value {
+    let (os, architecture) = platform.split_once('/').unwrap_or_default();
+    let mut entry = manifest.descriptor.to_json();
+    entry["platform"] = json!({ "architecture": architecture, "os": os });
+    entry
+}
+
+/// The image of one platform: its manifest, and the blobs that are its own.
+fn image_of(
+    spec: &ImageSpec,
+    binary: &Binary,
+    base: &Layer,
+    epoch: Option<&Epoch>,
+) -> Result<(Manifest, [Blob; 2]), ImageError> {
     let executable = std::fs::read(&binary.path).map_err(|source| ImageError::Read {
         path: binary.path.clone(),
         source,
@@ -116,36 +119,30 @@ fn assemble_at(spec: &ImageSpec, binary: &Binary, epoch: Option<Epoch>) -> Resul
         path: binary.path.clone(),
         source: defect,
     })?;
-    let mtime = epoch.as_ref().map_or(0, |epoch| epoch.seconds);
-    let base = [
+    let own = layer(&[Entry::file("app", 0o755, &executable)], mtime(epoch))?;
+    let labels = labels(spec, binary, epoch);
+    let config = config(spec, binary, epoch, (&[&base.diff_id, &own.diff_id], &labels));
+    let config = Blob::new(media::CONFIG, config.to_string());
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": media::MANIFEST,
+        "config": config.descriptor.to_json(),
+        "layers": [base.blob.descriptor.to_json(), own.blob.descriptor.to_json()],
+        "annotations": labels,
+    });
+    Ok((Manifest::new(media::MANIFEST, manifest.to_string()), [own.blob, config]))
+}
+
+fn base_entries() -> [Entry<'static>; 3] {
+    [
         Entry::folder("etc/"),
         Entry::file("etc/group", 0o644, GROUP.as_bytes()),
         Entry::file("etc/passwd", 0o644, PASSWD.as_bytes()),
-    ];
-    let layers = [
-        layer(&base, mtime)?,
-        layer(&[Entry::file("app", 0o755, &executable)], mtime)?,
-    ];
-    let labels = labels(spec, binary, epoch.as_ref());
-    let diff_ids: Vec<&str> = layers.iter().map(|layer| layer.diff_id.as_str()).collect();
-    let created = epoch.map_or_else(|| "1970-01-01T00:00:00Z".to_owned(), |epoch| epoch.text);
-    let config = config(spec, binary, &created, &diff_ids, &labels);
-    let config = Blob::new(CONFIG_TYPE, config.to_string().into_bytes());
-    let layers: Vec<Blob> = layers.into_iter().map(|layer| layer.blob).collect();
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": MANIFEST_TYPE,
-        "config": config.descriptor(),
-        "layers": layers.iter().map(Blob::descriptor).collect::<Vec<_>>(),
-        "annotations": labels,
-    });
-    let manifest = manifest.to_string().into_bytes();
-    Ok(Image {
-        config,
-        layers,
-        digest: digest(&manifest),
-        manifest: manifest.into(),
-    })
+    ]
+}
+
+fn mtime(epoch: Option<&Epoch>) -> u64 {
+    epoch.map_or(0, |epoch| epoch.seconds)
 }
 
 /// The keys that the image specification predefines, as labels of the container and annotations of the manifest.
@@ -162,7 +159,13 @@ fn labels(spec: &ImageSpec, binary: &Binary, epoch: Option<&Epoch>) -> Map<Strin
         .collect()
 }
 
-fn config(spec: &ImageSpec, binary: &Binary, created: &str, diff_ids: &[&str], labels: &Map<String, Value>) -> Value {
+fn config(
+    spec: &ImageSpec,
+    binary: &Binary,
+    epoch: Option<&Epoch>,
+    (diff_ids, labels): (&[&Digest], &Map<String, Value>),
+) -> Value {
+    let created = epoch.map_or("1970-01-01T00:00:00Z", |epoch| epoch.text.as_str());
     let (os, architecture) = binary.platform.split_once('/').unwrap_or_default();
     json!({
         "created": created,
@@ -187,7 +190,7 @@ fn config(spec: &ImageSpec, binary: &Binary, created: &str, diff_ids: &[&str], l
 
 struct Layer {
     /// Digest of the tar archive before compression.
-    diff_id: String,
+    diff_id: Digest,
     blob: Blob,
 }
 
@@ -227,8 +230,8 @@ fn layer(entries: &[Entry<'_>], mtime: u64) -> Result<Layer, ImageError> {
         .write(Vec::new(), Compression::new(LEVEL));
     gzip.write_all(&archive).map_err(ImageError::Archive)?;
     Ok(Layer {
-        diff_id: digest(&archive),
-        blob: Blob::new(LAYER_TYPE, gzip.finish().map_err(ImageError::Archive)?),
+        diff_id: Digest::of(&archive),
+        blob: Blob::new(media::LAYER_GZIP, gzip.finish().map_err(ImageError::Archive)?),
     })
 }
 

@@ -1,8 +1,8 @@
 use std::io::Read as _;
 
 use super::*;
-use crate::image::Source;
 use crate::image::elf::tests::executable;
+use crate::image::{Content, Source};
 
 /// A spec and a binary in a folder of their own, as on another machine.
 fn given(content: &[u8]) -> (tempfile::TempDir, ImageSpec, Binary) {
@@ -15,6 +15,7 @@ fn given(content: &[u8]) -> (tempfile::TempDir, ImageSpec, Binary) {
         title: "web-app".into(),
         workspace: folder.path().to_owned(),
         source: Source::Cargo,
+        platforms: vec![],
     };
     let binary = Binary {
         path,
@@ -28,7 +29,34 @@ fn given(content: &[u8]) -> (tempfile::TempDir, ImageSpec, Binary) {
 fn assembled(content: &[u8], epoch: Option<&str>) -> Image {
     let (_folder, spec, binary) = given(content);
     let epoch = epoch.map(|text| Epoch::parse(text).expect("a time"));
-    assemble_at(&spec, &binary, epoch).expect("image")
+    assemble_at(&spec, &[binary], epoch.as_ref()).expect("image")
+}
+
+/// For amd64 and arm64, in the order that is asked for.
+fn assembled_for(platforms: [(&str, u8); 2], content: &[u8]) -> Image {
+    let (folder, spec, binary) = given(content);
+    let binaries = platforms.map(|(platform, machine)| {
+        let path = folder.path().join(machine.to_string());
+        let mut file = executable(1, content);
+        file[18] = machine;
+        std::fs::write(&path, file).expect("written");
+        Binary {
+            path,
+            platform: platform.to_owned(),
+            ..binary.clone()
+        }
+    });
+    assemble_at(&spec, &binaries, None).expect("image")
+}
+
+const AMD64: (&str, u8) = ("linux/amd64", 62);
+const ARM64: (&str, u8) = ("linux/arm64", 183);
+
+fn bytes(blob: &Blob) -> &[u8] {
+    match &blob.content {
+        Content::Memory(bytes) => bytes,
+        other => panic!("not in memory: {other:?}"),
+    }
 }
 
 fn pretty(json: &[u8]) -> String {
@@ -38,7 +66,7 @@ fn pretty(json: &[u8]) -> String {
 
 fn archive_of(layer: &Blob) -> Vec<u8> {
     let mut archive = Vec::new();
-    flate2::read::GzDecoder::new(&layer.bytes[..])
+    flate2::read::GzDecoder::new(bytes(layer))
         .read_to_end(&mut archive)
         .expect("gzip");
     archive
@@ -71,9 +99,9 @@ fn same_input_from_another_folder_gives_the_same_image() {
 #[test]
 fn another_binary_changes_its_layer_and_keeps_the_base() {
     let (one, two) = (assembled(b"one", None), assembled(b"two", None));
-    assert_eq!(one.layers[0], two.layers[0]);
-    assert_ne!(one.layers[1], two.layers[1]);
-    assert_ne!(one.digest, two.digest);
+    assert_eq!(one.blobs[0], two.blobs[0]);
+    assert_ne!(one.blobs[1], two.blobs[1]);
+    assert_ne!(one.digest(), two.digest());
     assert_ne!(one.default_tag(), two.default_tag());
 }
 
@@ -81,17 +109,17 @@ fn another_binary_changes_its_layer_and_keeps_the_base() {
 fn layers_hold_the_user_and_the_executable_and_nothing_else() {
     let image = assembled(b"one", None);
     assert_eq!(
-        listing(&image.layers[0]),
+        listing(&image.blobs[0]),
         ["etc/ 755 0:0 0 0", "etc/group 644 0:0 0 27", "etc/passwd 644 0:0 0 78",]
     );
-    assert_eq!(listing(&image.layers[1]), ["app 755 0:0 0 123"]);
+    assert_eq!(listing(&image.blobs[1]), ["app 755 0:0 0 123"]);
 }
 
 #[test]
 fn source_date_epoch_sets_every_time() {
     let image = assembled(b"one", Some("1700000000"));
-    assert_eq!(listing(&image.layers[1]), ["app 755 0:0 1700000000 123"]);
-    for json in [&image.config.bytes, &image.manifest] {
+    assert_eq!(listing(&image.blobs[1]), ["app 755 0:0 1700000000 123"]);
+    for json in [bytes(&image.blobs[2]), &image.root.bytes] {
         let text = pretty(json);
         assert!(
             text.contains(r#""org.opencontainers.image.created": "2023-11-14T22:13:20Z""#),
@@ -109,20 +137,67 @@ fn source_date_epoch_sets_every_time() {
 #[test]
 fn digests_and_sizes_are_those_of_the_bytes() {
     let image = assembled(b"one", None);
-    let manifest: Value = serde_json::from_slice(&image.manifest).expect("JSON");
-    let config: Value = serde_json::from_slice(&image.config.bytes).expect("JSON");
-    assert_eq!(image.digest, digest(&image.manifest));
-    assert_eq!(manifest["config"], image.config.descriptor());
-    for (index, layer) in image.layers.iter().enumerate() {
-        assert_eq!(layer.digest, digest(&layer.bytes));
-        assert_eq!(manifest["layers"][index], layer.descriptor());
-        assert_eq!(config["rootfs"]["diff_ids"][index], digest(&archive_of(layer)).as_str());
+    let manifest: Value = serde_json::from_slice(&image.root.bytes).expect("JSON");
+    let config: Value = serde_json::from_slice(bytes(&image.blobs[2])).expect("JSON");
+    assert_eq!(*image.digest(), Digest::of(&image.root.bytes));
+    assert_eq!(manifest["config"], image.blobs[2].descriptor.to_json());
+    for (index, layer) in image.blobs[..2].iter().enumerate() {
+        assert_eq!(*layer.digest(), Digest::of(bytes(layer)));
+        assert_eq!(manifest["layers"][index], layer.descriptor.to_json());
+        let diff_id = Digest::of(&archive_of(layer));
+        assert_eq!(config["rootfs"]["diff_ids"][index], diff_id.as_str());
+    }
+}
+
+#[test]
+fn several_platforms_share_the_base_under_one_index() {
+    let image = assembled_for([ARM64, AMD64], b"one");
+    assert_eq!(image.platforms, ["linux/amd64", "linux/arm64"]);
+    assert_eq!((image.children.len(), image.blobs.len()), (2, 5));
+    let index: Value = serde_json::from_slice(&image.root.bytes).expect("JSON");
+    for (child, (entry, architecture)) in image.children.iter().zip(
+        index["manifests"]
+            .as_array()
+            .expect("entries")
+            .iter()
+            .zip(["amd64", "arm64"]),
+    ) {
+        assert_eq!(entry["digest"], child.digest().as_str());
+        assert_eq!(
+            entry["platform"],
+            json!({ "architecture": architecture, "os": "linux" })
+        );
+        let manifest: Value = serde_json::from_slice(&child.bytes).expect("JSON");
+        assert_eq!(manifest["layers"][0], image.blobs[0].descriptor.to_json());
+    }
+    assert_eq!(index["mediaType"], "application/vnd.oci.image.index.v1+json");
+    assert_eq!(
+        image,
+        assembled_for([AMD64, ARM64], b"one"),
+        "the order of binaries does not matter"
+    );
+}
+
+#[test]
+fn one_platform_of_several_is_the_same_manifest_as_alone() {
+    assert_eq!(
+        assembled_for([AMD64, ARM64], b"one").children[0],
+        assembled(b"one", None).root
+    );
+}
+
+#[test]
+fn a_platform_without_or_with_two_binaries_is_refused() {
+    let (_folder, spec, binary) = given(b"one");
+    for binaries in [vec![], vec![binary.clone(), binary]] {
+        let error = assemble_at(&spec, &binaries, None).expect_err("refused");
+        assert!(error.is_configuration(), "{error}");
     }
 }
 
 #[test]
 fn configuration_runs_the_binary_as_nobody_in_particular() {
-    insta::assert_snapshot!(pretty(&assembled(b"one", None).config.bytes), @r#"
+    insta::assert_snapshot!(pretty(bytes(&assembled(b"one", None).blobs[2])), @r#"
     {
       "created": "1970-01-01T00:00:00Z",
       "architecture": "amd64",
@@ -173,10 +248,10 @@ fn configuration_runs_the_binary_as_nobody_in_particular() {
 #[test]
 fn manifest_names_its_parts_by_oci_media_types() {
     let image = assembled(b"one", None);
-    let text = pretty(&image.manifest)
-        .replace(&image.config.digest, "(config)")
-        .replace(&image.layers[0].digest, "(base)")
-        .replace(&image.layers[1].digest, "(binary)");
+    let text = pretty(&image.root.bytes)
+        .replace(image.blobs[2].digest().as_str(), "(config)")
+        .replace(image.blobs[0].digest().as_str(), "(base)")
+        .replace(image.blobs[1].digest().as_str(), "(binary)");
     insta::assert_snapshot!(text, @r#"
     {
       "schemaVersion": 2,
@@ -210,7 +285,7 @@ fn manifest_names_its_parts_by_oci_media_types() {
 fn a_dynamic_binary_does_not_become_an_image() {
     let (_folder, spec, binary) = given(b"");
     std::fs::write(&binary.path, executable(3, b"/lib/ld.so\0")).expect("written");
-    let error = assemble_at(&spec, &binary, None).expect_err("dynamic");
+    let error = assemble_at(&spec, &[binary], None).expect_err("dynamic");
     assert!(error.is_configuration());
     assert!(error.hint().is_some_and(|hint| hint.contains("musl")));
 }

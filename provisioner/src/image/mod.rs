@@ -1,33 +1,56 @@
 //! Images: built, assembled and pushed without a Docker daemon.
 //!
 //! ```text
+//! ImageSpec --inputs--> Inputs --find--> Image of the registry: nothing is built
 //! ImageSpec --build--> Binary --assemble--> Image --publish(&RegistryTarget)--> Published { reference: repo@sha256 }
+//! folder, archive, another registry --import-^
 //! ```
 //!
 //! Everything but the compiler's work is a pure function of its inputs: the same binary gives the same digest, so
 //! that a second push sends nothing. Tags never move, but for those that start with `latest`: the default one is derived
 //! from the content.
 
+mod answer;
 mod build;
+pub mod built;
 mod cargo;
+mod command;
+mod content;
+mod digest;
 mod elf;
 mod error;
+mod import;
+mod inputs;
 mod layout;
+mod media;
+mod platform;
 mod prefix;
 mod push;
-mod registry;
 mod renewal;
+mod repository;
 mod retry;
+mod rustc;
+mod session;
+mod settings;
 mod target;
+mod upload;
+mod workspace;
 
 use std::path::PathBuf;
 
-pub use build::{PLATFORM, build, check};
+pub use answer::RegistryError;
+pub use build::{build, check};
+pub use content::{Blob, Content, Descriptor, Image, Manifest, Mismatch};
+pub use digest::{Digest, InvalidDigest};
 pub use error::ImageError;
-pub use layout::{Blob, Image, assemble};
+pub use import::{Defect as ImportDefect, Found, ImageRef, InvalidRef, Local, find, import};
+pub use inputs::{INPUT_TAG, Inputs, inputs};
+pub use layout::assemble;
+pub use platform::{Given, Platform, UnknownPlatform};
 pub use prefix::{InvalidPrefix, RegistryPrefix};
 pub use push::{Published, publish, publish_with};
 pub use renewal::{Credentials, Renewal};
+pub use repository::Repository;
 pub use retry::RetryPolicy;
 pub use target::RegistryTarget;
 
@@ -44,6 +67,21 @@ pub struct ImageSpec {
     pub workspace: PathBuf,
     /// Where the binary comes from.
     pub source: Source,
+    /// What it is built for, without repetitions. Where none is named: `linux/amd64`, or what the given binaries are for.
+    pub platforms: Vec<Platform>,
+}
+
+impl ImageSpec {
+    /// What cargo builds for, in one order whatever the order that they were named in.
+    fn platforms(&self) -> Vec<Platform> {
+        let mut platforms = self.platforms.clone();
+        if platforms.is_empty() {
+            platforms.push(Platform::Amd64);
+        }
+        platforms.sort_unstable();
+        platforms.dedup();
+        platforms
+    }
 }
 
 /// Where an image's binary comes from.
@@ -51,8 +89,8 @@ pub struct ImageSpec {
 pub enum Source {
     /// Built by cargo in the workspace, with profile `image`.
     Cargo,
-    /// An existing static executable.
-    Binary(PathBuf),
+    /// Existing static executables, at most one for a platform.
+    Binaries(Vec<Given>),
 }
 
 /// A static executable that an image without any other file can run.
@@ -66,10 +104,4 @@ pub struct Binary {
     pub version: Option<String>,
     /// The package's source repository as an URL, where known.
     pub repository: Option<String>,
-}
-
-/// `sha256:` and the hexadecimal SHA-256 of `bytes`, as OCI writes digests.
-fn digest(bytes: &[u8]) -> String {
-    use sha2::Digest as _;
-    format!("sha256:{}", hex::encode(sha2::Sha256::digest(bytes)))
 }

@@ -91,6 +91,7 @@ impl RegistryPrefix {
             repository: format!("{}/{image}", self.path),
             reference_base: self.repository(image),
             renewal: None,
+            sibling: None,
         }
     }
 }

@@ -3,15 +3,23 @@
 //! A tag exists only after every blob does, so that a run that is cut off leaves nothing that could be pulled half,
 //! and the next run goes on where it stopped.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use futures::future::try_join_all;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, future, stream};
+use oci_client::RegistryOperation;
 
-use super::registry::Registry;
-use super::{Blob, Image, ImageError, RegistryTarget, RetryPolicy, retry};
+use super::content::{Blob, Image};
+use super::digest::Digest;
+use super::repository::Repository;
+use super::upload::{self, Came};
+use super::{Found, ImageError, RegistryTarget, RetryPolicy};
 use crate::names::MOVING_TAG;
-use crate::report::{Event, Outcome, Reporter};
+use crate::report::{Outcome, Reporter};
+
+/// Blobs under way at once: enough to fill a line whose answers take long, few enough for registries that count
+/// connections. With the size of a chunk it bounds the memory too.
+const PARALLEL: usize = 6;
 
 /// An image as the registry has it now.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -22,12 +30,16 @@ pub struct Published {
     pub digest: String,
     /// The tag that points to it.
     pub tag: String,
-    /// Bytes of blobs and manifest that were sent, without repetitions.
+    /// The platforms that it runs on, e.g. `linux/amd64`.
+    pub platforms: Vec<String>,
+    /// Bytes of blobs and manifests that were sent, without repetitions.
     pub bytes_sent: u64,
     /// Blobs that were sent.
     pub blobs_sent: u32,
     /// Blobs that the registry had.
     pub blobs_reused: u32,
+    /// Blobs that the registry took from another of its repositories.
+    pub blobs_mounted: u32,
     /// Whether anything was sent.
     pub pushed: bool,
     /// How long it took, in seconds.
@@ -35,11 +47,30 @@ pub struct Published {
     pub seconds: f64,
 }
 
+impl Published {
+    /// An image that is used where it is: nothing is sent.
+    pub fn in_place(found: &Found, tag: Option<&str>) -> Self {
+        Self {
+            reference: found.reference.clone(),
+            digest: found.digest().to_string(),
+            tag: tag.unwrap_or_default().to_owned(),
+            platforms: found.platforms.clone(),
+            bytes_sent: 0,
+            blobs_sent: 0,
+            blobs_reused: 0,
+            blobs_mounted: 0,
+            pushed: false,
+            seconds: 0.0,
+        }
+    }
+}
+
 /// Pushes `image` under `tag`, or under [`Image::default_tag`]. Sends nothing where the tag already points to it.
 ///
 /// # Errors
 /// [`ImageError::TagTaken`] where the tag points elsewhere and is none that may move (nothing was sent), [`ImageError::Registry`] with the
-/// last answer of the registry: uploaded blobs are kept there and reused by the next run.
+/// last answer of the registry: uploaded blobs are kept there and reused by the next run. [`ImageError::Content`] where the
+/// image is not what its manifests say.
 pub async fn publish(
     image: &Image,
     target: &RegistryTarget,
@@ -63,64 +94,89 @@ pub async fn publish_with(
         return Err(ImageError::Tag { tag });
     }
     let push = Push {
-        registry: Registry::sign_in(target, &tag, reporter, policy).await?,
+        repository: Repository::sign_in(target, RegistryOperation::Push, policy, reporter).await?,
         image,
         target,
         tag: &tag,
         reporter,
-        settled: AtomicU64::new(0),
     };
-    let sent = match push.registry.tagged().await? {
-        Some(digest) if digest == image.digest => None,
-        Some(digest) if !tag.starts_with(MOVING_TAG) => return Err(push.taken(digest)),
-        _ => {
-            let sent = push.blobs().await?;
-            push.manifest().await?;
-            push.verify().await?;
-            Some(sent)
-        }
+    let sent = match push.tagged().await? {
+        Some(digest) if digest == *image.digest() => None,
+        Some(digest) if !tag.starts_with(MOVING_TAG) => return Err(push.taken(&digest)),
+        _ => Some(push.all().await?),
     };
-    let published = push.published(sent.as_deref(), started.elapsed());
+    let published = push.published(sent, started.elapsed());
     push.report(&published);
     Ok(published)
 }
 
 /// One push under way.
 struct Push<'a> {
-    registry: Registry<'a>,
+    repository: Repository,
     image: &'a Image,
     target: &'a RegistryTarget,
     tag: &'a str,
     reporter: &'a dyn Reporter,
-    /// Bytes that the registry has by now.
-    settled: AtomicU64,
+}
+
+/// What a push came to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sent {
+    bytes: u64,
+    blobs: u32,
+    mounted: u32,
 }
 
 impl Push<'_> {
-    /// Sends the blobs that the registry lacks, side by side; the result holds the sizes of those.
-    async fn blobs(&self) -> Result<Vec<u64>, ImageError> {
-        let sent = try_join_all(self.image.blobs().map(|blob| self.blob(blob))).await?;
-        Ok(sent.into_iter().flatten().collect())
+    /// Everything in its order: a manifest follows what it names, the tag comes last, and is looked at again.
+    async fn all(&self) -> Result<Sent, ImageError> {
+        let mut sent = self.blobs().await?;
+        for child in &self.image.children {
+            let name = child.digest().as_str();
+            if self.repository.find(name, self.reporter).await?.is_none() {
+                self.repository.put_manifest(name, child, self.reporter).await?;
+                sent.bytes += child.bytes.len() as u64;
+            }
+        }
+        self.root().await?;
+        sent.bytes += self.image.root.bytes.len() as u64;
+        self.verify().await?;
+        Ok(sent)
     }
 
-    async fn blob(&self, blob: &Blob) -> Result<Option<u64>, ImageError> {
-        let sent = self.registry.ensure_blob(blob).await?;
-        let size = blob.bytes.len() as u64;
-        self.reporter.emit(Event::Progress {
-            what: format!("push {}", self.target.repository),
-            done: self.settled.fetch_add(size, Ordering::Relaxed) + size,
-            total: self.image.blobs().map(|blob| blob.bytes.len() as u64).sum(),
-        });
-        Ok(sent.then_some(size))
+    /// Sends the blobs that the registry lacks, some side by side.
+    async fn blobs(&self) -> Result<Sent, ImageError> {
+        let mut ensured = Vec::with_capacity(self.image.blobs.len());
+        for blob in &self.image.blobs {
+            let came = upload::ensure(blob, &self.repository, self.reporter);
+            ensured.push(async move { Ok::<_, ImageError>((blob, came.await?)) }.boxed());
+        }
+        let add = |mut sent: Sent, (blob, came): (&Blob, Came)| {
+            match came {
+                Came::Sent => {
+                    sent.blobs += 1;
+                    sent.bytes += blob.size();
+                }
+                Came::Mounted => sent.mounted += 1,
+                Came::Reused => {}
+            }
+            future::ready(Ok(sent))
+        };
+        let ensured = stream::iter(ensured).buffer_unordered(PARALLEL);
+        ensured.try_fold(Sent::default(), add).await
     }
 
-    /// Puts the manifest. Where the registry refuses it, the tag itself says whether somebody else was faster.
-    async fn manifest(&self) -> Result<(), ImageError> {
-        let (manifest, digest) = (&self.image.manifest, &self.image.digest);
-        match self.registry.put_manifest(manifest, digest).await {
-            Err(error) if is_conflict(&error) => match self.registry.tagged().await? {
-                Some(existing) if existing == *digest => Ok(()),
-                Some(existing) => Err(self.taken(existing)),
+    async fn tagged(&self) -> Result<Option<Digest>, ImageError> {
+        self.repository.find(self.tag, self.reporter).await
+    }
+
+    /// Puts what the tag points to. Where the registry refuses it, the tag itself says whether somebody else was faster.
+    async fn root(&self) -> Result<(), ImageError> {
+        let root = &self.image.root;
+        match self.repository.put_manifest(self.tag, root, self.reporter).await {
+            Err(error) if is_conflict(&error) => match self.tagged().await? {
+                Some(existing) if existing == *root.digest() => Ok(()),
+                Some(existing) => Err(self.taken(&existing)),
                 None => Err(error),
             },
             outcome => outcome,
@@ -128,53 +184,57 @@ impl Push<'_> {
     }
 
     async fn verify(&self) -> Result<(), ImageError> {
-        let shown = self.registry.tagged().await?;
-        if shown.as_ref() == Some(&self.image.digest) {
+        let shown = self.tagged().await?;
+        if shown.as_ref() == Some(self.image.digest()) {
             return Ok(());
         }
         Err(ImageError::NotVerified {
             place: self.target.place(),
             tag: self.tag.to_owned(),
-            pushed: self.image.digest.clone(),
-            shown: shown.unwrap_or_else(|| "nothing".to_owned()),
+            pushed: self.image.digest().to_string(),
+            shown: shown.map_or_else(|| "nothing".to_owned(), |digest| digest.to_string()),
         })
     }
 
-    fn taken(&self, existing: String) -> ImageError {
+    fn taken(&self, existing: &Digest) -> ImageError {
         ImageError::TagTaken {
             place: self.target.place(),
             tag: self.tag.to_owned(),
-            existing,
-            digest: self.image.digest.clone(),
+            existing: existing.to_string(),
+            digest: self.image.digest().to_string(),
         }
     }
 
-    fn published(&self, sent: Option<&[u64]>, elapsed: Duration) -> Published {
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let all = self.image.blobs().count();
-        let uploads = sent.unwrap_or_default();
-        let manifest = sent.map_or(0, |_| self.image.manifest.len() as u64);
+    fn published(&self, sent: Option<Sent>, elapsed: Duration) -> Published {
+        let all = u32::try_from(self.image.blobs.len()).unwrap_or(u32::MAX);
+        let pushed = sent.is_some();
+        let sent = sent.unwrap_or_default();
         Published {
-            reference: format!("{}@{}", self.target.reference_base, self.image.digest),
-            digest: self.image.digest.clone(),
+            reference: format!("{}@{}", self.target.reference_base, self.image.digest()),
+            digest: self.image.digest().to_string(),
             tag: self.tag.to_owned(),
-            bytes_sent: uploads.iter().sum::<u64>() + manifest,
-            blobs_sent: count(uploads.len()),
-            blobs_reused: count(all - uploads.len()),
-            pushed: sent.is_some(),
+            platforms: self.image.platforms.clone(),
+            bytes_sent: sent.bytes,
+            blobs_sent: sent.blobs,
+            blobs_mounted: sent.mounted,
+            blobs_reused: all - sent.blobs - sent.mounted,
+            pushed,
             seconds: elapsed.as_secs_f64(),
         }
     }
 
     fn report(&self, published: &Published) {
         let (outcome, detail) = if published.pushed {
-            let detail = format!(
+            let mut detail = format!(
                 "tag {}, {} kB in {} blobs, {} reused",
                 published.tag,
                 published.bytes_sent.div_ceil(1000),
                 published.blobs_sent,
                 published.blobs_reused
             );
+            if published.blobs_mounted > 0 {
+                let _ = write!(detail, ", {} mounted", published.blobs_mounted);
+            }
             (Outcome::Pushed, detail)
         } else {
             (Outcome::Unchanged, format!("tag {}", published.tag))
@@ -185,7 +245,7 @@ impl Push<'_> {
 
 /// Answers to a manifest that may mean that the tag exists: registries do not agree on one code.
 fn is_conflict(error: &ImageError) -> bool {
-    matches!(error, ImageError::Registry { source, .. } if matches!(retry::status(source), Some(400 | 409 | 412)))
+    matches!(error, ImageError::Registry { source, .. } if matches!(source.status(), Some(400 | 409 | 412)))
 }
 
 fn is_tag(text: &str) -> bool {

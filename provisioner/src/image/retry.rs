@@ -1,10 +1,9 @@
-//! What a registry's answer means, and trying again where that may help.
+//! Trying again where that may help.
 
 use std::future::Future;
 use std::time::Duration;
 
-use oci_client::errors::{OciDistributionError, OciEnvelope, OciErrorCode};
-
+use super::answer::RegistryError;
 use crate::report::Reporter;
 
 /// How often and how patiently a request is tried.
@@ -15,7 +14,7 @@ pub struct RetryPolicy {
     /// Pause after the first failure; it doubles with each further one.
     pub base_delay: Duration,
     /// How long one request may take, the registry's hashing of a layer included, beside what its bytes take on a slow
-    /// line.
+    /// line. A registry that asks for a longer pause is not waited for.
     pub patience: Duration,
 }
 
@@ -23,7 +22,7 @@ pub struct RetryPolicy {
 const SLOWEST: u64 = 32_000;
 
 impl Default for RetryPolicy {
-    /// 4 attempts within 3.5 s of pauses.
+    /// 4 attempts within 3.5 s of pauses, longer where the registry asks for it.
     fn default() -> Self {
         Self {
             attempts: 4,
@@ -37,28 +36,32 @@ impl Default for RetryPolicy {
 #[derive(Debug)]
 pub(super) struct Exhausted {
     pub(super) attempts: u32,
-    pub(super) error: OciDistributionError,
+    pub(super) error: RegistryError,
 }
 
 impl RetryPolicy {
     /// The policy for a request that sends `bytes`.
-    pub(super) fn sending(self, bytes: usize) -> Self {
-        let on_the_line = Duration::from_secs(bytes as u64 / SLOWEST);
+    pub(super) fn sending(self, bytes: u64) -> Self {
+        let on_the_line = Duration::from_secs(bytes / SLOWEST);
         Self {
             patience: self.patience + on_the_line,
             ..self
         }
     }
 
-    async fn bounded<T>(
-        &self,
-        request: impl Future<Output = Result<T, OciDistributionError>>,
-    ) -> Result<T, OciDistributionError> {
-        tokio::time::timeout(self.patience, request).await.unwrap_or_else(|_| {
-            let message = format!("no answer within {:.0} s", self.patience.as_secs_f64());
-            let error = std::io::Error::new(std::io::ErrorKind::TimedOut, message);
-            Err(OciDistributionError::IoError(error))
-        })
+    async fn bounded<T>(&self, request: impl Future<Output = Result<T, RegistryError>>) -> Result<T, RegistryError> {
+        let outcome = tokio::time::timeout(self.patience, request).await;
+        outcome.unwrap_or(Err(RegistryError::Silent(self.patience)))
+    }
+
+    /// How long to wait before the attempt after number `attempts`; none where that was the last one.
+    fn pause(&self, attempts: u32, error: &RegistryError) -> Option<Duration> {
+        if attempts >= self.attempts || !error.is_transient() {
+            return None;
+        }
+        let usual = self.base_delay.saturating_mul(1 << (attempts - 1).min(16));
+        let asked = error.retry_after().unwrap_or_default();
+        (asked <= self.patience).then(|| usual.max(asked))
     }
 
     /// Runs `request` until it succeeds, fails for good, or the attempts are used up.
@@ -69,75 +72,33 @@ impl RetryPolicy {
         mut request: impl FnMut() -> F,
     ) -> Result<T, Exhausted>
     where
-        F: Future<Output = Result<T, OciDistributionError>>,
+        F: Future<Output = Result<T, RegistryError>>,
     {
-        let (mut attempts, mut delay) = (1, self.base_delay);
+        let mut attempts = 1;
         loop {
             let error = match self.bounded(Box::pin(request())).await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            if attempts >= self.attempts || !is_transient(&error) {
+            let Some(pause) = self.pause(attempts, &error) else {
                 return Err(Exhausted { attempts, error });
-            }
+            };
             reporter.warning(&format!(
-                "cannot {what}: {error}; trying again in {:.1} s (attempt {attempts} of {})",
-                delay.as_secs_f64(),
+                "cannot {what}: {}; trying again in {:.1} s (attempt {attempts} of {})",
+                with_causes(&error),
+                pause.as_secs_f64(),
                 self.attempts
             ));
-            tokio::time::sleep(delay).await;
+            tokio::time::sleep(pause).await;
             attempts += 1;
-            delay = delay.saturating_mul(2);
         }
     }
 }
 
-/// The HTTP status of a registry's answer; none where there was no answer or it does not tell.
-pub(super) fn status(error: &OciDistributionError) -> Option<u16> {
-    use OciDistributionError as E;
-    match error {
-        E::RequestError(error) => error.status().map(|status| status.as_u16()),
-        E::ServerError { code, .. } => Some(*code),
-        E::UnauthorizedError { .. } | E::AuthenticationFailure(_) => Some(401),
-        E::ImageManifestNotFoundError(_) => Some(404),
-        E::RegistryError { envelope, .. } => envelope.errors.iter().find_map(|e| match e.code {
-            OciErrorCode::Unauthorized => Some(401),
-            OciErrorCode::Denied => Some(403),
-            OciErrorCode::Toomanyrequests => Some(429),
-            OciErrorCode::ManifestUnknown
-            | OciErrorCode::NameUnknown
-            | OciErrorCode::NotFound
-            | OciErrorCode::BlobUnknown => Some(404),
-            _ => None,
-        }),
-        _ => None,
-    }
-}
-
-/// Whether the same request may succeed a moment later: no answer, an overloaded or failing server, or an upload
-/// that got lost or damaged on its way.
-pub(super) fn is_transient(error: &OciDistributionError) -> bool {
-    match (error, status(error)) {
-        (_, Some(408 | 425 | 429 | 500..)) | (OciDistributionError::IoError(_), None) => true,
-        (OciDistributionError::ServerError { message, .. }, Some(400 | 404 | 416)) => is_lost_upload(message),
-        (OciDistributionError::RequestError(error), None) => !error.is_builder() && !error.is_redirect(),
-        _ => false,
-    }
-}
-
-/// The registry lost or did not get an upload whole (codes of the distribution specification): a new one may do.
-fn is_lost_upload(body: &str) -> bool {
-    serde_json::from_str::<OciEnvelope>(body).is_ok_and(|envelope| {
-        envelope.errors.iter().any(|error| {
-            matches!(
-                error.code,
-                OciErrorCode::BlobUploadInvalid
-                    | OciErrorCode::BlobUploadUnknown
-                    | OciErrorCode::DigestInvalid
-                    | OciErrorCode::SizeInvalid
-            )
-        })
-    })
+/// The error and what it came from, on one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]
@@ -147,15 +108,17 @@ mod tests {
     use super::*;
     use crate::report::Silent;
 
-    fn answer(code: u16, message: &str) -> OciDistributionError {
-        OciDistributionError::ServerError {
-            code,
-            url: "http://127.0.0.1/v2/".into(),
-            message: message.into(),
+    fn answer(status: u16, retry_after: Option<u64>) -> RegistryError {
+        RegistryError::Refused {
+            status,
+            request: String::new(),
+            errors: Vec::new(),
+            body: String::new(),
+            retry_after: retry_after.map(Duration::from_secs),
         }
     }
 
-    async fn attempts_until_given_up(error: impl Fn() -> OciDistributionError) -> u32 {
+    async fn attempts_until_given_up(status: u16) -> u32 {
         let policy = RetryPolicy {
             attempts: 4,
             base_delay: Duration::ZERO,
@@ -165,8 +128,7 @@ mod tests {
         let outcome: Result<(), _> = policy
             .run("try", &Silent, || {
                 calls.fetch_add(1, Ordering::Relaxed);
-                let error = error();
-                async { Err(error) }
+                async move { Err(answer(status, None)) }
             })
             .await;
         let exhausted = outcome.expect_err("never succeeds");
@@ -175,10 +137,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn overload_and_server_errors_use_all_attempts() {
-        for code in [408, 429, 500, 502, 503] {
-            assert_eq!(attempts_until_given_up(|| answer(code, "")).await, 4);
-        }
+    async fn what_may_pass_uses_all_attempts_and_refusals_are_final() {
+        assert_eq!(attempts_until_given_up(503).await, 4);
+        assert_eq!(attempts_until_given_up(403).await, 1);
     }
 
     #[test]
@@ -189,18 +150,15 @@ mod tests {
         assert!(policy.sending(30_000_000).patience > Duration::from_mins(10));
     }
 
-    #[tokio::test]
-    async fn refusals_are_final() {
-        for code in [400, 401, 403, 404, 405, 409] {
-            assert_eq!(attempts_until_given_up(|| answer(code, "")).await, 1);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_lost_upload_is_started_again() {
-        let body = r#"{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN","message":"gone"}]}"#;
-        assert_eq!(attempts_until_given_up(|| answer(404, body)).await, 4);
-        let body = r#"{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}"#;
-        assert_eq!(attempts_until_given_up(|| answer(404, body)).await, 1);
+    #[test]
+    fn pauses_double_and_are_as_long_as_the_registry_asks() {
+        let policy = RetryPolicy::default();
+        let pause = |attempts, asked| policy.pause(attempts, &answer(429, asked));
+        assert_eq!(pause(1, None), Some(Duration::from_millis(500)));
+        assert_eq!(pause(3, None), Some(Duration::from_secs(2)));
+        assert_eq!(pause(1, Some(30)), Some(Duration::from_secs(30)));
+        assert_eq!(pause(3, Some(1)), Some(Duration::from_secs(2)));
+        assert_eq!(pause(4, None), None, "the last attempt");
+        assert_eq!(pause(1, Some(3600)), None, "nobody waits that long");
     }
 }

@@ -24,6 +24,9 @@ pub struct RegistryTarget {
     pub reference_base: String,
     /// Where new credentials come from when the registry no longer takes these; none: nowhere.
     pub renewal: Option<Renewal>,
+    /// Another repository of the same registry that may have the same blobs: they are taken from there where the registry
+    /// lets them.
+    pub sibling: Option<String>,
 }
 
 impl fmt::Debug for RegistryTarget {
@@ -36,6 +39,7 @@ impl fmt::Debug for RegistryTarget {
             .field("repository", &self.repository)
             .field("reference_base", &self.reference_base)
             .field("renewal", &self.renewal)
+            .field("sibling", &self.sibling)
             .finish()
     }
 }
@@ -62,7 +66,15 @@ impl RegistryTarget {
             repository: repository.to_owned(),
             reference_base: repository_uri.to_owned(),
             renewal: None,
+            sibling: None,
         })
+    }
+
+    /// The same beside a repository that may have the same blobs.
+    #[must_use]
+    pub fn beside(mut self, sibling: String) -> Self {
+        self.sibling = Some(sibling);
+        self
     }
 
     /// The same with a source of new credentials.

@@ -7,7 +7,7 @@ use tokio::try_join;
 
 use super::forecast::Forecast;
 use super::summary::Summary;
-use super::{ANSWER, Bill, Context, ask, deploy, files, images};
+use super::{ANSWER, Bill, Context, ask, deploy, elsewhere, files, images};
 use crate::aws::preflight;
 use crate::cluster::manifest::Component;
 use crate::cluster::nodes::{self, Node};
@@ -15,7 +15,7 @@ use crate::cluster::ownership::{self, Existing};
 use crate::cluster::values::Namespaces;
 use crate::cluster::{ClusterError, parent};
 use crate::error::Error;
-use crate::image::PLATFORM;
+use crate::image::Platform;
 use crate::plan::Plan;
 use crate::report::Answer;
 use crate::target::{self, Place, Prepared, Registry, Session, State};
@@ -27,33 +27,36 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let (cluster, stack) = context.target()?;
     let plan = Plan::build(config, cluster, stack);
     let wanted = deploy::render_unresolved(config, stack)?;
-    images::check(&config.image).await?;
+    let platforms = images::check(&config.image).await?;
 
     report.phase("check");
     let place = context.place().await?;
     let registry = context.registry(place.aws()).await?;
     registry.check().await?;
+    let elsewhere = Box::pin(elsewhere::find(&config.image, &registry, &platforms, report)).await?;
     let prepared = place.prepare(&plan, &registry).await?;
     let registry = registry.knowing(&prepared.repositories);
     tell(context, (&place, &registry), &plan, &prepared);
-    let ready = check_target(context, &place, &plan, (&prepared, &wanted)).await?;
+    let ready = check_target(context, &place, &plan, (&prepared, &wanted, &platforms)).await?;
 
     report.phase("cluster and image");
-    let (found, binary) = try_join!(
+    let (found, made) = try_join!(
         place.provision(&plan, &prepared, report),
-        images::build(&config.image, report),
+        images::make((&registry, stack), &config.image, images::names(&config.image), report),
     )?;
 
     report.phase("registry");
-    let (app, load) = Box::pin(images::publish_both(&registry, stack, &config.image, &binary, report)).await?;
-    files::write(config.image.refs.as_deref(), &images::refs(&[&app, &load]))?;
+    let sources = (elsewhere.as_ref(), &made);
+    let (app, load) = Box::pin(images::publish_both((&registry, stack), &config.image, sources, report)).await?;
+    let pushed: Vec<_> = std::iter::once(&app).chain(&load).collect();
+    files::write(config.image.refs.as_deref(), &images::refs(&pushed))?;
 
     report.phase("stack");
     let session = match ready {
         Some(session) => session,
         None => place.connect(&found, config.output.timeout, report).await?,
     };
-    let deployed = deploy::run(context, &session.cluster, stack, (&app, &load)).await?;
+    let deployed = deploy::run(context, &session.cluster, stack, (&app, load.as_ref())).await?;
 
     let aws = place.aws().or(registry.aws());
     let summary = Summary::new(context, aws, &plan, (app, load), deployed, began.elapsed());
@@ -66,13 +69,13 @@ async fn check_target(
     context: &Context,
     place: &Place,
     plan: &Plan,
-    (prepared, wanted): (&Prepared, &[Component]),
+    (prepared, wanted, platforms): (&Prepared, &[Component], &[Platform]),
 ) -> Result<Option<Session>, Error> {
     let found = &prepared.found;
     match found.state() {
         State::Missing if !plan.create_cluster => Err(place.missing()),
         State::Missing => {
-            preflight::check_platform(&[PLATFORM])?;
+            preflight::check_platform(&platforms.iter().map(|platform| platform.name()).collect::<Vec<_>>())?;
             let price = context
                 .bill
                 .get()
@@ -89,7 +92,7 @@ async fn check_target(
             let options = deploy::options(&context.config);
             let checked = ownership::check(&session.cluster, &plan.stack, wanted, options).await;
             let existing = checked.map_err(refused_before_any_change)?;
-            warn_of_platform(context, &session).await;
+            warn_of_platform(context, &session, platforms).await;
             confirm_adoption(context, plan, &existing).await?;
             Ok(Some(session))
         }
@@ -99,7 +102,7 @@ async fn check_target(
 }
 
 /// A refusal leaves everything as it was; a failure may be over when the command is run again.
-fn refused_before_any_change(error: ClusterError) -> Error {
+pub(super) fn refused_before_any_change(error: ClusterError) -> Error {
     let is_refusal = error.is_refusal();
     let error = Error::from(error);
     if is_refusal { error.before_any_change() } else { error }
@@ -148,14 +151,16 @@ fn tell(context: &Context, (place, registry): (&Place, &Registry), plan: &Plan, 
 }
 
 /// Nodes may come that can run the image; where none of those that there are can, somebody should know.
-async fn warn_of_platform(context: &Context, session: &Session) {
+async fn warn_of_platform(context: &Context, session: &Session, platforms: &[Platform]) {
     let Ok(nodes) = nodes::read(&session.cluster).await else {
         return;
     };
-    let runs = |node: &Node| PLATFORM.ends_with(&format!("/{}", node.architecture));
+    let names: Vec<&str> = platforms.iter().map(|platform| platform.name()).collect();
+    let runs = |node: &Node| names.contains(&format!("linux/{}", node.architecture).as_str());
     if !nodes.is_empty() && !nodes.iter().any(runs) {
         context.report.warning(&format!(
-            "the image is for {PLATFORM}, and no node of the cluster is: its pods wait until one comes"
+            "the image is for {}, and no node of the cluster is: its pods wait until one comes",
+            names.join(" and ")
         ));
     }
 }

@@ -43,7 +43,7 @@ pub(super) async fn run(
     context: &Context,
     cluster: &Cluster,
     stack: &StackName,
-    images: (&Published, &Published),
+    images: (&Published, Option<&Published>),
 ) -> Result<Deployed, Error> {
     let (config, report) = (&context.config, &*context.report);
     let wanted = Wanted {
@@ -75,16 +75,30 @@ pub(super) async fn run(
     })
 }
 
-/// Pods that fail may lack the right to pull: a registry that is not ECR is one that nodes need not know.
+/// The error with the right to pull, where that may be what pods lack.
 fn explained(error: ClusterError, registry: Option<&RegistryPrefix>) -> Error {
-    match (&error, registry) {
-        (ClusterError::Failed(_), Some(prefix)) => Error::from(error).hint(format!(
-            "where pods cannot pull: let the nodes pull from `{}`, or add a pull secret to ServiceAccount `default` of namespace `{}`",
-            prefix.host(),
-            Namespaces::default().app
-        )),
-        _ => error.into(),
+    match right_to_pull(&error, registry) {
+        Some(hint) => Error::from(error).hint(hint),
+        None => error.into(),
     }
+}
+
+/// Pods that fail may lack the right to pull: a registry that is not ECR is one that nodes need not know.
+pub(super) fn right_to_pull(error: &ClusterError, registry: Option<&RegistryPrefix>) -> Option<String> {
+    let (ClusterError::Failed(_), Some(prefix)) = (error, registry) else {
+        return None;
+    };
+    Some(format!(
+        "where pods cannot pull: let the nodes pull from `{}`, or add a pull secret to ServiceAccount `default` of namespace `{}`",
+        prefix.host(),
+        Namespaces::default().app
+    ))
+}
+
+/// The error for a stack that is not there.
+pub(super) fn no_stack(stack: &StackName) -> Error {
+    Error::usage(format!("there is no stack `{stack}` on this cluster"))
+        .hint("run `provisioner bootstrap` first, or name the stack with `--name`")
 }
 
 /// What the cluster is to look like.
@@ -92,8 +106,8 @@ struct Wanted<'a> {
     config: &'a Config,
     cluster: &'a Cluster,
     stack: &'a StackName,
-    /// The app's and the load generator's.
-    images: (&'a Published, &'a Published),
+    /// The app's and the load generator's, where there is one.
+    images: (&'a Published, Option<&'a Published>),
     /// Whether the server keeps the tolerance of an HPA.
     tolerance: bool,
 }
@@ -130,14 +144,23 @@ impl Wanted<'_> {
     /// The objects, with what the cluster keeps for them: certificates, password, what was replaced. Changes nothing.
     async fn components(&self) -> Result<Vec<Component>, Error> {
         let (cluster, stack, (app, load)) = (self.cluster, self.stack, self.images);
-        let mut values = Values::new(stack.clone(), &app.reference, &load.reference);
+        // Without a load generator of this run, the one that the stack has already goes on.
+        let load = match load {
+            Some(load) => Some(load.reference.clone()),
+            None => parent::read(cluster, stack, &Namespaces::default().app)
+                .await?
+                .and_then(|parent| parent.load_image),
+        };
+        let mut values = Values::new(stack.clone(), &app.reference, load.as_deref().unwrap_or(UNRESOLVED));
         values.reaction = self.config.reaction;
         values.tolerance = self.tolerance;
         values.grafana_password = password::prepare(cluster, &values.namespaces.monitoring).await?;
         let metrics = &values.namespaces.metrics;
         let certificates = certificate::prepare(cluster, metrics, jiff::Timestamp::now()).await?;
         let mut components = render(self.config, &values, &certificates)?;
-        parent::annotate(&mut components, stack, ANNOTATION_LOAD_IMAGE, &load.reference);
+        if let Some(load) = &load {
+            parent::annotate(&mut components, stack, ANNOTATION_LOAD_IMAGE, load);
+        }
         let take_over = (values.namespaces.app.as_str(), self.config.stack.take_over);
         take_over::remember(cluster, stack, take_over, &mut components).await?;
         Ok(components)
@@ -159,15 +182,14 @@ pub(super) fn options(config: &Config) -> Options {
 /// There is no stack of this name on the cluster, or it does not say: exit 2.
 pub(super) async fn load_image(cluster: &Cluster, stack: &StackName) -> Result<String, Error> {
     let Some(parent) = parent::read(cluster, stack, &Namespaces::default().app).await? else {
-        return Err(Error::usage(format!("there is no stack `{stack}` on this cluster"))
-            .hint("run `provisioner bootstrap` first, or name the stack with `--name`"));
+        return Err(no_stack(stack));
     };
     parent.load_image.ok_or_else(|| {
         let object = stack.applyset_parent();
         Error::usage(format!(
             "stack `{stack}` does not say which image makes load: Secret `{object}` lacks annotation `{ANNOTATION_LOAD_IMAGE}`"
         ))
-        .hint("run `provisioner bootstrap` again: it pushes the image and writes the annotation")
+        .hint("run `provisioner bootstrap` again: it pushes the image and writes the annotation; beside an image that was made elsewhere it needs `--workspace DIR`")
     })
 }
 

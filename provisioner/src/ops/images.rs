@@ -1,26 +1,29 @@
 //! The two images of a stack: the app and the load generator, one binary with two commands.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use tokio::try_join;
-
-use super::files;
+use super::{elsewhere, files};
 use crate::config;
 use crate::error::Error;
-use crate::image::{self, Binary, ImageSpec, Published, Source};
+use crate::image::{self, Binary, Image, ImageSpec, Inputs, Platform, Published, Source};
 use crate::names::{APP, LOAD, StackName};
-use crate::report::Reporter;
+use crate::report::{Outcome, Reporter};
 use crate::target::Registry;
 
 /// The cargo package of the sample service.
 const PACKAGE: &str = "app";
 
-/// Checks what can be checked of the source before anything is built or, what is more, paid for.
+/// Checks what can be checked of the source before anything is built or, what is more, paid for; what the images will
+/// be for.
 ///
 /// # Errors
 /// A given binary cannot run in an image, there is no toolchain, or no cargo workspace with the app: exit 2.
-pub(super) async fn check(config: &config::Image) -> Result<(), Error> {
+pub(super) async fn check(config: &config::Image) -> Result<Vec<Platform>, Error> {
     files::check(config.refs.as_deref())?;
+    if !builds(config) {
+        return Ok(wanted(config));
+    }
     let spec = spec(config, APP);
     match &spec.source {
         Source::Cargo if !spec.workspace.join("Cargo.toml").is_file() => {
@@ -32,36 +35,177 @@ pub(super) async fn check(config: &config::Image) -> Result<(), Error> {
     }
 }
 
-/// The static binary of the app.
-pub(super) async fn build(config: &config::Image, report: &dyn Reporter) -> Result<Binary, Error> {
-    Ok(image::build(&spec(config, APP), report).await?)
+/// Whether there is anything to build: beside an image that was made elsewhere only a load generator, where somebody says
+/// from what.
+fn builds(config: &config::Image) -> bool {
+    config.made.is_none() || config.workspace.is_some()
 }
 
-/// Makes sure that the repository of `name` holds the image.
+/// What an image that was made elsewhere has to be for.
+fn wanted(config: &config::Image) -> Vec<Platform> {
+    match config.platforms.as_slice() {
+        [] => vec![Platform::Amd64],
+        platforms => platforms.to_vec(),
+    }
+}
+
+/// The images of a bootstrap that are built or found by what they are built from.
+pub(super) fn names(config: &config::Image) -> &'static [&'static str] {
+    match (&config.made, builds(config)) {
+        (None, _) => &[APP, LOAD],
+        (Some(_), true) => &[LOAD],
+        (Some(_), false) => &[],
+    }
+}
+
+/// What the images of a stack are made of, found in the registry or built.
+#[derive(Default)]
+pub(super) struct Made {
+    /// Images that the registry has of the same inputs, by name.
+    found: BTreeMap<&'static str, Image>,
+    /// One binary for each platform; none where all images were found.
+    binaries: Vec<Binary>,
+    /// What they were built from, where that is known and all of it.
+    inputs: Option<Inputs>,
+}
+
+/// Finds the images of `names` by their inputs; where one is missing, builds the app. Changes nothing but the build's
+/// own folder.
+pub(super) async fn make(
+    (registry, stack): (&Registry, &StackName),
+    config: &config::Image,
+    names: &[&'static str],
+    report: &dyn Reporter,
+) -> Result<Made, Error> {
+    if names.is_empty() {
+        return Ok(Made::default());
+    }
+    let app = spec(config, APP);
+    let inputs = image::inputs(&app).await?;
+    let mut found = BTreeMap::new();
+    if let Some(inputs) = inputs.as_ref().filter(|_| !config.rebuild) {
+        for &name in names {
+            let spec = spec(config, name);
+            let Some(image) = find(registry, stack, (name, &spec, inputs), report).await else {
+                break;
+            };
+            found.insert(name, image);
+        }
+    }
+    if found.len() == names.len() {
+        report.done(
+            "binary",
+            PACKAGE,
+            Outcome::Unchanged,
+            "the registry has images of the same sources",
+        );
+        return Ok(Made {
+            found,
+            binaries: Vec::new(),
+            inputs: None,
+        });
+    }
+    let binaries = image::build(&app, report).await?;
+    let inputs = settled(&app, inputs, &binaries, report).await;
+    Ok(Made {
+        found,
+        binaries,
+        inputs,
+    })
+}
+
+/// The image of these inputs, if the registry says that it has it. Where it cannot be asked, the push will tell why.
+async fn find(
+    registry: &Registry,
+    stack: &StackName,
+    (name, spec, inputs): (&str, &ImageSpec, &Inputs),
+    report: &dyn Reporter,
+) -> Option<Image> {
+    let looked = async {
+        match registry.existing(stack, name).await? {
+            Some(target) => Ok(image::built::find(&target, (spec, inputs), report).await?),
+            None => Ok::<_, Error>(None),
+        }
+    };
+    looked.await.unwrap_or_else(|error| {
+        report.warning(&format!(
+            "cannot look for an image of the same sources: {}",
+            error.message()
+        ));
+        None
+    })
+}
+
+/// The inputs of a build that is done: none where it read more than that, or where they changed meanwhile.
+async fn settled(
+    app: &ImageSpec,
+    before: Option<Inputs>,
+    binaries: &[Binary],
+    report: &dyn Reporter,
+) -> Option<Inputs> {
+    let before = before?;
+    let after = image::inputs(app).await.ok().flatten()?;
+    match before.uncovered(binaries) {
+        Ok(None) => Some(before).filter(|before| before.is(&after)),
+        Ok(Some(read)) => {
+            report.note(&format!(
+                "the next run builds again: this build read {read}, outside the sources of `{PACKAGE}`"
+            ));
+            None
+        }
+        Err(error) => {
+            report.note(&format!("the next run builds again: {error}"));
+            None
+        }
+    }
+}
+
+/// Makes sure that the repository of `name` holds the image, and records what it was made from.
 pub(super) async fn publish(
     registry: &Registry,
     stack: &StackName,
     config: &config::Image,
-    (name, binary): (&str, &Binary),
+    (name, made): (&str, &Made),
     report: &dyn Reporter,
 ) -> Result<Published, Error> {
-    let assembled = image::assemble(&spec(config, name), binary)?;
+    let spec = spec(config, name);
+    let tag = config.tag.as_deref();
+    if let Some(found) = made.found.get(name) {
+        let target = registry.target(stack, name, report).await?;
+        return Ok(image::publish(found, &target, tag, report).await?);
+    }
+    let assembled = image::assemble(&spec, &made.binaries)?;
     let target = registry.target(stack, name, report).await?;
-    Ok(image::publish(&assembled, &target, config.tag.as_deref(), report).await?)
+    let published = image::publish(&assembled, &target, tag, report).await?;
+    if let Some(inputs) = &made.inputs {
+        // The image is there and is what is deployed; that a later run builds it again is no failure of this one.
+        if let Err(error) = image::built::record(&target, (&spec, inputs), &assembled).await {
+            report.warning(&format!("the next run builds again: {}", Error::from(error).message()));
+        }
+    }
+    Ok(published)
 }
 
-/// App and load generator, published.
+/// App and load generator, published: one after the other, so that the registry takes over for the second what it got
+/// for the first. Beside an image that was made elsewhere there may be no load generator.
 pub(super) async fn publish_both(
-    registry: &Registry,
-    stack: &StackName,
+    (registry, stack): (&Registry, &StackName),
     config: &config::Image,
-    binary: &Binary,
+    (elsewhere, made): (Option<&elsewhere::Found>, &Made),
     report: &dyn Reporter,
-) -> Result<(Published, Published), Error> {
-    try_join!(
-        publish(registry, stack, config, (APP, binary), report),
-        publish(registry, stack, config, (LOAD, binary), report),
-    )
+) -> Result<(Published, Option<Published>), Error> {
+    let app = match elsewhere {
+        Some(found) => elsewhere::publish(found, (registry, stack), config.tag.as_deref(), report).await?,
+        None => publish(registry, stack, config, (APP, made), report).await?,
+    };
+    if names(config).contains(&LOAD) {
+        let load = publish(registry, stack, config, (LOAD, made), report).await?;
+        return Ok((app, Some(load)));
+    }
+    report.note(
+        "no load generator was pushed: for `provisioner load`, name the workspace of the sample app with `--workspace DIR`",
+    );
+    Ok((app, None))
 }
 
 /// References as the file of `--image-refs` holds them, one a line.
@@ -79,9 +223,11 @@ fn spec(config: &config::Image, name: &str) -> ImageSpec {
         entrypoint_args: vec![command.to_owned()],
         title: name.to_owned(),
         workspace: config.workspace.clone().unwrap_or_else(|| Path::new(".").to_owned()),
-        source: match &config.binary {
-            Some(path) => Source::Binary(path.clone()),
-            None => Source::Cargo,
+        source: if config.binaries.is_empty() {
+            Source::Cargo
+        } else {
+            Source::Binaries(config.binaries.clone())
         },
+        platforms: config.platforms.clone(),
     }
 }

@@ -4,7 +4,10 @@ mod ask;
 mod bill;
 mod bootstrap;
 mod deploy;
+mod elsewhere;
 mod files;
+#[cfg(test)]
+mod fixtures;
 mod forecast;
 mod images;
 mod kubeconfig;
@@ -12,6 +15,7 @@ mod load;
 mod push;
 mod receipt;
 mod resume;
+mod rollout;
 mod status;
 mod summary;
 mod teardown;
@@ -36,6 +40,7 @@ use crate::target::{self, Place, Registry};
 
 pub use bill::Bill;
 pub use resume::with_remains;
+pub use rollout::Underway;
 pub use undo::Undo;
 
 /// How long a cluster that exists may take to answer.
@@ -55,6 +60,8 @@ pub struct Context {
     pub can_ask: bool,
     /// What is taken back where the command does not reach its end.
     pub undo: Undo,
+    /// A rollout that was begun and did not come to a good end.
+    pub rollout: Underway,
     /// This run, as it holds the lease of a stack.
     pub holder: Holder,
     /// The region, once AWS was connected to: it may come from the AWS configuration.
@@ -138,6 +145,11 @@ impl Context {
 pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
     let (answer, exit) = match command {
         Command::Bootstrap(_) => (Some(Box::pin(bootstrap::run(context)).await?), Exit::Done),
+        Command::Push(flags) if flags.rollout => {
+            let (answer, verdict) = Box::pin(rollout::run(flags, context)).await?;
+            context.print(&answer)?;
+            return verdict.map(|()| Exit::Done);
+        }
         Command::Push(_) => (Some(push::run(context).await?), Exit::Done),
         Command::Teardown(flags) => {
             let (answer, exit) = teardown::run(flags, context).await?;

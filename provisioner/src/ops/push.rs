@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Context, files, images};
+use super::{Context, elsewhere, files, images};
 use crate::error::Error;
 use crate::image::Published;
 use crate::names::APP;
@@ -23,12 +23,17 @@ impl fmt::Display for Pushed {
 pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let stack = context.stack()?;
     let (config, report) = (&context.config.image, &*context.report);
-    images::check(config).await?;
+    let platforms = images::check(config).await?;
     let registry = context.registry(None).await?;
     registry.check().await?;
+    let registry = registry.read(stack, &[APP]).await?;
     report.phase("image");
-    let binary = images::build(config, report).await?;
-    let published = images::publish(&registry, stack, config, (APP, &binary), report).await?;
+    let published = if let Some(found) = elsewhere::find(config, &registry, &platforms, report).await? {
+        elsewhere::publish(&found, (&registry, stack), config.tag.as_deref(), report).await?
+    } else {
+        let made = images::make((&registry, stack), config, &[APP], report).await?;
+        images::publish(&registry, stack, config, (APP, &made), report).await?
+    };
     files::write(config.refs.as_deref(), &images::refs(&[&published]))?;
     Answer::of(&Pushed(published)).map_err(Error::failed)
 }

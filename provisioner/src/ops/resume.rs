@@ -5,7 +5,7 @@ use crate::cli::Command;
 use crate::cluster::load_job::LOAD_JOB;
 use crate::cluster::values::Namespaces;
 use crate::config::Config;
-use crate::error::{Error, Exit, Remains};
+use crate::error::{Error, Exit, Remains, RollsOut};
 use crate::image::RegistryPrefix;
 use crate::report::Entries;
 
@@ -15,7 +15,7 @@ pub fn with_remains(
     error: Error,
     command: &Command,
     context: &Context,
-    entries: Entries,
+    mut entries: Entries,
     arguments: impl IntoIterator<Item = String>,
 ) -> Error {
     let changes = matches!(
@@ -35,11 +35,18 @@ pub fn with_remains(
     // A stack is not to be offered for removal because a push or a load on it failed.
     let remove = match command {
         Command::Bootstrap(_) => Some(teardown(&config)),
-        Command::Push(_) if !entries.made.is_empty() => Some(teardown(&config)),
+        Command::Push(push) if !push.rollout && !entries.made.is_empty() => Some(teardown(&config)),
         Command::Load(_) if !entries.made.is_empty() => Some(delete_job(&config)),
         _ => None,
     };
+    let rollout = context.rollout.left().map(|moved| {
+        // It is told with its images; that it may exist says less.
+        entries.pending.remove(&moved.deployment.to_string());
+        let back = moved.previous.as_ref().map(|image| go_back(&config, image));
+        RollsOut::new(&moved, back)
+    });
     error.remaining(Remains {
+        rollout,
         removing: matches!(command, Command::Teardown(_)),
         cost: context.bill.get().and_then(|bill| bill.of(&entries)),
         ..Remains::new(entries, resume, remove)
@@ -62,6 +69,11 @@ pub(super) fn teardown(config: &Config) -> String {
         words.push_str(" --delete-cluster");
     }
     words
+}
+
+/// The command that moves the app to an image that it had.
+fn go_back(config: &Config, image: &str) -> String {
+    format!("{} --rollout --image {}", target_command(config, "push"), quoted(image))
 }
 
 /// The command that ends a load and removes its report.
@@ -106,31 +118,10 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixtures::given;
     use super::*;
-    use crate::config::Sources;
-    use crate::report::Silent;
-    use clap::Parser;
-    use std::sync::{Arc, OnceLock};
-
-    fn given(line: &[&str]) -> (crate::cli::Cli, Context) {
-        let cli = crate::cli::Cli::parse_from(line);
-        let sources = Sources {
-            flags: cli.layer(),
-            folder: "/nowhere".into(),
-            ..Sources::default()
-        };
-        let context = Context {
-            config: Config::resolve(&sources).unwrap(),
-            report: Arc::new(Silent),
-            yes: false,
-            can_ask: false,
-            undo: crate::ops::Undo::default(),
-            region: OnceLock::new(),
-            bill: OnceLock::new(),
-            holder: crate::cluster::lease::Holder::new("host", 1, 1, jiff::Timestamp::now),
-        };
-        (cli, context)
-    }
+    use crate::cluster::ObjectRef;
+    use crate::cluster::rollout::Moved;
 
     fn remains(line: &[&str]) -> String {
         let (cli, context) = given(line);
@@ -205,6 +196,51 @@ mod tests {
             assert_eq!(text.contains("to remove:"), removable, "{verb}: {text}");
             assert!(!text.contains("deleted above"), "{verb}: {text}");
         }
+    }
+
+    #[test]
+    fn a_rollout_that_was_begun_is_told_with_the_way_back_and_removes_nothing() {
+        let line = ["provisioner", "push", "--cluster", "demo", "--rollout"];
+        let (cli, context) = given(&line);
+        let deployment = ObjectRef {
+            api_version: "apps/v1".to_owned(),
+            kind: "Deployment".to_owned(),
+            namespace: Some("web-app".to_owned()),
+            name: "web-app".to_owned(),
+        };
+        let entries = Entries {
+            phase: Some("rollout".to_owned()),
+            made: ["image r@sha256:1".to_owned()].into(),
+            pending: [deployment.to_string()].into(),
+            changed: true,
+            ..Entries::default()
+        };
+        let moved = |previous: Option<&str>| Moved {
+            deployment: deployment.clone(),
+            image: "r@sha256:1".to_owned(),
+            previous: previous.map(str::to_owned),
+        };
+        let told = |entries: &Entries| {
+            let words = line.map(str::to_owned);
+            let error = Error::signal(Exit::Interrupted);
+            with_remains(error, &cli.command, &context, entries.clone(), words)
+        };
+        context.rollout.begin(moved(Some("r@sha256:0")));
+        insta::assert_snapshot!(told(&entries), @r#"
+        error: interrupted
+
+        stopped in: rollout
+        remains:    image r@sha256:1
+        rolls out:  r@sha256:1 on Deployment web-app/web-app, which ran r@sha256:0
+        to resume:  provisioner push --cluster demo --rollout
+        to go back: provisioner push --cluster demo --rollout --image r@sha256:0
+        "#);
+        let json = told(&entries).render(crate::config::Format::Json);
+        assert!(json.contains(r#""rollout":{"deployment":"web-app/web-app""#), "{json}");
+        context.rollout.begin(moved(None));
+        assert!(!told(&entries).to_string().contains("to go back"));
+        context.rollout.end();
+        assert!(!told(&entries).to_string().contains("rolls out"));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) struct Summary {
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<String>,
     image: String,
-    load_image: String,
+    load_image: Option<String>,
     changes: Counts,
     chain: Option<Chain>,
     /// What the stack costs from now on.
@@ -52,7 +52,7 @@ impl Summary {
         context: &Context,
         aws: Option<&Aws>,
         plan: &Plan,
-        (app, load): (Published, Published),
+        (app, load): (Published, Option<Published>),
         deployed: Deployed,
         elapsed: Duration,
     ) -> Self {
@@ -71,7 +71,7 @@ impl Summary {
             region,
             context: config.target.kube_context,
             image: app.reference,
-            load_image: load.reference,
+            load_image: load.map(|load| load.reference),
             changes: Counts::of(&deployed.changes),
             chain: deployed.chain,
             cost: context.bill.get().map(|bill| bill.cost.clone()),

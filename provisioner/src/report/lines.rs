@@ -48,8 +48,24 @@ impl<W: Write + Send> Reporter for Lines<W> {
     }
 }
 
+/// `text` without what a terminal would take for a command: names in archives and answers of registries are anybody's.
+pub(crate) fn printable(text: &str) -> String {
+    let plain = |c: char| {
+        if c.is_control() && !matches!(c, '\n' | '\t') {
+            '\u{fffd}'
+        } else {
+            c
+        }
+    };
+    text.chars().map(plain).collect()
+}
+
 /// An event as one line of text.
 pub(super) fn plain(event: &Event) -> String {
+    printable(&text(event))
+}
+
+fn text(event: &Event) -> String {
     match event {
         Event::Phase { name } => format!("== {name}"),
         Event::Done {
@@ -101,6 +117,16 @@ pub(super) fn word(outcome: Outcome) -> &'static str {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn nothing_that_others_wrote_steers_the_terminal() {
+        let message = "no \u{1b}[2Jimage\u{7}\r".to_owned();
+        assert_eq!(
+            plain(&Event::Warning { message }),
+            "warning: no \u{fffd}[2Jimage\u{fffd}\u{fffd}"
+        );
+        assert_eq!(printable("two\n\tlines, ä"), "two\n\tlines, ä");
+    }
 
     fn render(style: Style) -> String {
         let lines = Lines::new(style, Vec::new());

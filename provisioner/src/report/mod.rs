@@ -14,6 +14,7 @@ use std::time::Duration;
 
 pub use answer::Answer;
 pub use ledger::{Entries, Ledger};
+pub(crate) use lines::printable;
 pub use lines::{Lines, Style};
 #[cfg(test)]
 pub(crate) use record::Record;

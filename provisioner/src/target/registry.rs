@@ -5,8 +5,8 @@
 use super::credentials;
 use crate::aws::{Aws, ecr};
 use crate::error::Error;
-use crate::image::{Credentials, RegistryPrefix, RegistryTarget, Renewal};
-use crate::names::StackName;
+use crate::image::{Credentials, ImageRef, RegistryPrefix, RegistryTarget, Renewal};
+use crate::names::{APP, LOAD, StackName};
 use crate::report::Reporter;
 
 /// The registry of a stack's images.
@@ -62,30 +62,97 @@ impl Registry {
         }
     }
 
-    /// The repository of `image` with the credentials for it; in ECR it is created where it is missing.
+    /// The repository that an image of any registry is in, with the credentials for it: ECR's own where it is there.
+    ///
+    /// # Errors
+    /// The credentials cannot be read, or ECR gives none.
+    pub async fn source(&self, image: &ImageRef) -> Result<RegistryTarget, Error> {
+        let Some(aws) = self.aws().filter(|aws| aws.is_registry(image.host())) else {
+            return Ok(image.target(credentials::find(image.host()).await?));
+        };
+        let auth = ecr::authorize(aws).await?;
+        let base = format!("{}/{}", image.host(), image.repository());
+        let target =
+            RegistryTarget::from_endpoint(&auth.endpoint, auth.username, auth.password, image.repository(), &base)?;
+        Ok(target.renewed_by(renewal(aws)))
+    }
+
+    /// The same after reading the repositories of `images`, unless they are known: [`Self::target`] then reads nothing.
+    ///
+    /// # Errors
+    /// ECR refuses.
+    pub async fn read(mut self, stack: &StackName, images: &[&str]) -> Result<Self, Error> {
+        if let Self::Ecr(ecr) = &mut self {
+            for image in images {
+                let name = stack.repository(image);
+                if ecr.known.iter().all(|reading| reading.name != name) {
+                    ecr.known.push(ecr::read(&ecr.aws, stack, image).await?);
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    /// The repository of `image` where it may hold images already; none in ECR where it was not there when it was read.
+    /// Changes nothing.
+    ///
+    /// # Errors
+    /// ECR gives no password, or the credentials cannot be read.
+    pub async fn existing(&self, stack: &StackName, image: &str) -> Result<Option<RegistryTarget>, Error> {
+        let Ecr { aws, known } = match self {
+            Self::Ecr(ecr) => &**ecr,
+            Self::Other(prefix) => {
+                let credentials = credentials::find(prefix.host()).await?;
+                return Ok(Some(prefix.target(image, credentials)));
+            }
+        };
+        let name = stack.repository(image);
+        let reading = known.iter().find(|reading| reading.name == name);
+        match reading.and_then(ecr::Reading::repository) {
+            Some(repository) => push_to(aws, repository).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The repository of `image` beside that of the stack's other one, with the credentials for it; in ECR it is created
+    /// where it is missing.
     ///
     /// # Errors
     /// ECR refuses, or the credentials cannot be read.
     pub async fn target(&self, stack: &StackName, image: &str, report: &dyn Reporter) -> Result<RegistryTarget, Error> {
         let Ecr { aws, known } = match self {
             Self::Ecr(ecr) => &**ecr,
-            Self::Other(prefix) => return Ok(prefix.target(image, credentials::find(prefix.host()).await?)),
+            Self::Other(prefix) => {
+                let target = prefix.target(image, credentials::find(prefix.host()).await?);
+                return Ok(target.beside(prefix.target(sibling(image), None).repository));
+            }
         };
         let name = stack.repository(image);
         let (repository, _) = match known.iter().find(|reading| reading.name == name) {
             Some(reading) => ecr::ensure_from(aws, stack, (image, reading.clone()), report).await?,
             None => ecr::ensure_repository(aws, stack, image, report).await?,
         };
-        let auth = ecr::authorize(aws).await?;
-        let target = RegistryTarget::from_endpoint(
-            &auth.endpoint,
-            auth.username,
-            auth.password,
-            &repository.name,
-            &repository.uri,
-        )?;
-        Ok(target.renewed_by(renewal(aws)))
+        let target = push_to(aws, &repository).await?;
+        Ok(target.beside(stack.repository(sibling(image))))
     }
+}
+
+/// The image that has the same layers: app and load generator are one binary.
+fn sibling(image: &str) -> &'static str {
+    if image == APP { LOAD } else { APP }
+}
+
+/// A repository of ECR with a password for it.
+async fn push_to(aws: &Aws, repository: &ecr::Repository) -> Result<RegistryTarget, Error> {
+    let auth = ecr::authorize(aws).await?;
+    let target = RegistryTarget::from_endpoint(
+        &auth.endpoint,
+        auth.username,
+        auth.password,
+        &repository.name,
+        &repository.uri,
+    )?;
+    Ok(target.renewed_by(renewal(aws)))
 }
 
 /// New passwords from ECR.

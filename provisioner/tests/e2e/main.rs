@@ -4,6 +4,7 @@
 
 mod control;
 mod crash;
+mod dockerfile;
 mod endings;
 mod faults;
 mod iam;
@@ -11,6 +12,7 @@ mod job;
 mod kills;
 mod leftovers;
 mod options;
+mod rollout;
 mod story;
 mod support;
 mod targets;

@@ -4,11 +4,15 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::support::Sandbox;
 
 const REGISTRY: &str = "127.0.0.1:5000/team";
+/// What the sandbox's registry wants.
+pub(crate) const CREDENTIALS: &str = "AWS:sandbox-registry";
 /// What names AWS in the environment of the flows.
 const AWS: [&str; 4] = [
     "AWS_ENDPOINT_URL",
@@ -19,7 +23,7 @@ const AWS: [&str; 4] = [
 const METRICS_API: &str = "apiservices/v1beta1.custom.metrics.k8s.io";
 
 /// A person with a kubeconfig, and a registry that they are signed in to.
-struct Outside<'a> {
+pub(crate) struct Outside<'a> {
     sandbox: &'a Sandbox,
     docker: tempfile::TempDir,
     /// Whether the environment names AWS all the same: a stray call then reaches the endpoint, which keeps a journal.
@@ -27,11 +31,11 @@ struct Outside<'a> {
 }
 
 impl<'a> Outside<'a> {
-    fn new(sandbox: &'a Sandbox) -> Self {
+    pub(crate) fn new(sandbox: &'a Sandbox) -> Self {
         let docker = tempfile::tempdir().expect("a folder");
-        // AWS:sandbox-registry, which the sandbox's registry wants.
-        let config = r#"{"auths": {"127.0.0.1:5000": {"auth": "QVdTOnNhbmRib3gtcmVnaXN0cnk="}}}"#;
-        fs::write(docker.path().join("config.json"), config).expect("written");
+        let auth = STANDARD.encode(CREDENTIALS);
+        let config = serde_json::json!({"auths": {"127.0.0.1:5000": {"auth": auth}}});
+        fs::write(docker.path().join("config.json"), config.to_string()).expect("written");
         Self {
             sandbox,
             docker,
@@ -57,7 +61,7 @@ impl<'a> Outside<'a> {
     }
 
     #[track_caller]
-    fn json(&self, verb: &str, more: &[&str]) -> Value {
+    pub(crate) fn json(&self, verb: &str, more: &[&str]) -> Value {
         self.with(|env| self.sandbox.json_with(&arguments(verb, more), env))
     }
 

@@ -243,3 +243,22 @@ fn a_log_filter_that_cannot_be_read_is_refused() {
     let stderr = run.end().refused(2);
     assert!(stderr.contains("`PROVISIONER_LOG`: `a=b=c` is no filter"), "{stderr}");
 }
+
+#[test]
+fn a_rollout_needs_a_cluster_and_going_back_needs_a_rollout() {
+    let stderr = Run::of("push --name demo --rollout").end().refused(2);
+    assert!(stderr.starts_with("error: no cluster is named"), "{stderr}");
+    for flag in ["--rollback-on-failure", "--force-conflicts"] {
+        let stderr = Run::of(&format!("push --cluster demo {flag}")).end().refused(2);
+        assert!(stderr.contains("--rollout"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_rollout_on_a_cluster_that_does_not_answer_builds_nothing() {
+    let kubeconfig = "{contexts: [{name: dev, context: {cluster: c, user: u}}], users: [{name: u, user: {}}],
+      clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]}";
+    let run = Run::in_workspace("push --kube-context dev --registry ghcr.io/team --rollout --timeout 1s");
+    let stderr = run.file(".kube/config", kubeconfig).end().refused(1);
+    assert!(stderr.contains("127.0.0.1:1") && !stderr.contains("build"), "{stderr}");
+}

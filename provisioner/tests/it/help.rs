@@ -91,17 +91,36 @@ fn help_of_bootstrap_shows_its_flags() {
           --tag <TAG>
               Tag of the image [default: from its content]
 
-          --binary <PATH>
-              Use this static linux/amd64 binary instead of building one
+          --platform <PLATFORM>
+              What the image is for: linux/amd64, linux/arm64 or both [default: linux/amd64]
+
+          --binary <[PLATFORM=]PATH>
+              Use this static binary instead of building one; once for each platform
 
           --workspace <DIR>
               Cargo workspace to build the app from [default: the working directory]
+
+          --rebuild
+              Build also where the registry has an image of the same sources
 
           --image-refs <FILE>
               Also write the pushed references to this file, one a line
 
       -h, --help
               Print help (see a summary with '-h')
+
+    Image made elsewhere:
+          --image <REF>
+              Use this image of a registry, where it is, by its digest
+
+          --copy
+              With --image, copy it into the stack's own repository
+
+          --oci-layout <DIR>
+              Push the image in this folder, which has the OCI image layout
+
+          --archive <FILE>
+              Push the image in this archive: of such a folder, or of docker save; may be gzipped
 
     New cluster:
           --k8s-version <VERSION>

@@ -64,7 +64,7 @@ async fn a_tag_of_another_image_is_refused_before_anything_is_sent() {
         error.to_string(),
         format!(
             "cannot push {} to `{place}/demo/web-app`: tag `v1` already points to {OTHER}; tags are immutable",
-            image.digest
+            image.digest()
         )
     );
     assert_eq!(lines(&registry.take_requests()), ["GET /v2/", "HEAD manifests/v1"]);
@@ -79,7 +79,7 @@ async fn only_a_tag_that_is_made_to_move_is_taken_from_another_image() {
         registry.set_tag(tag, OTHER);
         let published = push_to(&registry.target(), &image, Some(tag)).await;
         assert_eq!(published.is_ok(), moves, "{tag}: {published:?}");
-        let expected = if moves { &image.digest } else { OTHER };
+        let expected = if moves { image.digest().as_str() } else { OTHER };
         assert_eq!(registry.tag(tag).as_deref(), Some(expected), "{tag}");
     }
 }
@@ -93,7 +93,7 @@ async fn a_tag_that_is_taken_meanwhile_counts_only_if_it_is_another_image() {
     assert!(matches!(error, ImageError::TagTaken { .. }), "{error:?}");
 
     let registry = Registry::start(Auth::Basic).await;
-    registry.inject("PUT manifests/", 1, Fault::Overtaken(image.digest.clone()));
+    registry.inject("PUT manifests/", 1, Fault::Overtaken(image.digest().to_string()));
     push(&registry, &image).await.expect("the same image");
 }
 

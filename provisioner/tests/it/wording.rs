@@ -58,3 +58,26 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         .filter(|file| file.extension().is_some_and(|e| e == "rs"));
     inner.chain(files).collect()
 }
+
+/// The `Dockerfile` states versions that stand elsewhere too.
+#[test]
+fn the_dockerfile_has_the_toolchain_and_the_version_of_the_workspace() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let (dockerfile, toolchain) = (read("Dockerfile"), read("rust-toolchain.toml"));
+    let channel = toolchain
+        .lines()
+        .find_map(|line| line.strip_prefix("channel = "))
+        .unwrap();
+    let channel = channel.trim_matches('"');
+    for line in [
+        format!("FROM --platform=$BUILDPLATFORM docker.io/library/rust:{channel}-slim AS build"),
+        format!("ENV RUSTUP_TOOLCHAIN={channel}"),
+        format!(
+            r#"      org.opencontainers.image.version="{}""#,
+            env!("CARGO_PKG_VERSION")
+        ),
+    ] {
+        assert!(dockerfile.lines().any(|found| found == line), "{line}");
+    }
+}

@@ -30,6 +30,41 @@ pub(crate) async fn read(body: Body) -> Result<Bytes, Failure> {
     Ok(body.collect().await?.to_bytes())
 }
 
+/// The same body, whose bytes are told as they come.
+pub(crate) fn counted(body: Body, tell: impl Fn(u64) + Send + 'static) -> Body {
+    let tell = Box::new(tell);
+    Counted { body, tell }.boxed_unsync()
+}
+
+struct Counted {
+    body: Body,
+    tell: Box<dyn Fn(u64) + Send>,
+}
+
+impl hyper::body::Body for Counted {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if let Some(Ok(frame)) = &frame {
+            (self.tell)(frame.data_ref().map_or(0, |data| data.len() as u64));
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// The same body, which fails after `percent` of it and marks the client's connection, where there is one, as lost.
 ///
 /// A body of unknown length is read to its end first.

@@ -1,12 +1,14 @@
 //! One call through the front: counted, held or not, hit by a fault or not, passed on.
 
+use std::sync::Arc;
+
 use hyper::header::{CONNECTION, HeaderMap, HeaderName, UPGRADE};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Uri, Version};
 use hyper_util::rt::TokioIo;
 use tokio::time::sleep;
 
-use super::body::{Body, cut, read, streamed};
+use super::body::{Body, counted, cut, read, streamed};
 use super::fault::{Fault, Kind};
 use super::hold::Turn;
 use super::journal::operation;
@@ -49,6 +51,13 @@ impl Front {
         // The AWS endpoint has a journal and faults of its own: it knows the operations.
         let entry =
             (service != Service::Aws).then(|| self.journal.begin(service, operation(request.method(), request.uri())));
+        let request = match &entry {
+            Some(entry) => {
+                let entry = Arc::clone(entry);
+                request.map(|body| counted(body, move |bytes| entry.came(bytes)))
+            }
+            None => request,
+        };
         let fault = entry.as_ref().and_then(|entry| {
             let fault = self.faults.pick(service, entry.operation())?;
             entry.hit_by(fault.kind);

@@ -2,7 +2,7 @@
 //!
 //! | method | path | what |
 //! | --- | --- | --- |
-//! | GET | `requests` | the calls of the tool: an array of `{time, service, operation, status, attempt, fault}` by time |
+//! | GET | `requests` | the calls of the tool: an array of `{time, service, operation, status, attempt, fault}` by time; those to Kubernetes and the registry with `bytes`, the size of the request's body |
 //! | DELETE | `requests` | forgets them |
 //! | GET | `faults` | the faults in force |
 //! | POST | `faults` | replaces them by the array in the body |

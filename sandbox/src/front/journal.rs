@@ -1,6 +1,6 @@
 //! The record of the calls to Kubernetes and the registry; those to AWS are in the AWS endpoint's own.
 
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,6 +17,8 @@ pub(crate) struct Entry {
     service: Service,
     operation: String,
     status: AtomicU16,
+    /// Of the request's body, as far as it came.
+    bytes: AtomicU64,
     fault: OnceLock<Kind>,
 }
 
@@ -28,6 +30,11 @@ impl Entry {
     /// Names the fault that hit the call.
     pub(crate) fn hit_by(&self, kind: Kind) {
         let _ = self.fault.set(kind);
+    }
+
+    /// So many more bytes of the request's body came.
+    pub(crate) fn came(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// The answer goes to the client.
@@ -43,6 +50,7 @@ impl Entry {
             "operation": self.operation,
             "status": self.status.load(Ordering::Relaxed),
             "attempt": 1,
+            "bytes": self.bytes.load(Ordering::Relaxed),
             "fault": self.fault.get(),
         })
     }
@@ -60,6 +68,7 @@ impl Journal {
             service,
             operation,
             status: AtomicU16::new(0),
+            bytes: AtomicU64::new(0),
             fault: OnceLock::new(),
         });
         self.entries().push(Arc::clone(&entry));
@@ -117,6 +126,8 @@ mod tests {
         let journal = Journal::default();
         let entry = journal.begin(Service::Registry, "PUT /v2/a".to_owned());
         entry.hit_by(Kind::Delay);
+        entry.came(3);
+        entry.came(4);
         entry.end(StatusCode::CREATED);
         let others = vec![
             json!({"time": 4e12, "service": "eks"}),
@@ -126,6 +137,6 @@ mod tests {
         let services: Vec<&Value> = merged.iter().map(|e| &e["service"]).collect();
         assert_eq!(services, ["ecr", "registry", "eks"]);
         assert_eq!(merged[1]["status"], 201);
-        assert_eq!(merged[1]["fault"], "delay");
+        assert_eq!((&merged[1]["fault"], &merged[1]["bytes"]), (&json!("delay"), &json!(7)));
     }
 }

@@ -1,26 +1,27 @@
 //! A registry in this process: the part of the distribution specification that a push uses, strict about digests and
 //! order, with a record of requests and faults on demand.
 
-use std::collections::{HashMap, HashSet};
+mod store;
+
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
 use axum::http::request::Parts;
-use axum::http::{Method, Request, Response, StatusCode, header};
+use axum::http::{Request, Response, header};
 use base64::Engine as _;
+use futures::StreamExt as _;
 use provisioner::image::RegistryTarget;
-use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
-/// The only repository.
+use store::{Store, answer, error, set};
+
+/// The repository whose requests are recorded without its name.
 pub(crate) const REPOSITORY: &str = "demo/web-app";
 /// What references start with.
 pub(crate) const BASE: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/demo/web-app";
 /// The first password of user `AWS`.
 pub(crate) const PASSWORD: &str = "open-sesame";
-const TOKEN: &str = "a-bearer-token";
 
 /// How clients authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,12 @@ pub(crate) enum Fault {
     Answer(u16, &'static str),
     /// The connection closes; nothing is done.
     Cut,
+    /// The connection closes once this many percent of the body have come; nothing is done.
+    CutAt(usize),
+    /// The token of all clients ends before the request is looked at.
+    TokenEnds,
+    /// 429, and this many seconds to wait.
+    Throttle(u32),
     /// No answer ever comes; nothing is done.
     Silence,
     /// The request is carried out, then the connection closes without an answer.
@@ -50,13 +57,12 @@ pub(crate) enum Fault {
 }
 
 #[derive(Default)]
-struct Store {
+struct Desk {
     auth: Option<Auth>,
     password: Option<String>,
-    blobs: HashMap<String, Bytes>,
-    manifests: HashSet<String>,
-    tags: HashMap<String, String>,
-    uploads: u32,
+    /// How many tokens ended.
+    tokens: u32,
+    store: Store,
     requests: Vec<Recorded>,
     faults: Vec<(String, u32, Fault)>,
 }
@@ -70,122 +76,230 @@ pub(crate) struct Recorded {
     pub(crate) bytes: u64,
 }
 
-type Shared = Arc<Mutex<Store>>;
+type Shared = Arc<Mutex<Desk>>;
 
 /// A running registry; it ends with the test's runtime.
 pub(crate) struct Registry {
     address: String,
-    store: Shared,
+    desk: Shared,
 }
 
 impl Registry {
     pub(crate) async fn start(auth: Auth) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
-        let store = Shared::default();
-        locked(&store).auth = Some(auth);
-        let router = Router::new().fallback(handle).with_state(store.clone());
+        let desk = Shared::default();
+        locked(&desk).auth = Some(auth);
+        let router = Router::new().fallback(handle).with_state(desk.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, store }
+        Self { address, desk }
+    }
+
+    /// `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Takes blobs over from other repositories from now on.
+    pub(crate) fn mounts(&self) {
+        locked(&self.desk).store.mounts = true;
     }
 
     /// The target with valid credentials.
     pub(crate) fn target(&self) -> RegistryTarget {
+        self.repository(REPOSITORY)
+    }
+
+    /// Another repository.
+    pub(crate) fn repository(&self, name: &str) -> RegistryTarget {
         let endpoint = format!("http://{}", self.address);
-        RegistryTarget::from_endpoint(&endpoint, "AWS".into(), PASSWORD.into(), REPOSITORY, BASE)
+        RegistryTarget::from_endpoint(&endpoint, "AWS".into(), PASSWORD.into(), name, BASE)
             .expect("loopback is accepted")
     }
 
     /// The next `times` requests whose line starts with `line` meet `fault`.
     pub(crate) fn inject(&self, line: &str, times: u32, fault: Fault) {
-        locked(&self.store).faults.push((line.into(), times, fault));
+        locked(&self.desk).faults.push((line.into(), times, fault));
     }
 
     pub(crate) fn clear_faults(&self) {
-        locked(&self.store).faults.clear();
+        locked(&self.desk).faults.clear();
     }
 
     pub(crate) fn set_tag(&self, tag: &str, digest: &str) {
-        locked(&self.store).tags.insert(tag.into(), digest.into());
+        let mut desk = locked(&self.desk);
+        let tags = &mut desk.store.repository(REPOSITORY).tags;
+        tags.insert(tag.into(), digest.into());
     }
 
     /// Where `tag` points to.
     pub(crate) fn tag(&self, tag: &str) -> Option<String> {
-        locked(&self.store).tags.get(tag).cloned()
+        let mut desk = locked(&self.desk);
+        desk.store.repository(REPOSITORY).tags.get(tag).cloned()
     }
 
     /// How many tags, manifests and blobs there are.
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
-        let store = locked(&self.store);
-        (store.tags.len(), store.manifests.len(), store.blobs.len())
+        self.counts_of(REPOSITORY)
+    }
+
+    pub(crate) fn counts_of(&self, name: &str) -> (usize, usize, usize) {
+        let mut desk = locked(&self.desk);
+        let kept = desk.store.repository(name);
+        (kept.tags.len(), kept.manifests.len(), kept.blobs.len())
+    }
+
+    /// Stores other bytes under the digest of a blob.
+    pub(crate) fn spoil(&self, digest: &str, bytes: &'static [u8]) {
+        let mut desk = locked(&self.desk);
+        let blobs = &mut desk.store.repository(REPOSITORY).blobs;
+        blobs
+            .insert(digest.into(), Bytes::from_static(bytes))
+            .expect("it was there");
     }
 
     /// What arrived since the last call.
     pub(crate) fn take_requests(&self) -> Vec<Recorded> {
-        std::mem::take(&mut locked(&self.store).requests)
+        std::mem::take(&mut locked(&self.desk).requests)
     }
 }
 
-fn locked(store: &Shared) -> MutexGuard<'_, Store> {
-    store.lock().expect("no handler panics with the lock")
+fn locked(desk: &Shared) -> MutexGuard<'_, Desk> {
+    desk.lock().expect("no handler panics with the lock")
 }
 
-async fn handle(State(store): State<Shared>, request: Request<Body>) -> Response<Body> {
+async fn handle(State(desk): State<Shared>, request: Request<Body>) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, usize::MAX).await.expect("a whole body");
-    match respond(&store, &parts, body) {
+    let asked = Asked::of(&parts);
+    let fault = locked(&desk).fault(&asked.line);
+    let body = match fault {
+        Some(Fault::CutAt(percent)) => {
+            let length = parts.headers[header::CONTENT_LENGTH].to_str().expect("a number");
+            let most = length.parse::<usize>().expect("a number") * percent / 100;
+            read_some(body, most).await;
+            locked(&desk).requests.push(Recorded {
+                line: asked.line,
+                bytes: most as u64,
+            });
+            cut();
+        }
+        _ => to_bytes(body, usize::MAX).await.expect("a whole body"),
+    };
+    match respond(&desk, (&parts, asked), fault, body) {
         Some(response) => response,
         None => std::future::pending().await,
     }
 }
 
+async fn read_some(body: Body, most: usize) {
+    let (mut body, mut read) = (body.into_data_stream(), 0);
+    while read < most {
+        read += body.next().await.expect("more").expect("a chunk").len();
+    }
+}
+
+/// What a request is for.
+struct Asked {
+    /// The repository's name.
+    name: String,
+    /// The path below it; all of it where it is no repository's.
+    place: String,
+    query: String,
+    line: String,
+}
+
+impl Asked {
+    fn of(parts: &Parts) -> Self {
+        let path = parts.uri.path();
+        let kinds = ["/blobs/", "/manifests/"];
+        let below = path.strip_prefix("/v2/").unwrap_or_default();
+        let split = kinds
+            .iter()
+            .find_map(|kind| below.find(kind))
+            .map(|at| below.split_at(at));
+        let (name, place) = split.map_or(("", path), |(name, place)| (name, &place[1..]));
+        let query = parts.uri.query().unwrap_or_default().replace("%3A", ":");
+        let shown = if place.starts_with("blobs/uploads/") {
+            let digest = query.strip_prefix("digest=").unwrap_or(&query);
+            format!("blobs/uploads/{digest}")
+        } else {
+            place.to_owned()
+        };
+        let line = match name {
+            REPOSITORY | "" => format!("{} {shown}", parts.method),
+            other => format!("{} {other} {shown}", parts.method),
+        };
+        Self {
+            name: name.to_owned(),
+            place: place.to_owned(),
+            query,
+            line,
+        }
+    }
+}
+
 /// The answer; none where none ever comes.
-fn respond(store: &Shared, parts: &Parts, body: Bytes) -> Option<Response<Body>> {
-    let path = parts.uri.path();
-    let place = path.strip_prefix(&format!("/v2/{REPOSITORY}/")).unwrap_or(path);
-    let query = parts.uri.query().unwrap_or_default().replace("%3A", ":");
-    let line = if place.starts_with("blobs/uploads/") {
-        let digest = query.strip_prefix("digest=").unwrap_or_default();
-        format!("{} blobs/uploads/{digest}", parts.method)
-    } else {
-        format!("{} {place}", parts.method)
+fn respond(
+    desk: &Shared,
+    (parts, asked): (&Parts, Asked),
+    fault: Option<Fault>,
+    body: Bytes,
+) -> Option<Response<Body>> {
+    let text = |name| {
+        parts
+            .headers
+            .get(name)
+            .map(|value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()))
     };
-    let authorization = parts.headers.get(header::AUTHORIZATION);
-    let authorization = authorization.map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let mut guard = locked(store);
+    let mut guard = locked(desk);
     guard.requests.push(Recorded {
-        line: line.clone(),
+        line: asked.line,
         bytes: body.len() as u64,
     });
-    let fault = guard.fault(&line);
     match fault {
         Some(Fault::Cut) => {
             drop(guard);
             cut();
         }
         Some(Fault::NewPassword(password)) => guard.password = Some(password.to_owned()),
+        Some(Fault::TokenEnds) => guard.tokens += 1,
+        Some(Fault::Silence) => return None,
         _ => {}
     }
-    if matches!(fault, Some(Fault::Silence)) {
-        return None;
-    }
-    if let Some(refusal) = guard.refusal(place, authorization.as_deref(), &parts.headers) {
+    let authorization = text(header::AUTHORIZATION);
+    if let Some(refusal) = guard.refusal(&asked.place, authorization.as_deref(), &parts.headers) {
         return Some(refusal);
     }
     match fault {
         Some(Fault::Answer(code, body)) => return Some(answer(code, body)),
+        Some(Fault::Throttle(seconds)) => {
+            let mut response = answer(429, &error("TOOMANYREQUESTS"));
+            set(&mut response, "retry-after", &seconds.to_string());
+            return Some(response);
+        }
         Some(Fault::Overtaken(digest)) => {
-            let tag = place.trim_start_matches("manifests/").to_owned();
-            guard.tags.insert(tag, digest);
+            let tag = asked.place.trim_start_matches("manifests/").to_owned();
+            guard.store.repository(&asked.name).tags.insert(tag, digest);
             return Some(answer(400, &error("TAG_INVALID")));
         }
         _ => {}
     }
-    let mut response = guard.serve(&parts.method, place, &query, body);
+    let mut response = match asked.place.as_str() {
+        "/token" => answer(200, &serde_json::json!({ "token": guard.token() }).to_string()),
+        "/v2/" => answer(200, "{}"),
+        place => guard.store.serve(&store::Request {
+            method: &parts.method,
+            name: &asked.name,
+            place,
+            query: &asked.query,
+            media_type: &text(header::CONTENT_TYPE).unwrap_or_default(),
+            body,
+        }),
+    };
     drop(guard);
     match fault {
         Some(Fault::CutAfter) => cut(),
-        Some(Fault::Digest(digest)) => set_digest(&mut response, &digest),
+        Some(Fault::Digest(digest)) => set(&mut response, "docker-content-digest", &digest),
         _ => {}
     }
     Some(response)
@@ -196,7 +310,11 @@ fn cut() -> ! {
     std::panic::resume_unwind(Box::new("connection cut"))
 }
 
-impl Store {
+impl Desk {
+    fn token(&self) -> String {
+        format!("token-{}", self.tokens)
+    }
+
     fn fault(&mut self, line: &str) -> Option<Fault> {
         let (_, times, fault) = self
             .faults
@@ -213,7 +331,7 @@ impl Store {
         let host = headers[header::HOST].to_str().expect("an address");
         let (wanted, challenge) = match self.auth {
             Some(Auth::Bearer) if place != "/token" => (
-                format!("Bearer {TOKEN}"),
+                format!("Bearer {}", self.token()),
                 format!(r#"Bearer realm="http://{host}/token",service="registry""#),
             ),
             Some(Auth::Basic | Auth::Bearer) => (basic, r#"Basic realm="registry""#.to_owned()),
@@ -226,83 +344,4 @@ impl Store {
             response
         })
     }
-
-    fn serve(&mut self, method: &Method, place: &str, query: &str, body: Bytes) -> Response<Body> {
-        let (kind, name) = place.rsplit_once('/').unwrap_or_default();
-        match (method.as_str(), kind) {
-            ("GET", _) if place == "/token" => answer(200, &format!(r#"{{"token":"{TOKEN}"}}"#)),
-            ("GET", "/v2") => answer(200, "{}"),
-            ("HEAD", "blobs") if self.blobs.contains_key(name) => answer(200, ""),
-            ("POST", "blobs/uploads") => {
-                self.uploads += 1;
-                located(202, &format!("blobs/uploads/{}", self.uploads))
-            }
-            ("PUT", "blobs/uploads") => self.put_blob(query, body),
-            ("HEAD" | "GET", "manifests") => match self.tags.get(name) {
-                Some(digest) => with_digest(200, digest),
-                None => answer(404, &error("MANIFEST_UNKNOWN")),
-            },
-            ("PUT", "manifests") => self.put_manifest(name, &body),
-            _ => answer(404, &error("BLOB_UNKNOWN")),
-        }
-    }
-
-    fn put_blob(&mut self, query: &str, body: Bytes) -> Response<Body> {
-        let digest = digest(&body);
-        if query != format!("digest={digest}") {
-            return answer(400, &error("DIGEST_INVALID"));
-        }
-        self.blobs.insert(digest.clone(), body);
-        located(201, &format!("blobs/{digest}"))
-    }
-
-    fn put_manifest(&mut self, tag: &str, body: &[u8]) -> Response<Body> {
-        let manifest: Value = serde_json::from_slice(body).expect("a JSON manifest");
-        let layers = manifest["layers"].as_array().expect("layers").iter();
-        for descriptor in layers.chain([&manifest["config"]]) {
-            let blob = descriptor["digest"].as_str().and_then(|d| self.blobs.get(d));
-            if blob.map(|blob| blob.len() as u64) != descriptor["size"].as_u64() {
-                return answer(404, &error("MANIFEST_BLOB_UNKNOWN"));
-            }
-        }
-        let digest = digest(body);
-        self.manifests.insert(digest.clone());
-        self.tags.insert(tag.into(), digest.clone());
-        with_digest(201, &digest)
-    }
-}
-
-fn digest(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
-}
-
-fn error(code: &str) -> String {
-    serde_json::json!({ "errors": [{ "code": code, "message": "" }] }).to_string()
-}
-
-fn answer(code: u16, body: &str) -> Response<Body> {
-    let mut response = Response::new(Body::from(body.to_owned()));
-    *response.status_mut() = StatusCode::from_u16(code).expect("a status");
-    response
-}
-
-fn located(code: u16, place: &str) -> Response<Body> {
-    let mut response = answer(code, "");
-    let location = format!("/v2/{REPOSITORY}/{place}");
-    let location = location.parse().expect("a header value");
-    response.headers_mut().insert(header::LOCATION, location);
-    response
-}
-
-/// As ECR answers a manifest: with the digest, without a location.
-fn with_digest(code: u16, digest: &str) -> Response<Body> {
-    let mut response = answer(code, "");
-    set_digest(&mut response, digest);
-    response
-}
-
-fn set_digest(response: &mut Response<Body>, digest: &str) {
-    let digest = digest.parse().expect("a header value");
-    let headers = response.headers_mut();
-    headers.insert("Docker-Content-Digest", digest);
 }

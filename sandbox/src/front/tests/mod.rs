@@ -69,14 +69,14 @@ async fn calls_are_written_down_among_those_to_aws() {
         .as_array()
         .expect("an array")
         .iter()
-        .map(|e| format!("{} {} {}", e["service"], e["operation"], e["status"]).replace('"', ""))
+        .map(|e| format!("{} {} {} {}", e["service"], e["operation"], e["status"], e["bytes"]).replace('"', ""))
         .collect();
     assert_eq!(
         shown,
         [
-            "eks ListClusters null",
-            "kubernetes PATCH /apis/x dryRun 200",
-            "registry HEAD /v2/a/manifests/b 200"
+            "eks ListClusters null null",
+            "kubernetes PATCH /apis/x dryRun 200 2",
+            "registry HEAD /v2/a/manifests/b 200 0"
         ]
     );
     world.control("DELETE", "requests", &Value::Null).await;

@@ -1,0 +1,78 @@
+use super::tests::resolve;
+use super::{Image, Made};
+use crate::image::Local;
+
+/// A file and a folder that exist.
+const ARCHIVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
+
+fn image(flags: &[(&'static str, &str)], env: &[(&str, &str)]) -> Image {
+    resolve(flags, env, "").unwrap().image
+}
+
+#[test]
+fn each_source_is_read() {
+    let local = |flag, path| image(&[(flag, path)], &[]).made;
+    assert_eq!(
+        local("archive", ARCHIVE),
+        Some(Made::Local(Local::Archive(ARCHIVE.into())))
+    );
+    assert_eq!(
+        local("oci-layout", FOLDER),
+        Some(Made::Local(Local::Layout(FOLDER.into())))
+    );
+    for copy in [false, true] {
+        let copied = [("PROVISIONER_COPY", if copy { "true" } else { "false" })];
+        let expected = "ghcr.io/team/app:1".parse().unwrap();
+        let made = image(&[("image", "ghcr.io/team/app:1")], &copied).made;
+        assert_eq!(made, Some(Made::Remote { image: expected, copy }));
+    }
+    assert_eq!(image(&[], &[]).made, None);
+}
+
+#[test]
+fn the_highest_source_counts_and_what_it_replaces_need_not_exist() {
+    let gone = [("PROVISIONER_ARCHIVE", "/nowhere"), ("PROVISIONER_COPY", "true")];
+    let found = image(&[("oci-layout", FOLDER)], &gone);
+    assert_eq!(found.made, Some(Made::Local(Local::Layout(FOLDER.into()))));
+    let found = image(&[("binary", ARCHIVE)], &gone);
+    assert_eq!((found.made, found.binaries.len()), (None, 1));
+    let found = image(&[("workspace", FOLDER)], &gone);
+    assert_eq!((found.made, found.workspace), (None, Some(FOLDER.into())));
+    // In the same place, a workspace is for the load generator.
+    let found = image(&[("workspace", FOLDER), ("image", "app")], &[]);
+    assert!(found.made.is_some() && found.workspace.is_some());
+}
+
+#[test]
+fn what_cannot_be_together_is_refused() {
+    let refused = |flags: &[(&'static str, &str)]| resolve(flags, &[], "").unwrap_err().join("; ");
+    assert_eq!(
+        refused(&[("image", "app"), ("archive", ARCHIVE), ("binary", ARCHIVE)]),
+        "`--binary`, `--image` and `--archive` are named at once: an image has one source"
+    );
+    assert_eq!(
+        refused(&[("archive", ARCHIVE), ("copy", "true")]),
+        "`copy` needs `--image`: everything else is pushed anyway"
+    );
+    assert_eq!(
+        refused(&[("copy", "true")]),
+        "`copy` needs `--image`: everything else is pushed anyway"
+    );
+    assert!(refused(&[("image", "app"), ("tag", "v1")]).starts_with("`tag` needs `--copy`"));
+    assert!(resolve(&[("image", "app"), ("tag", "v1"), ("copy", "true")], &[], "").is_ok());
+}
+
+#[test]
+fn what_is_no_image_folder_or_file_is_refused_and_passwords_are_not_shown() {
+    for (flag, value, wanted) in [
+        ("image", "user:hunter2@ghcr.io/app", "`--image` is no image"),
+        ("image", "https://ghcr.io/app", "leave the scheme out"),
+        ("image", "registry.example/app@sha256:12", "`--image` is no image"),
+        ("archive", FOLDER, "is no file"),
+        ("oci-layout", ARCHIVE, "is no folder"),
+    ] {
+        let text = resolve(&[(flag, value)], &[], "").unwrap_err().join("; ");
+        assert!(text.contains(wanted) && !text.contains("hunter2"), "{text}");
+    }
+}

@@ -1,0 +1,174 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+fn descriptor(media_type: &str) -> Value {
+    json!({ "mediaType": media_type, "digest": DIGEST, "size": 0 })
+}
+
+fn image() -> Value {
+    json!({
+        "schemaVersion": 2,
+        "mediaType": media::MANIFEST,
+        "config": descriptor(media::CONFIG),
+        "layers": [descriptor(media::LAYER_GZIP)],
+    })
+}
+
+/// What a walk says to a root of this type.
+fn walk(media_type: &str, root: &Value) -> Result<Walk, Defect> {
+    Walk::from(Manifest::new(media_type, root.to_string()))
+}
+
+fn refusal(root: &Value) -> String {
+    let media_type = root["mediaType"].as_str().unwrap_or(media::MANIFEST).to_owned();
+    match walk(&media_type, root) {
+        Err(defect) => defect.to_string(),
+        Ok(walk) => panic!("accepted: {walk:?}"),
+    }
+}
+
+fn with(change: impl FnOnce(&mut Value)) -> Value {
+    let mut root = image();
+    change(&mut root);
+    root
+}
+
+#[test]
+fn what_is_no_image_is_refused_with_what_is_wrong() {
+    let sha512 = format!("sha512:{}", "0".repeat(128));
+    for (root, wanted) in [
+        (with(|root| root["schemaVersion"] = 1.into()), "schema version 1"),
+        (
+            with(|root| root["mediaType"] = "text/html".into()),
+            "a manifest has the media type `text/html`",
+        ),
+        (with(|root| root["config"] = Value::Null), "does not have the parts"),
+        (with(|root| root["manifests"] = json!([])), "does not have the parts"),
+        (with(|root| root["layers"] = json!("none")), "is not valid"),
+        (with(|root| root["layers"][0]["size"] = (-1).into()), "is not valid"),
+        (
+            with(|root| root["layers"][0]["digest"] = "sha256:../../etc/passwd".into()),
+            "is no digest",
+        ),
+        (with(|root| root["layers"][0]["digest"] = sha512.into()), "is no digest"),
+        (
+            with(|root| root["layers"][0]["size"] = 1.into()),
+            "is not what it should be",
+        ),
+        (
+            with(|root| {
+                root["layers"][0]["mediaType"] = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip".into();
+            }),
+            "a layer has the media type",
+        ),
+        (
+            with(|root| root["config"]["mediaType"] = "application/vnd.cncf.helm.config.v1+json".into()),
+            "a configuration has the media type",
+        ),
+        (
+            with(|root| root["config"]["size"] = 5_000_000_000_u64.into()),
+            "bytes of a configuration",
+        ),
+    ] {
+        let said = refusal(&root);
+        assert!(said.contains(wanted), "{root}: {said}");
+    }
+}
+
+#[test]
+fn a_manifest_that_is_two_things_is_refused() {
+    // The same bytes would be an image to one client and an index to another.
+    let root = image();
+    let said = walk(media::DOCKER_MANIFEST, &root).expect_err("ambiguous").to_string();
+    assert!(said.contains("is named as"), "{said}");
+}
+
+#[test]
+fn more_than_any_real_image_has_is_refused_before_it_is_read() {
+    let layers = vec![descriptor(media::LAYER_GZIP); 10_000];
+    let said = refusal(&with(|root| root["layers"] = layers.into()));
+    assert_eq!(said, "there are 10000 layers, more than 500");
+    let index = |entries: Vec<Value>| json!({ "schemaVersion": 2, "mediaType": media::INDEX, "manifests": entries });
+    let said = refusal(&index(vec![descriptor(media::MANIFEST); 10_000]));
+    assert_eq!(said, "there are 10001 manifests, more than 256");
+}
+
+#[test]
+fn indexes_within_indexes_end() {
+    let mut inner = image().to_string();
+    let mut media_type = media::MANIFEST;
+    let mut below = Vec::new();
+    for _ in 0..6 {
+        let manifest = Manifest::new(media_type, inner);
+        media_type = media::INDEX;
+        inner = json!({
+            "schemaVersion": 2,
+            "mediaType": media_type,
+            "manifests": [manifest.descriptor.to_json()],
+        })
+        .to_string();
+        below.push(manifest.bytes);
+    }
+    let mut walk = Walk::from(Manifest::new(media_type, inner)).expect("an index");
+    let mut outcome = Ok(());
+    while let (Ok(()), Some(bytes)) = (&outcome, below.pop()) {
+        outcome = walk.give(bytes);
+    }
+    let said = outcome.expect_err("too deep").to_string();
+    assert_eq!(said, "there are 5 indexes within indexes, more than 4");
+}
+
+#[test]
+fn attestations_go_along_and_are_no_platform() {
+    let attestation = with(|root| root["layers"][0]["mediaType"] = "application/vnd.in-toto+json".into());
+    let (image, attestation) = [image(), attestation]
+        .map(|root| Manifest::new(media::MANIFEST, root.to_string()))
+        .into();
+    let mut entries = [image.descriptor.to_json(), attestation.descriptor.to_json()];
+    entries[0]["platform"] = json!({ "os": "linux", "architecture": "arm64", "variant": "v8" });
+    entries[1]["platform"] = json!({ "os": "unknown", "architecture": "unknown" });
+    let root = json!({ "schemaVersion": 2, "mediaType": media::INDEX, "manifests": entries });
+    let root = Manifest::new(media::INDEX, root.to_string());
+    assert_eq!(platforms(&root), Some(vec!["linux/arm64".to_owned()]));
+    let mut walk = Walk::from(root).expect("an index");
+    for bytes in [&image.bytes, &attestation.bytes] {
+        walk.give(bytes.clone()).expect("as described");
+    }
+    assert!(walk.wanted().is_none(), "the index names the platform");
+    let found = walk.finish(|_| Ok(Content::Memory(Bytes::new()))).expect("whole");
+    assert_eq!(
+        (found.children.len(), found.platforms),
+        (2, vec!["linux/arm64".to_owned()])
+    );
+}
+
+#[test]
+fn other_bytes_than_those_that_are_named_are_refused() {
+    let mut walk = walk(media::MANIFEST, &image()).expect("an image");
+    let said = walk.give(Bytes::from_static(b"{}")).expect_err("not empty");
+    assert!(
+        matches!(
+            said,
+            Defect::Mismatch {
+                source: Mismatch::Size { .. },
+                ..
+            }
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_image_for_another_platform_is_refused_with_those_that_it_is_for() {
+    let found = ["linux/arm64".to_owned(), "windows/amd64".to_owned()];
+    assert!(runs_on(&found, &["linux/arm64"]).is_ok());
+    let said = runs_on(&found, &["linux/arm64", "linux/amd64"]).expect_err("missing");
+    assert_eq!(
+        said.to_string(),
+        "it is not for linux/amd64, but for linux/arm64, windows/amd64"
+    );
+    assert!(said.hint().is_some_and(|hint| hint.contains("--platform linux/amd64")));
+}

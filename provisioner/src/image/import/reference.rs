@@ -1,0 +1,153 @@
+//! `--image REF`: an image in a registry.
+
+use std::fmt;
+use std::str::FromStr;
+
+use oci_client::Reference;
+
+use crate::image::RegistryTarget;
+use crate::image::digest::Digest;
+use crate::image::target::parse;
+
+/// `[HOST[:PORT]/]NAME[:TAG][@DIGEST]` as Docker reads it: without a host it is on Docker Hub, without tag and digest it
+/// is `latest`. Loopback hosts speak plain HTTP, all others HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageRef {
+    host: String,
+    plain_http: bool,
+    repository: String,
+    tag: Option<String>,
+    digest: Option<Digest>,
+}
+
+/// Why a text is no [`ImageRef`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidRef(String);
+
+impl FromStr for ImageRef {
+    type Err = InvalidRef;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.contains("://") {
+            return Err(InvalidRef(
+                "leave the scheme out, like `ghcr.io/team/app:1.2`".to_owned(),
+            ));
+        }
+        let reference: Reference = text
+            .parse()
+            .map_err(|error: oci_client::ParseError| InvalidRef(error.to_string()))?;
+        let host = reference.registry();
+        let parsed = parse(&format!("http://{host}")).or_else(|_| parse(&format!("https://{host}")));
+        let (host, plain_http) = parsed.map_err(|error| InvalidRef(error.to_string()))?;
+        let digest = reference.digest().map(str::parse).transpose();
+        Ok(Self {
+            host,
+            plain_http,
+            repository: reference.repository().to_owned(),
+            tag: reference.tag().map(str::to_owned),
+            digest: digest.map_err(|error: crate::image::InvalidDigest| InvalidRef(error.to_string()))?,
+        })
+    }
+}
+
+/// As it is named, with its host.
+impl fmt::Display for ImageRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.host, self.repository)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(f, "@{digest}")?;
+        }
+        Ok(())
+    }
+}
+
+impl ImageRef {
+    /// `host[:port]`.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The repository within its registry, e.g. `team/app`.
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// The tag that it names, if it does.
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// What it is looked up by: the digest, else the tag.
+    pub(super) fn name(&self) -> &str {
+        let digest = self.digest.as_ref().map(Digest::as_str);
+        digest.or(self.tag.as_deref()).unwrap_or("latest")
+    }
+
+    /// Its repository, with the credentials for it.
+    pub fn target(&self, credentials: Option<(String, String)>) -> RegistryTarget {
+        let (username, password) = credentials.unzip();
+        RegistryTarget {
+            registry: self.host.clone(),
+            plain_http: self.plain_http,
+            username,
+            password,
+            repository: self.repository.clone(),
+            reference_base: format!("{}/{}", self.host, self.repository),
+            renewal: None,
+            sibling: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn references_are_read_as_docker_reads_them() {
+        let with_digest = format!("ghcr.io/team/app:1.2@{DIGEST}");
+        for (text, shown, plain_http) in [
+            ("nginx", "docker.io/library/nginx:latest", false),
+            ("team/app:1.2", "docker.io/team/app:1.2", false),
+            ("ghcr.io/team/app:1.2", "ghcr.io/team/app:1.2", false),
+            (&with_digest, &with_digest, false),
+            ("127.0.0.1:5000/app:1", "127.0.0.1:5000/app:1", true),
+            ("localhost:5000/a/b/c:1", "localhost:5000/a/b/c:1", true),
+        ] {
+            let reference: ImageRef = text.parse().expect(text);
+            assert_eq!(
+                (reference.to_string().as_str(), reference.plain_http),
+                (shown, plain_http)
+            );
+            assert!(reference.target(None).check().is_ok(), "{text}");
+        }
+        let reference: ImageRef = with_digest.parse().expect("valid");
+        assert_eq!((reference.name(), reference.tag()), (DIGEST, Some("1.2")));
+    }
+
+    #[test]
+    fn what_is_no_reference_is_refused() {
+        let long = format!("ghcr.io/{}", "a".repeat(300));
+        for text in [
+            "",
+            ":",
+            "Ghcr.io/Team/App",
+            "ghcr.io/team/app:-1",
+            "ghcr.io/team/app@sha256:123",
+            "https://ghcr.io/team/app",
+            "ghcr.io/../../etc/passwd",
+            "ghcr.io/team/app:1.2 ; rm",
+            "user:hunter2@ghcr.io/team/app",
+            &long,
+        ] {
+            let error = text.parse::<ImageRef>().map(|found| found.to_string()).expect_err(text);
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+    }
+}

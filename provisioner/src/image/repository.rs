@@ -1,0 +1,412 @@
+//! One repository of a registry: the requests of a push or a pull, each with its retries.
+//!
+//! Protocol: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>. Signing in is `oci_client`'s; its
+//! other requests lack what a push needs: the registry's `Retry-After`, and the upload that a refused mount opens.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::{Method, StatusCode};
+use oci_client::{Reference, RegistryOperation};
+use reqwest::{Body, RequestBuilder, Response};
+use tokio::sync::RwLock;
+use url::Url;
+
+use super::answer::{self, RegistryError};
+use super::content::{Chunks, Descriptor, Manifest};
+use super::digest::Digest;
+use super::media::{LONGEST_MANIFEST, MANIFESTS};
+use super::retry::Exhausted;
+use super::session::{self, Access};
+use super::{ImageError, RegistryTarget, RetryPolicy};
+use crate::report::Reporter;
+
+/// What names the content of an answer.
+const CONTENT_DIGEST: &str = "docker-content-digest";
+
+/// A repository with a client that is signed in.
+pub struct Repository {
+    target: RegistryTarget,
+    reference: Reference,
+    operation: RegistryOperation,
+    /// `https://HOST/v2/NAME/`.
+    base: Url,
+    http: reqwest::Client,
+    access: RwLock<Arc<Access>>,
+    policy: RetryPolicy,
+    /// Whether the registry refuses the very question for another repository's blob.
+    refuses_mounts: AtomicBool,
+}
+
+impl fmt::Debug for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repository")
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came of asking for an upload.
+pub(super) enum Upload {
+    /// It is not needed: the registry took the blob from another repository.
+    Mounted,
+    /// Where the bytes go.
+    To(Url),
+}
+
+impl Repository {
+    /// Asks the registry how it authenticates and keeps the answer for every request that follows.
+    pub(super) async fn sign_in(
+        target: &RegistryTarget,
+        operation: RegistryOperation,
+        policy: RetryPolicy,
+        reporter: &dyn Reporter,
+    ) -> Result<Self, ImageError> {
+        target.check()?;
+        let reference = Reference::with_tag(target.registry.clone(), target.repository.clone(), "latest".to_owned());
+        let scheme = if target.plain_http { "http" } else { "https" };
+        let base = format!("{scheme}://{}/v2/{}/", reference.resolve_registry(), target.repository);
+        let first = Access {
+            auth: session::credentials(target),
+            header: None,
+            is_token: false,
+            generation: 0,
+        };
+        let set_up = |error: RegistryError| refused(target, "set up a client for", 1, error);
+        let repository = Self {
+            base: Url::parse(&base).map_err(|error| set_up(RegistryError::Protocol(error.to_string())))?,
+            http: session::client().map_err(set_up)?,
+            access: RwLock::new(Arc::new(first)),
+            target: target.clone(),
+            refuses_mounts: AtomicBool::new(false),
+            reference,
+            operation,
+            policy,
+        };
+        let first = repository.access().await;
+        match repository.exchange(&first, first.auth.clone(), reporter).await {
+            Err(error) if error.is_unauthorized() && target.renewal.is_some() => {
+                repository.renew(&first, reporter).await?;
+            }
+            outcome => *repository.access.write().await = outcome?,
+        }
+        Ok(repository)
+    }
+
+    /// `registry/repository`, for messages.
+    pub(super) fn place(&self) -> String {
+        self.target.place()
+    }
+
+    /// The repository's name within its registry.
+    pub(super) fn name(&self) -> &str {
+        &self.target.repository
+    }
+
+    async fn access(&self) -> Arc<Access> {
+        self.access.read().await.clone()
+    }
+
+    async fn exchange(
+        &self,
+        former: &Access,
+        auth: oci_client::secrets::RegistryAuth,
+        reporter: &dyn Reporter,
+    ) -> Result<Arc<Access>, ImageError> {
+        let with = (auth, self.operation, former.generation + 1);
+        let access = self.tried((self.policy, reporter), "sign in to", || {
+            session::exchange(&self.target, &self.reference, with.clone())
+        });
+        access.await.map(Arc::new)
+    }
+
+    /// A new token for the same password, unless another request got one meanwhile.
+    async fn refresh(&self, refused: &Access, reporter: &dyn Reporter) -> Result<(), ImageError> {
+        let mut current = self.access.write().await;
+        if current.generation == refused.generation {
+            *current = self.exchange(refused, refused.auth.clone(), reporter).await?;
+        }
+        Ok(())
+    }
+
+    /// A new password, unless another request got one meanwhile.
+    async fn renew(&self, refused: &Access, reporter: &dyn Reporter) -> Result<(), ImageError> {
+        let Some(renewal) = &self.target.renewal else {
+            return Ok(());
+        };
+        let mut current = self.access.write().await;
+        if current.auth != refused.auth {
+            return Ok(());
+        }
+        let place = self.place();
+        reporter.note(&format!(
+            "registry `{place}` no longer takes the password: a new one is asked for"
+        ));
+        let renewed = renewal.renew(refused.password().to_owned()).await;
+        let renewed = renewed.map_err(|source| ImageError::Renewal { place, source })?;
+        let auth = oci_client::secrets::RegistryAuth::Basic(renewed.username, renewed.password);
+        *current = self.exchange(&current, auth, reporter).await?;
+        Ok(())
+    }
+
+    /// A request with its retries; where the registry no longer takes the token, once more with a new one, and where it
+    /// no longer takes the password, once more with a new one of these.
+    pub(super) async fn attempt<T, F>(
+        &self,
+        (policy, reporter): (RetryPolicy, &dyn Reporter),
+        action: &str,
+        request: impl Fn(Arc<Access>) -> F,
+    ) -> Result<T, ImageError>
+    where
+        F: Future<Output = Result<T, RegistryError>>,
+    {
+        let (mut refreshed, mut renewed) = (false, false);
+        loop {
+            let access = self.access().await;
+            let outcome = self.tried((policy, reporter), action, || request(access.clone())).await;
+            match outcome {
+                Err(error) if error.is_unauthorized() && access.is_token && !refreshed => {
+                    refreshed = true;
+                    self.refresh(&access, reporter).await?;
+                }
+                Err(error) if error.is_unauthorized() && self.target.renewal.is_some() && !renewed => {
+                    renewed = true;
+                    self.renew(&access, reporter).await?;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn tried<T, F>(
+        &self,
+        (policy, reporter): (RetryPolicy, &dyn Reporter),
+        action: &str,
+        request: impl FnMut() -> F,
+    ) -> Result<T, ImageError>
+    where
+        F: Future<Output = Result<T, RegistryError>>,
+    {
+        let what = format!("{action} `{}`", self.place());
+        let outcome = policy.run(&what, reporter, request).await;
+        outcome.map_err(|Exhausted { attempts, error }| refused(&self.target, action, attempts, error))
+    }
+
+    /// The policy of requests that send next to nothing.
+    pub(super) fn policy(&self) -> RetryPolicy {
+        self.policy
+    }
+
+    /// The digest that `name`, a tag or a digest, stands for, if it exists.
+    pub(super) async fn find(&self, name: &str, reporter: &dyn Reporter) -> Result<Option<Digest>, ImageError> {
+        let action = format!("look up `{name}` in");
+        let found = self.attempt((self.policy, reporter), &action, |access| async move {
+            let request = self.request(&access, Method::HEAD, self.url(&format!("manifests/{name}"))?);
+            let response = request.header(ACCEPT, MANIFESTS.join(", ")).send().await?;
+            if response.status() == StatusCode::NOT_FOUND {
+                return Ok(None);
+            }
+            let response = answer::expect("HEAD", response, StatusCode::OK).await?;
+            match digest_of(&response)? {
+                Some(digest) => Ok(Some(digest)),
+                None => self
+                    .get(&access, name)
+                    .await
+                    .map(|manifest| Some(manifest.digest().clone())),
+            }
+        });
+        found.await
+    }
+
+    /// The manifest that `name`, a tag or a digest, stands for.
+    pub(super) async fn manifest(&self, name: &str, reporter: &dyn Reporter) -> Result<Manifest, ImageError> {
+        let action = format!("read `{name}` from");
+        let read = |access: Arc<Access>| async move { self.get(&access, name).await };
+        self.attempt((self.policy, reporter), &action, read).await
+    }
+
+    async fn get(&self, access: &Access, name: &str) -> Result<Manifest, RegistryError> {
+        let request = self.request(access, Method::GET, self.url(&format!("manifests/{name}"))?);
+        let response = request.header(ACCEPT, MANIFESTS.join(", ")).send().await?;
+        let response = answer::expect("GET", response, StatusCode::OK).await?;
+        let media_type = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let media_type = media_type
+            .and_then(|text| text.split(';').next())
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
+        let told = digest_of(&response)?;
+        let manifest = Manifest::new(&media_type, answer::limited(response, LONGEST_MANIFEST).await?);
+        let wanted = name.parse().ok().or(told);
+        if wanted.is_some_and(|wanted| wanted != *manifest.digest()) {
+            let text = format!("it gives {} for `{name}`", manifest.digest());
+            return Err(RegistryError::Protocol(text));
+        }
+        Ok(manifest)
+    }
+
+    /// The bytes of a blob, as they come: not checked yet.
+    pub(super) async fn blob(&self, blob: &Descriptor, reporter: &dyn Reporter) -> Result<Chunks, ImageError> {
+        let action = format!("read blob {} from", blob.digest);
+        let response = self.attempt((self.policy, reporter), &action, |access| async move {
+            self.get_blob(&access, blob).await
+        });
+        let chunks = response.await?.bytes_stream();
+        Ok(chunks
+            .map_err(|error| std::io::Error::other(error.without_url()))
+            .boxed())
+    }
+
+    /// The bytes of a blob that is small enough to be read at once: not checked yet.
+    pub(super) async fn small_blob(&self, blob: &Descriptor, reporter: &dyn Reporter) -> Result<Bytes, ImageError> {
+        let action = format!("read blob {} from", blob.digest);
+        let read = self.attempt((self.policy, reporter), &action, |access| async move {
+            let response = self.get_blob(&access, blob).await?;
+            answer::limited(response, LONGEST_MANIFEST).await
+        });
+        read.await.map(Bytes::from)
+    }
+
+    async fn get_blob(&self, access: &Access, blob: &Descriptor) -> Result<Response, RegistryError> {
+        let url = self.url(&format!("blobs/{}", blob.digest))?;
+        let response = self.request(access, Method::GET, url).send().await?;
+        answer::expect("GET", response, StatusCode::OK).await
+    }
+
+    pub(super) async fn has_blob(&self, access: &Access, digest: &Digest) -> Result<bool, RegistryError> {
+        let url = self.url(&format!("blobs/{digest}"))?;
+        let response = self.request(access, Method::HEAD, url).send().await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(false);
+        }
+        answer::expect("HEAD", response, StatusCode::OK).await.map(|_| true)
+    }
+
+    /// Opens an upload; before that the registry is asked to take the blob from the repository that may have it too.
+    pub(super) async fn start_upload(&self, access: &Access, digest: &Digest) -> Result<Upload, RegistryError> {
+        let plain = self.url("blobs/uploads/")?;
+        let sibling = self.target.sibling.as_ref();
+        if let Some(from) = sibling.filter(|_| !self.refuses_mounts.load(Ordering::Relaxed)) {
+            let mut mount = plain.clone();
+            mount
+                .query_pairs_mut()
+                .append_pair("mount", digest.as_str())
+                .append_pair("from", from);
+            match self.open(access, mount).await {
+                // No such repository, no right to read it, no such query: the upload of its own decides.
+                Err(error) if matches!(error.status(), Some(400..=428 | 430..=499)) => {
+                    self.refuses_mounts.store(true, Ordering::Relaxed);
+                }
+                outcome => return outcome,
+            }
+        }
+        self.open(access, plain).await
+    }
+
+    async fn open(&self, access: &Access, url: Url) -> Result<Upload, RegistryError> {
+        let request = self.request(access, Method::POST, url).header(CONTENT_LENGTH, 0);
+        let response = request.send().await?;
+        if response.status() == StatusCode::CREATED {
+            return Ok(Upload::Mounted);
+        }
+        let response = answer::expect("POST", response, StatusCode::ACCEPTED).await?;
+        let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+        let location = location.and_then(|text| self.base.join(text).ok());
+        match location.filter(session::is_safe) {
+            Some(url) => Ok(Upload::To(url)),
+            None => Err(RegistryError::Protocol("it does not say where to upload to".to_owned())),
+        }
+    }
+
+    /// Sends all bytes of a blob in one request, as containerd does: ECR wants parts of 5 MiB, GHCR at most 4 MiB, but
+    /// both take a whole blob.
+    pub(super) async fn put_blob(
+        &self,
+        access: &Access,
+        mut to: Url,
+        blob: &Descriptor,
+        chunks: Chunks,
+    ) -> Result<(), RegistryError> {
+        to.query_pairs_mut().append_pair("digest", blob.digest.as_str());
+        let response = self
+            .request(access, Method::PUT, to)
+            .header(CONTENT_LENGTH, blob.size)
+            .header(CONTENT_TYPE, "application/octet-stream")
+            .body(Body::wrap_stream(chunks))
+            .send()
+            .await?;
+        answer::expect("PUT", response, StatusCode::CREATED).await.map(drop)
+    }
+
+    /// Puts `manifest` under `name`, a tag or its digest.
+    pub(super) async fn put_manifest(
+        &self,
+        name: &str,
+        manifest: &Manifest,
+        reporter: &dyn Reporter,
+    ) -> Result<(), ImageError> {
+        let action = format!("push manifest {} to", manifest.digest());
+        let put = self.attempt((self.policy, reporter), &action, |access| async move {
+            let response = self
+                .request(&access, Method::PUT, self.url(&format!("manifests/{name}"))?)
+                .header(CONTENT_TYPE, &manifest.descriptor.media_type)
+                .body(Bytes::clone(&manifest.bytes))
+                .send()
+                .await?;
+            let response = answer::expect("PUT", response, StatusCode::CREATED).await?;
+            match digest_of(&response)? {
+                Some(digest) if digest != *manifest.digest() => {
+                    let text = format!("it took {} for {digest}", manifest.digest());
+                    Err(RegistryError::Protocol(text))
+                }
+                _ => Ok(()),
+            }
+        });
+        put.await
+    }
+
+    fn url(&self, path: &str) -> Result<Url, RegistryError> {
+        // `./`: a digest's colon would be taken for the end of a scheme.
+        let url = self.base.join(&format!("./{path}"));
+        url.map_err(|error| RegistryError::Protocol(error.to_string()))
+    }
+
+    /// A request that says who asks to nobody but the registry itself: an upload may be elsewhere.
+    fn request(&self, access: &Access, method: Method, url: Url) -> RequestBuilder {
+        let is_registry = url.origin() == self.base.origin();
+        let request = self.http.request(method, url);
+        match &access.header {
+            Some(header) if is_registry => request.header(AUTHORIZATION, header.clone()),
+            _ => request,
+        }
+    }
+}
+
+fn digest_of(response: &Response) -> Result<Option<Digest>, RegistryError> {
+    let Some(value) = response.headers().get(CONTENT_DIGEST) else {
+        return Ok(None);
+    };
+    let digest = value.to_str().ok().and_then(|text| text.parse().ok());
+    digest
+        .map(Some)
+        .ok_or_else(|| RegistryError::Protocol("it names content by no digest".to_owned()))
+}
+
+fn refused(target: &RegistryTarget, action: &str, attempts: u32, error: RegistryError) -> ImageError {
+    match error {
+        RegistryError::Origin(error) => *error,
+        error => ImageError::Registry {
+            action: action.to_owned(),
+            place: target.place(),
+            attempts,
+            source: Box::new(error),
+        },
+    }
+}
