@@ -230,3 +230,7 @@ impl<'a> Watch<'a> {
 #[cfg(test)]
 #[path = "build_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "reproducible_tests.rs"]
+mod reproducible;

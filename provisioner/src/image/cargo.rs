@@ -42,7 +42,7 @@ impl Toolchain {
     }
 }
 
-/// A finished program: its status and the last lines on stderr.
+/// A finished program: its status and what it said on stderr, from its first error on or else at last.
 pub(super) struct Finished {
     pub(super) status: ExitStatus,
     pub(super) tail: String,
@@ -85,18 +85,35 @@ pub(super) async fn run(command: &mut Command, mut line: impl FnMut(&str)) -> Re
         .kill_on_drop(true)
         .spawn()
         .map_err(failed)?;
-    let mut last = VecDeque::with_capacity(TAIL);
+    let mut last = Said::default();
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let keep = |text: &str| {
-        if last.len() == TAIL {
-            last.pop_front();
-        }
-        last.push_back(text.to_owned());
-    };
-    tokio::try_join!(lines(stdout, &mut line), lines(stderr, keep)).map_err(failed)?;
+    tokio::try_join!(lines(stdout, &mut line), lines(stderr, |text| last.keep(text))).map_err(failed)?;
     let status = child.wait().await.map_err(failed)?;
-    let tail = Vec::from(last).join("\n");
+    let tail = Vec::from(last.lines).join("\n");
     Ok(Finished { status, tail })
+}
+
+/// What a program said, as far as an error shows it: the first error explains the others.
+#[derive(Default)]
+struct Said {
+    lines: VecDeque<String>,
+    has_error: bool,
+}
+
+impl Said {
+    fn keep(&mut self, line: &str) {
+        if !self.has_error && (line.starts_with("error:") || line.starts_with("error[")) {
+            self.has_error = true;
+            self.lines.clear();
+        }
+        if self.lines.len() == TAIL {
+            if self.has_error {
+                return;
+            }
+            self.lines.pop_front();
+        }
+        self.lines.push_back(line.to_owned());
+    }
 }
 
 /// Hands over each line, also where it is not UTF-8.
@@ -153,5 +170,34 @@ impl Message {
             },
             _ => Self::Other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(lines: impl IntoIterator<Item = String>) -> Vec<String> {
+        let mut said = Said::default();
+        lines.into_iter().for_each(|line| said.keep(&line));
+        said.lines.into()
+    }
+
+    #[test]
+    fn the_first_error_is_kept_whatever_comes_before_and_after() {
+        let lines = (0..100).map(|n| format!("   Compiling crate-{n}"));
+        let lines = lines.chain(["error[E0425]: no `x`".to_owned()]);
+        let kept = kept(lines.chain((0..100).map(|n| format!("error: number {n}"))));
+        assert_eq!(kept.len(), TAIL);
+        assert_eq!(
+            (kept[0].as_str(), kept[1].as_str()),
+            ("error[E0425]: no `x`", "error: number 0")
+        );
+    }
+
+    #[test]
+    fn without_an_error_the_last_lines_are_kept() {
+        let kept = kept((0..100).map(|n| n.to_string()));
+        assert_eq!((kept[0].as_str(), kept[TAIL - 1].as_str()), ("60", "99"));
     }
 }

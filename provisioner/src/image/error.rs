@@ -211,6 +211,11 @@ pub enum ImageError {
     },
 }
 
+/// Whether a compiler or linker ran out of space: Rust's programs give the system's number, others its words.
+fn says_disk_is_full(output: &str) -> bool {
+    output.contains("(os error 28)") || output.contains("No space left on device")
+}
+
 impl ImageError {
     /// What to try, as one sentence without a period; none where the message says it all.
     pub fn hint(&self) -> Option<String> {
@@ -219,6 +224,10 @@ impl ImageError {
                 "install Rust from https://rustup.rs, or pass a static executable with `--binary PATH`"
                     .to_owned(),
             ),
+            Self::Build { output, folder, .. } if says_disk_is_full(output) => Some(format!(
+                "the disk of `{}` is full: free some of it, or build elsewhere with `CARGO_TARGET_DIR`",
+                folder.display()
+            )),
             Self::NoTarget { platform } => Some(format!(
                 "run `rustup target add {}`, leave the platform out, or give a binary with `--binary {platform}=PATH`",
                 platform.musl()

@@ -25,6 +25,7 @@ mod layout;
 mod media;
 mod platform;
 mod prefix;
+mod pull;
 mod push;
 mod renewal;
 mod repository;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{Method, StatusCode};
 use oci_client::{Reference, RegistryOperation};
@@ -19,7 +18,7 @@ use url::Url;
 use super::answer::{self, RegistryError};
 use super::content::{Chunks, Descriptor, Manifest};
 use super::digest::Digest;
-use super::media::{LONGEST_MANIFEST, MANIFESTS};
+use super::media::MANIFESTS;
 use super::retry::Exhausted;
 use super::session::{self, Access};
 use super::{ImageError, RegistryTarget, RetryPolicy};
@@ -222,64 +221,6 @@ impl Repository {
         found.await
     }
 
-    /// The manifest that `name`, a tag or a digest, stands for.
-    pub(super) async fn manifest(&self, name: &str, reporter: &dyn Reporter) -> Result<Manifest, ImageError> {
-        let action = format!("read `{name}` from");
-        let read = |access: Arc<Access>| async move { self.get(&access, name).await };
-        self.attempt((self.policy, reporter), &action, read).await
-    }
-
-    async fn get(&self, access: &Access, name: &str) -> Result<Manifest, RegistryError> {
-        let request = self.request(access, Method::GET, self.url(&format!("manifests/{name}"))?);
-        let response = request.header(ACCEPT, MANIFESTS.join(", ")).send().await?;
-        let response = answer::expect("GET", response, StatusCode::OK).await?;
-        let media_type = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok());
-        let media_type = media_type
-            .and_then(|text| text.split(';').next())
-            .unwrap_or_default()
-            .trim()
-            .to_owned();
-        let told = digest_of(&response)?;
-        let manifest = Manifest::new(&media_type, answer::limited(response, LONGEST_MANIFEST).await?);
-        let wanted = name.parse().ok().or(told);
-        if wanted.is_some_and(|wanted| wanted != *manifest.digest()) {
-            let text = format!("it gives {} for `{name}`", manifest.digest());
-            return Err(RegistryError::Protocol(text));
-        }
-        Ok(manifest)
-    }
-
-    /// The bytes of a blob, as they come: not checked yet.
-    pub(super) async fn blob(&self, blob: &Descriptor, reporter: &dyn Reporter) -> Result<Chunks, ImageError> {
-        let action = format!("read blob {} from", blob.digest);
-        let response = self.attempt((self.policy, reporter), &action, |access| async move {
-            self.get_blob(&access, blob).await
-        });
-        let chunks = response.await?.bytes_stream();
-        Ok(chunks
-            .map_err(|error| std::io::Error::other(error.without_url()))
-            .boxed())
-    }
-
-    /// The bytes of a blob that is small enough to be read at once: not checked yet.
-    pub(super) async fn small_blob(&self, blob: &Descriptor, reporter: &dyn Reporter) -> Result<Bytes, ImageError> {
-        let action = format!("read blob {} from", blob.digest);
-        let read = self.attempt((self.policy, reporter), &action, |access| async move {
-            let response = self.get_blob(&access, blob).await?;
-            answer::limited(response, LONGEST_MANIFEST).await
-        });
-        read.await.map(Bytes::from)
-    }
-
-    async fn get_blob(&self, access: &Access, blob: &Descriptor) -> Result<Response, RegistryError> {
-        let url = self.url(&format!("blobs/{}", blob.digest))?;
-        let response = self.request(access, Method::GET, url).send().await?;
-        answer::expect("GET", response, StatusCode::OK).await
-    }
-
     pub(super) async fn has_blob(&self, access: &Access, digest: &Digest) -> Result<bool, RegistryError> {
         let url = self.url(&format!("blobs/{digest}"))?;
         let response = self.request(access, Method::HEAD, url).send().await?;
@@ -372,14 +313,14 @@ impl Repository {
         put.await
     }
 
-    fn url(&self, path: &str) -> Result<Url, RegistryError> {
+    pub(super) fn url(&self, path: &str) -> Result<Url, RegistryError> {
         // `./`: a digest's colon would be taken for the end of a scheme.
         let url = self.base.join(&format!("./{path}"));
         url.map_err(|error| RegistryError::Protocol(error.to_string()))
     }
 
     /// A request that says who asks to nobody but the registry itself: an upload may be elsewhere.
-    fn request(&self, access: &Access, method: Method, url: Url) -> RequestBuilder {
+    pub(super) fn request(&self, access: &Access, method: Method, url: Url) -> RequestBuilder {
         let is_registry = url.origin() == self.base.origin();
         let request = self.http.request(method, url);
         match &access.header {
@@ -389,7 +330,7 @@ impl Repository {
     }
 }
 
-fn digest_of(response: &Response) -> Result<Option<Digest>, RegistryError> {
+pub(super) fn digest_of(response: &Response) -> Result<Option<Digest>, RegistryError> {
     let Some(value) = response.headers().get(CONTENT_DIGEST) else {
         return Ok(None);
     };

@@ -160,3 +160,42 @@ async fn a_registry_that_does_not_show_or_take_the_record_does_not_keep_an_image
         machine.write("app/src/main.rs", b"fn main() { loop {} }\n");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compile_error_is_shown_once_and_nothing_is_pushed() {
+    let registry = Registry::start(Auth::Anonymous).await;
+    let machine = Machine::new();
+    machine.write(
+        "fail",
+        b"   Compiling app v1.2.3\nerror[E0425]: cannot find value `nothing`\n",
+    );
+    let stderr = machine.push(&registry, "").refused(1);
+    assert_eq!(stderr.matches("cannot find value `nothing`").count(), 1, "{stderr}");
+    assert!(
+        stderr.contains("exit status: 101") && !stderr.contains("Compiling"),
+        "{stderr}"
+    );
+    assert_eq!(registry.counts(), (0, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_target_is_refused_before_the_registry_is_asked() {
+    let registry = Registry::start(Auth::Anonymous).await;
+    let machine = Machine::new();
+    let toolchain = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/toolchain");
+    let run = Run::in_workspace(&format!(
+        "push --name demo --registry {}/demo --workspace {} --platform linux/arm64",
+        registry.address(),
+        machine.workspace.path().display()
+    ));
+    let stderr = run
+        .env("RUSTC", &format!("{toolchain}/rustc-without-musl"))
+        .end()
+        .refused(2);
+    assert!(
+        stderr.contains("`rustup target add aarch64-unknown-linux-musl`"),
+        "{stderr}"
+    );
+    assert!(!machine.built());
+    assert_eq!(asked(&registry), [""; 0]);
+}
