@@ -178,9 +178,7 @@ fn changes_a_build(name: &str) -> bool {
             || name.strip_prefix("HOST_") == Some(*key)
     };
     !PLACES.contains(&name)
-        && (EXACT.contains(&name)
-            || STARTS.iter().any(|start| name.starts_with(start))
-            || NATIVE.iter().any(|k| native(&k)))
+        && (EXACT.contains(&name) || STARTS.iter().any(|start| name.starts_with(start)) || NATIVE.iter().any(native))
 }
 
 #[cfg(test)]

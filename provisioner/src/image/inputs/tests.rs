@@ -106,23 +106,23 @@ async fn whatever_goes_into_the_image_changes_the_tag() {
         ("a new module", |m| m.write("app/src/new.rs", "")),
         ("another file of the package", |m| m.write("app/assets/logo", "another")),
         ("its manifest", |m| {
-            m.write("app/Cargo.toml", "[package]\nedition = '2024'\n")
+            m.write("app/Cargo.toml", "[package]\nedition = '2024'\n");
         }),
         ("the workspace's manifest", |m| {
-            m.write("Cargo.toml", "[workspace]\n[profile.image]\nlto = true\n")
+            m.write("Cargo.toml", "[workspace]\n[profile.image]\nlto = true\n");
         }),
         ("a dependency", |m| m.write("Cargo.lock", &LOCK.replace("'01'", "'11'"))),
         ("the toolchain file", |m| {
-            m.write("rust-toolchain.toml", "[toolchain]\n")
+            m.write("rust-toolchain.toml", "[toolchain]\n");
         }),
         ("cargo's settings", |m| {
-            m.write(".cargo/config.toml", "[build]\nrustflags = '-g'\n")
+            m.write(".cargo/config.toml", "[build]\nrustflags = '-g'\n");
         }),
         ("the flags", |m| {
-            drop(m.toolchain.env.insert("RUSTFLAGS".into(), "-g".into()))
+            drop(m.toolchain.env.insert("RUSTFLAGS".into(), "-g".into()));
         }),
         ("the time", |m| {
-            drop(m.toolchain.env.insert("SOURCE_DATE_EPOCH".into(), "1".into()))
+            drop(m.toolchain.env.insert("SOURCE_DATE_EPOCH".into(), "1".into()));
         }),
         ("the platforms", |m| m.spec.platforms = Platform::ALL.to_vec()),
         ("the arguments", |m| m.spec.entrypoint_args.push("--verbose".into())),
