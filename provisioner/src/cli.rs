@@ -1,6 +1,7 @@
 //! The command line: types and help texts, no logic.
 
 mod made;
+mod teardown;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 pub use made::MadeArgs;
+pub use teardown::Teardown;
 
 use crate::config::{Layer, duration};
 
@@ -223,25 +225,6 @@ pub struct ImageArgs {
     /// What is used instead.
     #[command(flatten)]
     pub made: MadeArgs,
-}
-
-/// Flags of `teardown`.
-#[derive(Debug, Args)]
-pub struct Teardown {
-    /// Also delete the EKS cluster, its network and its roles, where provisioner created them
-    #[arg(long)]
-    pub delete_cluster: bool,
-    /// With the cluster, also delete load balancers, ingresses and volumes that others made on it
-    ///
-    /// Without this, a cluster with such objects of others stays: they would be orphaned on AWS.
-    #[arg(long, requires = "delete_cluster")]
-    pub delete_foreign: bool,
-    /// Keep the ECR repositories and their images
-    #[arg(long)]
-    pub keep_images: bool,
-    /// Also write the receipt (found, deleted, left) to this file, as JSON
-    #[arg(long, value_name = "FILE")]
-    pub receipt: Option<PathBuf>,
 }
 
 /// Flags of `load`.

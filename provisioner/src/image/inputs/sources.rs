@@ -58,5 +58,5 @@ fn is_wanted(entry: &DirEntry, folders: &[PathBuf]) -> bool {
     folders.iter().any(|folder| path.starts_with(folder))
         && !path.join("Cargo.toml").is_file()
         && !path.join("CACHEDIR.TAG").is_file()
-        && !ELSEWHERE.iter().any(|name| of_package(name))
+        && !ELSEWHERE.iter().any(of_package)
 }
