@@ -4,23 +4,28 @@ use aws_sdk_cloudformation::types::{ResourceStatus, StackEvent};
 
 use super::stack::Stack;
 use crate::aws::Aws;
-use crate::aws::error::AwsError;
+use crate::aws::error::{AwsError, api};
 
 /// Why the stack is in its state: the first resource that failed on its own account.
 pub(super) async fn failure(aws: &Aws, stack: &Stack) -> AwsError {
     let events = aws.cloudformation.describe_stack_events().stack_name(&stack.id);
     let events: Result<Vec<_>, _> = events.into_paginator().items().send().collect().await;
-    let reason = match &events {
-        Ok(events) => cause(events, &stack.id),
-        Err(_) => None,
+    let known = stack.reason.clone();
+    let reason = match events {
+        Ok(events) => cause(&events, &stack.id)
+            .or(known)
+            .unwrap_or_else(|| "its events name no reason".to_owned()),
+        Err(error) => {
+            let operation = "cloudformation:DescribeStackEvents";
+            let unread = api(operation, "read the events of foundation stack", &stack.name)(error).with_hint();
+            known.map_or(unread.clone(), |known| format!("{known}; {unread}"))
+        }
     };
     AwsError::Failed {
         kind: "foundation stack",
         name: stack.name.clone(),
         status: stack.status.as_str().to_owned(),
-        reason: reason
-            .or_else(|| stack.reason.clone())
-            .unwrap_or_else(|| "its events name no reason".to_owned()),
+        reason,
     }
 }
 

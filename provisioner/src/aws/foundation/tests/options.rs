@@ -131,6 +131,20 @@ async fn an_update_that_rolled_back_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_cause_that_may_not_be_read_is_told_with_the_right_that_is_missing() {
+    let denied = query_error(
+        "AccessDenied",
+        "not authorized to perform: cloudformation:DescribeStackEvents",
+    );
+    let wire = proposed(&change_set("CREATE_COMPLETE", "", &[("Modify", "Vpc", "False")]))
+        .on("DescribeStacks", 200, outdated("UPDATE_ROLLBACK_COMPLETE", "0.0.1"))
+        .on("DescribeStackEvents", 403, denied);
+    let failed = run(&wire).await.expect_err("rolled back").to_string();
+    assert!(failed.contains("is UPDATE_ROLLBACK_COMPLETE"), "{failed}");
+    assert!(failed.contains("cloudformation:DescribeStackEvents"), "{failed}");
+}
+
+#[tokio::test]
 async fn a_stack_of_a_newer_version_is_refused() {
     for status in ["CREATE_COMPLETE", "ROLLBACK_COMPLETE"] {
         let wire = Wire::default().on("DescribeStacks", 200, outdated(status, "99.0.0"));
