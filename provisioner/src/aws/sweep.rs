@@ -20,7 +20,10 @@ use std::fmt;
 
 pub use volumes::KEPT;
 
+use serde::de::DeserializeOwned;
+
 use super::Aws;
+use super::ec2::List;
 use super::error::AwsError;
 use super::foundation::Network;
 use super::wait::Wait;
@@ -307,6 +310,21 @@ async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
     }
     found.extend(volumes::list(aws, scope).await?);
     Ok(found)
+}
+
+/// What EC2 lists that bears a tag with the name of a cluster, in whatever network.
+async fn marked<T: List + DeserializeOwned>(
+    aws: &Aws,
+    scope: &Scope,
+    operation: &'static str,
+    intent: &'static str,
+) -> Result<Vec<T::Item>, AwsError> {
+    let filter = claim::filter(&scope.cluster);
+    let filter: Vec<(&str, &str)> = filter
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    aws.ec2.list::<T>(operation, intent, &scope.cluster, &filter).await
 }
 
 /// A list of EC2's, as XML.

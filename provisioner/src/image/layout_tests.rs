@@ -1,22 +1,15 @@
 use std::io::Read as _;
 
 use super::*;
+use crate::image::Content;
 use crate::image::elf::tests::executable;
-use crate::image::{Content, Source};
 
 /// A spec and a binary in a folder of their own, as on another machine.
 fn given(content: &[u8]) -> (tempfile::TempDir, ImageSpec, Binary) {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("app");
     std::fs::write(&path, executable(1, content)).expect("written");
-    let spec = ImageSpec {
-        package: "app".into(),
-        entrypoint_args: vec!["serve".into()],
-        title: "web-app".into(),
-        workspace: folder.path().to_owned(),
-        source: Source::Cargo,
-        platforms: vec![],
-    };
+    let spec = ImageSpec::of_app(folder.path());
     let binary = Binary {
         path,
         platform: "linux/amd64".into(),

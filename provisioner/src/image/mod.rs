@@ -85,6 +85,21 @@ impl ImageSpec {
     }
 }
 
+#[cfg(test)]
+impl ImageSpec {
+    /// The app's, built in a folder.
+    fn of_app(workspace: &std::path::Path) -> Self {
+        Self {
+            package: "app".into(),
+            entrypoint_args: vec!["serve".into()],
+            title: "web-app".into(),
+            workspace: workspace.to_owned(),
+            source: Source::Cargo,
+            platforms: vec![],
+        }
+    }
+}
+
 /// Where an image's binary comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {

@@ -51,6 +51,7 @@ fn every_operation_meets(sandbox: &Sandbox, fault: &Value, again: Again) -> Play
         left.push(counted(&sandbox.inventory()));
     }
     assert_eq!(met, called, "operations that met {fault}, and all that were called");
+    assert_eq!(left.last(), Some(&BTreeMap::new()), "nothing is left after {fault}");
     sandbox.reset();
     Played {
         operations: met.len(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::{Items, Kind, Leftover, Owner, Scope, Step, claim};
+use super::{Items, Kind, Leftover, Owner, Scope, Step, claim, marked};
 use crate::aws::Aws;
 use crate::aws::ec2::{List, Tag, code, tags};
 use crate::aws::error::{AwsError, api};
@@ -62,16 +62,8 @@ pub(super) async fn list(aws: &Aws, scope: &Scope, vpc: &str) -> Result<Vec<Left
 
 /// Groups that the cluster's tags mark, in whatever VPC.
 pub(super) async fn list_marked(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
-    let filter = claim::filter(&scope.cluster);
-    let filter: Vec<(&str, &str)> = filter
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()))
-        .collect();
     let intent = "list the security groups of cluster";
-    let found = aws
-        .ec2
-        .list::<Page>("ec2:DescribeSecurityGroups", intent, &scope.cluster, &filter)
-        .await?;
+    let found = marked::<Page>(aws, scope, "ec2:DescribeSecurityGroups", intent).await?;
     let marked = found
         .into_iter()
         .filter(|one| claim::is_marked(scope, &tags(one.tag_set.item.clone())));

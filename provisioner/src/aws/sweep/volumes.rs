@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::{Items, Kind, Leftover, Owner, Scope, Step, Whose, claim};
+use super::{Items, Kind, Leftover, Owner, Scope, Step, Whose, claim, marked};
 use crate::aws::Aws;
 use crate::aws::ec2::{List, Tag, code, tags};
 use crate::aws::error::{AwsError, api};
@@ -50,16 +50,8 @@ pub const KEPT: &str = "the reclaim policy of its PersistentVolume, `Retain`, ke
 
 /// Volumes whose tags name the cluster.
 pub(super) async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>, AwsError> {
-    let filter = claim::filter(&scope.cluster);
-    let filter: Vec<(&str, &str)> = filter
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()))
-        .collect();
     let intent = "list the volumes of cluster";
-    let found = aws
-        .ec2
-        .list::<Page>("ec2:DescribeVolumes", intent, &scope.cluster, &filter)
-        .await?;
+    let found = marked::<Page>(aws, scope, "ec2:DescribeVolumes", intent).await?;
     Ok(found.into_iter().filter_map(|one| judge(scope, one)).collect())
 }
 

@@ -21,14 +21,7 @@ struct Machine {
 impl Machine {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let spec = ImageSpec {
-            package: "app".into(),
-            entrypoint_args: vec!["serve".into()],
-            title: "web-app".into(),
-            workspace: folder.path().to_owned(),
-            source: Source::Cargo,
-            platforms: vec![],
-        };
+        let spec = ImageSpec::of_app(folder.path());
         let toolchain = Toolchain {
             cargo: format!("{FIXTURES}/cargo").into(),
             rustc: format!("{FIXTURES}/rustc-with-musl").into(),
