@@ -6,7 +6,7 @@ TARGET  = x86_64-unknown-linux-musl
 RUFF    = sandbox/aws provisioner/benches
 
 .DEFAULT_GOAL := help
-.PHONY: bench-images help demo down setup install build check lint unit venv python e2e image-tools dockerfile test test-full
+.PHONY: bench-images help demo down setup install build check lint unit venv python e2e image-tools image-check test test-full
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -60,13 +60,16 @@ e2e: build venv ## the flows on the sandbox; it is started and left running
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1
 
-image-tools: # Debian's buildah and skopeo
+CRANE = $(abspath target/bench/crane)
+
+image-tools: # Debian's buildah and skopeo; crane, pinned in its own Go module
 	@command -v buildah >/dev/null && command -v skopeo >/dev/null || \
 	  { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends buildah skopeo; }
+	go -C provisioner/benches/crane build -o $(CRANE) github.com/google/go-containerregistry/cmd/crane
 
-dockerfile: build image-tools ## the Dockerfile makes the image that `push` makes
+image-check: build image-tools ## buildah, skopeo and crane make and take the image that `push` makes
 	$(SANDBOX) up
-	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test -p provisioner --test e2e -- --nocapture --ignored dockerfile
+	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test -p provisioner --test e2e -- --nocapture --ignored --test-threads=1 dockerfile tools
 
 test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 	$(SANDBOX) down
@@ -82,10 +85,8 @@ test-full: test image-tools ## everything: also each kill point and missing IAM 
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1 --nocapture --ignored
 	$(SANDBOX) down
 
-# A release build beside optimised programs; crane is pinned in its own Go module.
 bench-images: build image-tools ## pushes beside skopeo and crane, written to docs/benchmarks.md
 	$(CARGO) build --release -p provisioner
-	go -C provisioner/benches/crane build -o $(abspath $(BIN))/../bench/crane github.com/google/go-containerregistry/cmd/crane
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/images.py \
-	  --provisioner $(abspath $(BIN))/../release/provisioner --crane $(abspath $(BIN))/../bench/crane
+	  --provisioner $(abspath $(BIN))/../release/provisioner --crane $(CRANE)

@@ -34,7 +34,7 @@ pub async fn find(
     }
 }
 
-/// Records that `image`, which is published, is what `inputs` make.
+/// Records that `image`, which is published, is what `inputs` make; the bytes that it sent for that.
 ///
 /// # Errors
 /// The registry does not answer or refuses; [`ImageError::TagTaken`] where the same inputs made another image before.
@@ -42,12 +42,13 @@ pub async fn record(
     target: &RegistryTarget,
     (spec, inputs): (&ImageSpec, &Inputs),
     image: &Image,
-) -> Result<(), ImageError> {
+) -> Result<u64, ImageError> {
     let manifest = Image {
         children: Vec::new(),
         blobs: Vec::new(),
         ..image.clone()
     };
     let tag = inputs.tag(spec);
-    publish(&manifest, target, Some(&tag), &Silent).await.map(drop)
+    let published = publish(&manifest, target, Some(&tag), &Silent).await?;
+    Ok(published.bytes_sent)
 }

@@ -176,11 +176,12 @@ pub(super) async fn publish(
     }
     let assembled = image::assemble(&spec, &made.binaries)?;
     let target = registry.target(stack, name, report).await?;
-    let published = image::publish(&assembled, &target, tag, report).await?;
+    let mut published = image::publish(&assembled, &target, tag, report).await?;
     if let Some(inputs) = &made.inputs {
-        // The image is there and is what is deployed; that a later run builds it again is no failure of this one.
-        if let Err(error) = image::built::record(&target, (&spec, inputs), &assembled).await {
-            report.warning(&format!("the next run builds again: {}", Error::from(error).message()));
+        match image::built::record(&target, (&spec, inputs), &assembled).await {
+            Ok(bytes) => published.bytes_sent += bytes,
+            // The image is there and is what is deployed; that a later run builds it again is no failure of this one.
+            Err(error) => report.warning(&format!("the next run builds again: {}", Error::from(error).message())),
         }
     }
     Ok(published)

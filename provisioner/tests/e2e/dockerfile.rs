@@ -24,9 +24,9 @@ struct Content {
     files: BTreeMap<String, String>,
 }
 
-/// `buildah` and `skopeo` are Debian packages; `make dockerfile` installs them.
+/// `buildah` and `skopeo` are Debian packages; `make image-tools` installs them.
 #[test]
-#[ignore = "needs buildah and skopeo: make dockerfile"]
+#[ignore = "needs buildah and skopeo: make image-check"]
 fn the_dockerfile_makes_the_image_that_push_makes() {
     let sandbox = Sandbox::from_env();
     let outside = Outside::new(&sandbox);

@@ -1,89 +1,14 @@
 //! `push --rollout`: a changed image is rolled out, a broken one is left or taken back, and nobody notices either.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::programs::{Programs, binaries};
 use crate::story::{BOOTSTRAP, TEARDOWN};
 use crate::support::Sandbox;
 
-const PUSH: [&str; 5] = ["push", "--cluster", "demo", "--rollout", "--binary"];
-
-/// Executables that images are made of.
-struct Programs {
-    /// The app with something behind its end: the same program, another digest.
-    changed: String,
-    /// It ends at once with exit code 1.
-    broken: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Programs {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut app = fs::read(app()).expect("the app that bootstrap built");
-        app.extend_from_slice(b"changed");
-        let write = |name: &str, content: &[u8]| {
-            let path = folder.path().join(name);
-            fs::write(&path, content).expect("written");
-            path.to_str().expect("a path in UTF-8").to_owned()
-        };
-        Self {
-            changed: write("changed", &app),
-            broken: write("broken", &ending()),
-            _folder: folder,
-        }
-    }
-}
-
-/// Where cargo puts the app of an image, for whichever target is installed.
-fn app() -> PathBuf {
-    let debug = Path::new(env!("CARGO_BIN_EXE_provisioner")).parent().expect("a folder");
-    let target = debug.parent().expect("a folder");
-    let built = ["x86_64-unknown-linux-musl", "x86_64-unknown-linux-gnu"].map(|to| target.join(to).join("image/app"));
-    let found = built.iter().find(|path| path.is_file());
-    found
-        .unwrap_or_else(|| panic!("none of these is there: {built:?}"))
-        .clone()
-}
-
-/// A static executable for x86-64: ELF header, one segment that is the whole file, and `exit(1)`.
-fn ending() -> Vec<u8> {
-    const BASE: u64 = 0x40_0000;
-    const HEADERS: u8 = 64 + 56;
-    // mov edi, 1; mov eax, 60; syscall
-    let code = [0xbf, 1, 0, 0, 0, 0xb8, 60, 0, 0, 0, 0x0f, 0x05];
-    let size = u64::from(HEADERS) + code.len() as u64;
-    let mut file = vec![0; usize::from(HEADERS)];
-    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
-    put(0, b"\x7fELF\x02\x01\x01");
-    put(16, &[2, 0, 62, 0, 1]);
-    put(24, &(BASE + u64::from(HEADERS)).to_le_bytes());
-    put(32, &[64]);
-    put(52, &[64, 0, 56, 0, 1]);
-    // Loaded, readable and executable.
-    put(64, &[1, 0, 0, 0, 5]);
-    put(80, &BASE.to_le_bytes());
-    put(88, &BASE.to_le_bytes());
-    put(96, &size.to_le_bytes());
-    put(104, &size.to_le_bytes());
-    put(112, &0x1000_u64.to_le_bytes());
-    file.extend(code);
-    file
-}
-
-#[test]
-fn the_broken_program_runs_and_ends_with_1() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("broken");
-    fs::write(&path, ending()).expect("written");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
-    let ended = std::process::Command::new(&path).status().expect("it starts");
-    assert_eq!(ended.code(), Some(1));
-}
+const PUSH: [&str; 4] = ["push", "--cluster", "demo", "--rollout"];
 
 /// One story, since each part starts from what the one before left.
 #[test]
@@ -93,7 +18,7 @@ fn a_pushed_image_is_rolled_out_and_a_broken_one_is_taken_back() {
     let push = ["push", "--cluster", "demo", "--rollout"];
     sandbox.refused(&push, 2, "there is no cluster `demo`");
     let first = sandbox.json(&BOOTSTRAP);
-    let programs = Programs::new();
+    let programs = Programs::new(&sandbox);
     let changed = a_changed_image_is_rolled_out_and_bootstrap_finds_it(&sandbox, &programs, &first["image"]);
     a_broken_image_is_taken_back_while_the_old_pods_serve(&sandbox, &programs, &changed);
     a_broken_image_is_left_where_that_is_not_asked(&sandbox, &programs, &changed);
@@ -109,16 +34,16 @@ fn a_changed_image_is_rolled_out_and_bootstrap_finds_it(
     programs: &Programs,
     first: &Value,
 ) -> String {
-    let rolled = sandbox.json(&with(&programs.changed, &[]));
+    let rolled = sandbox.json(&with(&changed(programs), &[]));
     assert_eq!(rolled["rolled_out"], true, "{rolled}");
     assert_eq!((&rolled["previous"], &rolled["rolled_back"]), (first, &json!(false)));
     let image = rolled["image"].as_str().expect("a reference").to_owned();
     assert_ne!(Some(image.as_str()), first.as_str());
     assert_eq!(running(sandbox), [image.as_str()]);
     let before = sandbox.resource_versions();
-    let again = sandbox.json(&with(&programs.changed, &[]));
+    let again = sandbox.json(&with(&changed(programs), &[]));
     assert_eq!((&again["rolled_out"], &again["previous"]), (&json!(true), &Value::Null));
-    let summary = sandbox.json(&[&BOOTSTRAP[..], &["--binary", programs.changed.as_str()]].concat());
+    let summary = sandbox.json(&[&BOOTSTRAP[..], &changed(programs)].concat());
     let changes = &summary["changes"];
     assert_eq!(
         (&changes["created"], &changes["updated"]),
@@ -132,7 +57,7 @@ fn a_changed_image_is_rolled_out_and_bootstrap_finds_it(
 fn a_broken_image_is_taken_back_while_the_old_pods_serve(sandbox: &Sandbox, programs: &Programs, image: &str) {
     let before = pods(sandbox);
     let load = load(sandbox);
-    let rolled = sandbox.failed_json(&with(&programs.broken, &["--rollback-on-failure"]));
+    let rolled = sandbox.failed_json(&with(&broken(programs), &["--rollback-on-failure"]));
     assert_eq!(
         (&rolled["rolled_out"], &rolled["rolled_back"], &rolled["previous"]),
         (&json!(false), &json!(true), &json!(image)),
@@ -154,13 +79,13 @@ fn a_broken_image_is_taken_back_while_the_old_pods_serve(sandbox: &Sandbox, prog
 }
 
 fn a_broken_image_is_left_where_that_is_not_asked(sandbox: &Sandbox, programs: &Programs, image: &str) {
-    let said = sandbox.refused(&with(&programs.broken, &[]), 1, "1 of 1 pods with");
+    let said = sandbox.refused(&with(&broken(programs), &[]), 1, "1 of 1 pods with");
     let back = format!("to go back: provisioner push --cluster demo --region us-east-1 --rollout --image {image}");
     for part in ["CrashLoopBackOff", "rolls out:", &back] {
         assert!(said.contains(part), "{part}: {said}");
     }
     // The next run finds what still serves, and goes back to that.
-    let rolled = sandbox.failed_json(&with(&programs.broken, &["--rollback-on-failure"]));
+    let rolled = sandbox.failed_json(&with(&broken(programs), &["--rollback-on-failure"]));
     assert_eq!(
         (&rolled["rolled_back"], &rolled["previous"]),
         (&json!(true), &json!(image)),
@@ -171,10 +96,10 @@ fn a_broken_image_is_left_where_that_is_not_asked(sandbox: &Sandbox, programs: &
 
 fn an_interruption_tells_the_way_back(sandbox: &Sandbox, programs: &Programs, image: &str) {
     let moved = || wanted(sandbox) != image;
-    let said = sandbox.interrupted(&with(&programs.broken, &[]), moved);
+    let said = sandbox.interrupted(&with(&broken(programs), &[]), moved);
     assert!(said.contains("rolls out:") && said.contains("to go back:"), "{said}");
     assert!(!said.contains("to remove:"), "{said}");
-    let rolled = sandbox.json(&with(&programs.changed, &[]));
+    let rolled = sandbox.json(&with(&changed(programs), &[]));
     assert_eq!(rolled["rolled_out"], true, "{rolled}");
     assert_eq!(running(sandbox), [image]);
 }
@@ -189,9 +114,9 @@ fn what_others_changed_is_taken_where_asked(sandbox: &Sandbox, programs: &Progra
         "web-app",
         &format!("app={theirs}"),
     ]);
-    sandbox.refused(&with(&programs.changed, &[]), 2, "`kubectl-set`");
+    sandbox.refused(&with(&changed(programs), &[]), 2, "`kubectl-set`");
     assert_eq!(wanted(sandbox), theirs);
-    let rolled = sandbox.json(&with(&programs.changed, &["--force-conflicts"]));
+    let rolled = sandbox.json(&with(&changed(programs), &["--force-conflicts"]));
     assert_eq!(
         (&rolled["rolled_out"], &rolled["previous"]),
         (&json!(true), &json!(theirs)),
@@ -200,8 +125,17 @@ fn what_others_changed_is_taken_where_asked(sandbox: &Sandbox, programs: &Progra
     assert_eq!(running(sandbox), [image]);
 }
 
-fn with<'a>(binary: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    [&PUSH[..], &[binary], more].concat()
+fn with<'a>(binaries: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+    [&PUSH[..], binaries, more].concat()
+}
+
+/// An image of two platforms, of which containerd takes its own.
+fn changed(programs: &Programs) -> Vec<&str> {
+    binaries(&[&programs.changed, &programs.foreign])
+}
+
+fn broken(programs: &Programs) -> Vec<&str> {
+    binaries(&[&programs.broken])
 }
 
 /// Load that one pod takes alone, longer than a broken image takes to be found so.

@@ -51,6 +51,11 @@ impl<'a> Outside<'a> {
         }
     }
 
+    /// Where the sign-in to the registry is kept.
+    pub(crate) fn docker_config(&self) -> &Path {
+        self.docker.path()
+    }
+
     fn with<T>(&self, run: impl FnOnce(&[(&str, &str)]) -> T) -> T {
         let (docker, kubeconfig) = (text(self.docker.path()), text(self.sandbox.kubeconfig()));
         let mut env = vec![("DOCKER_CONFIG", docker.as_str()), ("KUBECONFIG", kubeconfig.as_str())];
