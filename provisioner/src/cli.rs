@@ -1,17 +1,18 @@
 //! The command line: types and help texts, no logic.
 
+mod load;
 mod made;
 mod teardown;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use load::{Load, LoaderArgs};
 pub use made::MadeArgs;
 pub use teardown::Teardown;
 
-use crate::config::{Layer, duration};
+use crate::config::Layer;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -104,6 +105,9 @@ pub enum Command {
     /// Deletes only what carries this stack's marks. A cluster that was not created by provisioner is never deleted.
     Teardown(Teardown),
     /// Send load to the app from inside the cluster and report latencies and pods
+    ///
+    /// An app that was built here makes its own load. Where the app was made elsewhere, a loader is needed the first time:
+    /// `--loader-image`, or the sample app's workspace, from which one is built and pushed.
     Load(Load),
     /// Show pods, desired pods and request rate
     Status(Status),
@@ -227,20 +231,6 @@ pub struct ImageArgs {
     pub made: MadeArgs,
 }
 
-/// Flags of `load`.
-#[derive(Debug, Args)]
-pub struct Load {
-    /// Requests per second, in total
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub rate: u32,
-    /// How long, e.g. 90s, 2m
-    #[arg(long, default_value = "2m", value_parser = duration::parse)]
-    pub duration: Duration,
-    /// Fail unless the HPA's maximum of pods got ready, and wait until one pod is left
-    #[arg(long)]
-    pub until_scaled: bool,
-}
-
 /// Flags of `status`.
 #[derive(Debug, Args)]
 pub struct Status {
@@ -313,6 +303,7 @@ impl Cli {
                 switch(&mut layer, "force-conflicts", push.force_conflicts);
                 push.image.layer(&mut layer);
             }
+            Command::Load(load) => load.loader.layer(&mut layer),
             _ => {}
         }
         layer

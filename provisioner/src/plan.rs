@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::cluster::reaction::Reaction;
-use crate::config::{Config, Eks};
-use crate::names::{APP, LOAD, StackName};
+use crate::config::{Config, Eks, Made};
+use crate::names::{APP, StackName};
 
 /// The decisions of a bootstrap.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,7 +18,7 @@ pub struct Plan {
     pub create_cluster: bool,
     /// What a new cluster is like, and what one of ours has to match.
     pub eks: Eks,
-    /// Repositories that images go to: those of ECR are created, others are used.
+    /// Repositories that images go to: those of ECR are created, others are used. None where the image stays where it is.
     pub repositories: Vec<String>,
     /// The registry where that is not ECR.
     pub registry: Option<String>,
@@ -36,17 +36,23 @@ impl Plan {
             stack: stack.clone(),
             create_cluster: config.eks.create_cluster,
             eks: config.eks.clone(),
-            repositories: [APP, LOAD]
-                .map(|image| match &config.target.registry {
-                    Some(prefix) => prefix.repository(image),
-                    None => stack.repository(image),
-                })
-                .into(),
+            repositories: repositories(config, stack),
             registry: config.target.registry.as_ref().map(ToString::to_string),
             without: config.stack.without.clone(),
             reaction: config.reaction,
         }
     }
+}
+
+/// Where the app's image goes; nowhere where it is used where it is. The load generator's is no part of a bootstrap.
+fn repositories(config: &Config, stack: &StackName) -> Vec<String> {
+    if matches!(config.image.made, Some(Made::Remote { copy: false, .. })) {
+        return Vec::new();
+    }
+    vec![match &config.target.registry {
+        Some(prefix) => prefix.repository(APP),
+        None => stack.repository(APP),
+    }]
 }
 
 fn as_text<S: serde::Serializer>(name: &StackName, serializer: S) -> Result<S::Ok, S::Error> {
@@ -69,6 +75,6 @@ mod tests {
         let json = serde_json::to_value(Plan::build(&config, "Demo", &stack)).unwrap();
         assert_eq!(json["stack"], "demo");
         assert_eq!(json["reaction"], "fast");
-        assert_eq!(json["repositories"], serde_json::json!(["demo/web-app", "demo/load"]));
+        assert_eq!(json["repositories"], serde_json::json!(["demo/web-app"]));
     }
 }

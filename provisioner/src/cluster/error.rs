@@ -133,6 +133,14 @@ pub enum ClusterError {
         /// The image that it has now.
         image: String,
     },
+    /// It is not known where load goes.
+    #[error("cannot send load to {object}: {why}")]
+    NoTarget {
+        /// The Service.
+        object: String,
+        /// What it lacks.
+        why: String,
+    },
     /// The load job did not deliver a report.
     #[error("cannot run load job `{name}`: {message}")]
     Load {
@@ -253,6 +261,9 @@ impl ClusterError {
             Self::NotInstalled { .. } | Self::NotApplied { .. } => {
                 Some("run `provisioner bootstrap`: it applies the whole stack with the image")
             }
+            Self::NoTarget { .. } => {
+                Some("say where to, as a pod sees it, with `--url http://SERVICE.NAMESPACE.svc:PORT/`")
+            }
             Self::Overtaken { .. } => Some("see what that other run does, then run again"),
             Self::Endpoint { .. }
             | Self::Manifests(_)
@@ -282,6 +293,7 @@ impl ClusterError {
             | Self::UnknownComponent { .. }
             | Self::NotInstalled { .. }
             | Self::NotApplied { .. }
+            | Self::NoTarget { .. }
             | Self::Newer { .. } => true,
             Self::Request { failure, .. } => failure.code == Some(401),
             _ => false,

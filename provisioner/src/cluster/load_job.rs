@@ -30,6 +30,10 @@ const POLL: Duration = Duration::from_millis(400);
 /// The Job's name in the shipped manifests.
 pub const LOAD_JOB: &str = "web-app-load";
 
+/// The app's Service in the shipped manifests, and what its port is called.
+const SERVICE: &str = "web-app-service";
+const PORT: &str = "http";
+
 /// What load to make.
 #[derive(Debug, Clone)]
 pub struct LoadSpec {
@@ -39,7 +43,7 @@ pub struct LoadSpec {
     pub rate: f64,
     /// How long to send, in seconds.
     pub duration_s: u64,
-    /// Where to; none for the app's Service.
+    /// Where to; none for the app's Service on the port that it has.
     pub url: Option<String>,
     /// Where the parts of the stack live.
     pub namespaces: Namespaces,
@@ -60,15 +64,45 @@ impl LoadSpec {
         }
     }
 
-    fn placeholders(&self, timeout: Duration) -> BTreeMap<&'static str, String> {
-        let service = format!("http://web-app-service.{}.svc:8080/", self.namespaces.app);
+    fn placeholders(&self, url: &str, timeout: Duration) -> BTreeMap<&'static str, String> {
         BTreeMap::from([
-            ("load_url", self.url.clone().unwrap_or(service)),
+            ("load_url", url.to_owned()),
             ("load_rate", self.rate.to_string()),
             ("load_duration", format!("{}s", self.duration_s)),
             ("load_deadline_s", timeout.as_secs().max(1).to_string()),
         ])
     }
+}
+
+/// Where the app's Service is: its manifest may give it another port than the shipped one has.
+async fn service_url(cluster: &Cluster, namespace: &str) -> Result<String, ClusterError> {
+    let service = ObjectRef {
+        api_version: "v1".to_owned(),
+        kind: "Service".to_owned(),
+        namespace: Some(namespace.to_owned()),
+        name: SERVICE.to_owned(),
+    };
+    let no_target = |why: String| ClusterError::NoTarget {
+        object: service.to_string(),
+        why,
+    };
+    let live = cluster.get(&service).await?;
+    let live = live.ok_or_else(|| no_target("there is none".to_owned()))?;
+    let port = port(&live.data).map_err(no_target)?;
+    Ok(format!("http://{SERVICE}.{namespace}.svc:{port}/"))
+}
+
+/// The port that HTTP is on: the only one, or the one of that name.
+fn port(service: &Value) -> Result<u64, String> {
+    let ports = service.pointer("/spec/ports").and_then(Value::as_array);
+    let ports: Vec<&Value> = ports.into_iter().flatten().collect();
+    let found = match ports.as_slice() {
+        [only] => Some(only),
+        several => several.iter().find(|port| port["name"] == PORT),
+    };
+    found
+        .and_then(|port| port["port"].as_u64())
+        .ok_or_else(|| format!("none of its {} ports is named `{PORT}`", ports.len()))
 }
 
 /// A load that was sent.
@@ -104,7 +138,12 @@ impl LoadJob {
     ) -> Result<Self, ClusterError> {
         let mut values = Values::new(stack.clone(), "", &spec.image);
         values.namespaces = spec.namespaces.clone();
-        let component = manifest::load_job(spec.manifests.as_deref(), &values, &spec.placeholders(timeout))?;
+        let url = match &spec.url {
+            Some(url) => url.clone(),
+            None => service_url(cluster, &spec.namespaces.app).await?,
+        };
+        let own = spec.placeholders(&url, timeout);
+        let component = manifest::load_job(spec.manifests.as_deref(), &values, &own)?;
         let job = component.objects.iter().map(ObjectRef::of).find(|o| o.kind == "Job");
         let Some(job) = job else {
             return Err(ClusterError::Manifests(vec!["component `load` has no Job".to_owned()]));

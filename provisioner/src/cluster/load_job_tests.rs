@@ -14,7 +14,13 @@ fn the_report_is_found_among_progress() {
 const JOB: &str = "/apis/batch/v1/namespaces/web-app/jobs/web-app-load";
 const MINUTE: Duration = Duration::from_mins(1);
 
+const SERVICE_PATH: &str = "/api/v1/namespaces/web-app/services/web-app-service";
+
 async fn prepared(wire: &Wire) -> Result<LoadJob, ClusterError> {
+    wire.put(
+        SERVICE_PATH,
+        service(serde_json::json!([{"name": "http", "port": 8080}])),
+    );
     let spec = LoadSpec::new("r/load@sha256:00", 100.0, 60);
     LoadJob::prepare(&wire.cluster(), &"demo".parse().expect("valid"), &spec, MINUTE, &Silent).await
 }
@@ -62,12 +68,53 @@ async fn a_report_does_not_hide_that_the_job_failed() {
     assert!(why.starts_with("BackoffLimitExceeded; pod `web-app-load-a`"), "{why}");
 }
 
+fn service(ports: Value) -> Value {
+    let mut service = serde_json::json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": SERVICE}});
+    service["spec"]["ports"] = ports;
+    service
+}
+
+#[test]
+fn the_port_is_the_only_one_or_the_one_that_is_named_so() {
+    let of = |ports: Value| port(&service(ports));
+    assert_eq!(of(serde_json::json!([{"port": 80}])), Ok(80));
+    let two = serde_json::json!([{"name": "grpc", "port": 9000}, {"name": "http", "port": 3000}]);
+    assert_eq!(of(two), Ok(3000));
+    let unnamed = serde_json::json!([{"name": "a", "port": 1}, {"name": "b", "port": 2}]);
+    assert_eq!(of(unnamed), Err("none of its 2 ports is named `http`".to_owned()));
+    assert_eq!(of(Value::Null), Err("none of its 0 ports is named `http`".to_owned()));
+}
+
+#[tokio::test]
+async fn load_goes_to_the_port_that_the_service_has_or_where_it_is_told_to() {
+    let wire = Wire::default();
+    let ours = serde_json::json!([{"name": "http", "port": 3000}]);
+    let url_of = async |given: Option<&str>| {
+        let mut spec = LoadSpec::new("r/load@sha256:00", 100.0, 60);
+        spec.url = given.map(str::to_owned);
+        let stack = "demo".parse().expect("valid");
+        let job = LoadJob::prepare(&wire.cluster(), &stack, &spec, MINUTE, &Silent).await?;
+        let args = &job.component.objects[0].data["spec"]["template"]["spec"]["containers"][0]["args"];
+        Ok::<_, ClusterError>(args[2].as_str().map(str::to_owned))
+    };
+    let missing = url_of(None).await.expect_err("no Service");
+    assert!(missing.is_configuration() && missing.hint().is_some_and(|hint| hint.contains("--url")));
+    let elsewhere = "http://other.team.svc/a";
+    assert_eq!(
+        url_of(Some(elsewhere)).await.expect("rendered").as_deref(),
+        Some(elsewhere)
+    );
+    wire.put(SERVICE_PATH, service(ours));
+    let url = url_of(None).await.expect("rendered");
+    assert_eq!(url.as_deref(), Some("http://web-app-service.web-app.svc:3000/"));
+}
+
 #[test]
 fn the_job_is_rendered_with_its_own_labels() {
     let stack: StackName = "demo".parse().expect("valid");
     let spec = LoadSpec::new("r/load@sha256:00", 100.0, 60);
     let values = Values::new(stack, "", &spec.image);
-    let own = spec.placeholders(Duration::from_secs(90));
+    let own = spec.placeholders("http://web-app-service.web-app.svc:80/", Duration::from_secs(90));
     let component = manifest::load_job(None, &values, &own).expect("renders");
     assert_eq!(component.objects[0].metadata.name.as_deref(), Some(LOAD_JOB));
     let job = &component.objects[0].data;
@@ -80,7 +127,7 @@ fn the_job_is_rendered_with_its_own_labels() {
     let want = [
         "load",
         "--url",
-        "http://web-app-service.web-app.svc:8080/",
+        "http://web-app-service.web-app.svc:80/",
         "--rate",
         "100",
         "--duration",

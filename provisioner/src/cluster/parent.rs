@@ -3,11 +3,16 @@
 use kube::core::DynamicObject;
 use semver::Version;
 
+use super::applied;
+use super::changes::{self, Options};
 use super::connect::Cluster;
 use super::error::ClusterError;
+use super::lease::{self, Terms};
 use super::manifest::Component;
 use super::object::ObjectRef;
+use super::ownership;
 use crate::names::{ANNOTATION_LOAD_IMAGE, ANNOTATION_REPLACED, ANNOTATION_TOOLING, FIELD_MANAGER, StackName};
+use crate::report::{Outcome, Reporter};
 
 /// This binary.
 const OURS: &str = env!("CARGO_PKG_VERSION");
@@ -58,6 +63,40 @@ pub fn annotate(components: &mut [Component], stack: &StackName, annotation: &st
     }
 }
 
+/// Writes an annotation of a stack's parent, under the stack's lease: all that was applied of it before stays.
+///
+/// # Errors
+/// There is no such stack, or a newer binary applied it; then nothing is written.
+pub async fn remember(
+    cluster: &Cluster,
+    terms: Terms<'_>,
+    (annotation, value): (&str, &str),
+    report: &dyn Reporter,
+) -> Result<(), ClusterError> {
+    let stack = terms.stack;
+    let namespace = terms.home.metadata.name.as_deref().unwrap_or_default();
+    let object = &reference(stack, namespace);
+    let work = || async move {
+        check_version(cluster, stack, namespace).await?;
+        let live = cluster.get(object).await?;
+        let Some(live) = live.filter(|live| ownership::is_ours(live, stack)) else {
+            return Err(ClusterError::NotInstalled {
+                stack: stack.clone(),
+                object: object.to_string(),
+            });
+        };
+        let mut wanted = applied::of(&live).ok_or_else(|| ClusterError::NotApplied {
+            object: object.to_string(),
+        })?;
+        let annotations = wanted.metadata.annotations.get_or_insert_default();
+        annotations.insert(annotation.to_owned(), value.to_owned());
+        changes::send(cluster, object, &wanted, Options::default(), false).await?;
+        report.done(&object.kind, &object.path(), Outcome::Updated, "");
+        Ok(())
+    };
+    lease::under(cluster, terms, report, |_| work()).await
+}
+
 /// The parent's name.
 pub(super) fn reference(stack: &StackName, namespace: &str) -> ObjectRef {
     ObjectRef {
@@ -91,6 +130,10 @@ fn version(tooling: &str) -> Option<Version> {
 fn is_newer(theirs: &Version, ours: &str) -> bool {
     Version::parse(ours).is_ok_and(|ours| theirs.cmp_precedence(&ours).is_gt())
 }
+
+#[cfg(test)]
+#[path = "parent_tests.rs"]
+mod remember_tests;
 
 #[cfg(test)]
 mod tests {

@@ -127,7 +127,7 @@ impl Wire {
         done
     }
 
-    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+    pub(super) async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
         let query = parts.uri.query().unwrap_or_default().to_owned();

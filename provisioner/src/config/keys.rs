@@ -44,7 +44,7 @@ const fn key(path: &'static str, flag: &'static str, kind: Kind) -> Key {
 }
 
 /// Every setting. A new one is a line here, a field in `Config` and a flag in `cli.rs`.
-pub(crate) const KEYS: [Key; 39] = [
+pub(crate) const KEYS: [Key; 40] = [
     key("target.cluster", "cluster", Kind::Text),
     key("target.kube-context", "kube-context", Kind::Text),
     key("target.registry", "registry", Kind::Text),
@@ -72,6 +72,7 @@ pub(crate) const KEYS: [Key; 39] = [
     key("image.rebuild", "rebuild", Kind::Switch),
     key("image.workspace", "workspace", Kind::Path),
     key("image.image-refs", "image-refs", Kind::Path),
+    key("load.loader-image", "loader-image", Kind::Text),
     key("stack.without", "without", Kind::List),
     key("stack.manifests", "manifests", Kind::Path),
     key("stack.take-over", "take-over", Kind::Switch),

@@ -2,7 +2,7 @@
 
 use super::read::Reader;
 use super::{Made, Problem};
-use crate::image::Local;
+use crate::image::{ImageRef, Local};
 
 /// Settings that each name an image or what it is made from.
 const SOURCES: [&str; 4] = ["image.binary", "image.image", "image.oci-layout", "image.archive"];
@@ -35,16 +35,8 @@ impl Reader<'_> {
         let copy = self.copied(source);
         match source? {
             "image.image" => {
-                let setting = self.find("image.image")?;
-                match setting.texts.concat().parse() {
-                    Ok(image) => Some(Made::Remote { image, copy }),
-                    Err(error) => {
-                        // The text itself may hold a password.
-                        let message = format!("{} is no image: {error}", setting.origin);
-                        self.problems.push(Problem::new(message));
-                        None
-                    }
-                }
+                let image = self.image_ref("image.image")?;
+                Some(Made::Remote { image, copy })
             }
             "image.oci-layout" => {
                 let folder = self.existing("image.oci-layout", "folder")?;
@@ -55,6 +47,20 @@ impl Reader<'_> {
                 Some(Made::Local(Local::Archive(file)))
             }
             _ => None,
+        }
+    }
+
+    /// An image of a registry.
+    pub(super) fn image_ref(&mut self, path: &str) -> Option<ImageRef> {
+        let setting = self.find(path)?;
+        match setting.texts.concat().parse() {
+            Ok(image) => Some(image),
+            Err(error) => {
+                // The text itself may hold a password.
+                let message = format!("{} is no image: {error}", setting.origin);
+                self.problems.push(Problem::new(message));
+                None
+            }
         }
     }
 

@@ -34,6 +34,8 @@ pub struct Config {
     pub eks: Eks,
     /// What is built and pushed.
     pub image: Image,
+    /// What makes load.
+    pub load: Load,
     /// What is applied.
     pub stack: Stack,
     /// How quickly the stack reacts to load.
@@ -125,6 +127,14 @@ pub enum Made {
         /// Whether it is copied into the stack's own repository, and not used where it is.
         copy: bool,
     },
+}
+
+/// `[load]`: what makes load.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Load {
+    /// An image that understands `load --url URL --rate N --duration D --output json`, instead of the one that the stack
+    /// has.
+    pub image: Option<ImageRef>,
 }
 
 /// `[stack]`: what is applied.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::layer::{Layer, Setting};
-use super::{Config, Format, Image, Output, Problem, Stack, Target, duration};
+use super::{Config, Format, Image, Load, Output, Problem, Stack, Target, duration};
 use crate::cluster::reaction::Reaction;
 use crate::image::{Given, INPUT_TAG, Platform, RegistryPrefix};
 use crate::names::StackName;
@@ -29,6 +29,9 @@ impl<'a> Reader<'a> {
             target: self.target(),
             eks: self.eks(),
             image: self.image(),
+            load: Load {
+                image: self.image_ref("load.loader-image"),
+            },
             stack: Stack {
                 without: self.find("stack.without").map(|s| s.texts.clone()).unwrap_or_default(),
                 manifests: self.existing("stack.manifests", "folder"),

@@ -54,6 +54,7 @@ pub use renewal::{Credentials, Renewal};
 pub use repository::Repository;
 pub use retry::RetryPolicy;
 pub use target::RegistryTarget;
+pub use workspace::makes_load;
 
 /// What goes into an image.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,21 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use tokio::process::Command;
 
-use super::ImageError;
 use super::cargo::{Toolchain, command_line, run};
+use super::{ImageError, ImageSpec, Source};
+
+/// Whether the package of `spec` is built here and says of itself that its binary understands
+/// `load --url URL --rate N --duration D --output json`. An executable that was given says nothing of itself.
+///
+/// # Errors
+/// The workspace cannot be read, or has no such package.
+pub async fn makes_load(spec: &ImageSpec) -> Result<bool, ImageError> {
+    if spec.source != Source::Cargo {
+        return Ok(false);
+    }
+    let workspace = Workspace::read(&Toolchain::from_env(), &spec.workspace).await?;
+    workspace.package(&spec.package).map(Package::makes_load)
+}
 
 /// What `cargo metadata` says, as far as an image needs it; asked without network.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,6 +38,8 @@ pub(super) struct Package {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) repository: Option<String>,
+    #[serde(default)]
+    metadata: Option<serde_json::Value>,
     manifest_path: PathBuf,
     targets: Vec<Target>,
 }
@@ -44,6 +59,12 @@ impl Package {
     /// Whether it runs a program of its own while it is built.
     pub(super) fn has_build_script(&self) -> bool {
         self.targets.iter().any(|target| target.is("custom-build"))
+    }
+
+    /// Whether it says that its binary makes load: `load = true` under `[package.metadata.provisioner]`.
+    fn makes_load(&self) -> bool {
+        let ours = self.metadata.as_ref().and_then(|metadata| metadata.get("provisioner"));
+        ours.is_some_and(|ours| ours["load"] == true)
     }
 
     fn has_binary(&self) -> bool {

@@ -7,7 +7,7 @@ use tokio::try_join;
 
 use super::forecast::Forecast;
 use super::summary::Summary;
-use super::{ANSWER, Bill, Context, ask, deploy, elsewhere, files, images};
+use super::{ANSWER, Bill, Context, ask, deploy, elsewhere, images};
 use crate::aws::preflight;
 use crate::cluster::manifest::Component;
 use crate::cluster::nodes::{self, Node};
@@ -27,17 +27,17 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let (cluster, stack) = context.target()?;
     let plan = Plan::build(config, cluster, stack);
     let wanted = deploy::render_unresolved(config, stack)?;
-    let platforms = images::check(&config.image).await?;
+    let images = images::check(&config.image).await?;
 
     report.phase("check");
     let place = context.place().await?;
     let registry = context.registry(place.aws()).await?;
     registry.check().await?;
-    let elsewhere = Box::pin(elsewhere::find(&config.image, &registry, &platforms, report)).await?;
+    let elsewhere = Box::pin(elsewhere::find(&config.image, &registry, &images.platforms, report)).await?;
     let prepared = place.prepare(&plan, &registry).await?;
     let registry = registry.knowing(&prepared.repositories);
     tell(context, (&place, &registry), &plan, &prepared);
-    let ready = check_target(context, &place, &plan, (&prepared, &wanted, &platforms)).await?;
+    let ready = check_target(context, &place, &plan, (&prepared, &wanted, &images.platforms)).await?;
 
     report.phase("cluster and image");
     let (found, made) = try_join!(
@@ -47,16 +47,14 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
 
     report.phase("registry");
     let sources = (elsewhere.as_ref(), &made);
-    let (app, load) = Box::pin(images::publish_both((&registry, stack), &config.image, sources, report)).await?;
-    let pushed: Vec<_> = std::iter::once(&app).chain(&load).collect();
-    files::write(config.image.refs.as_deref(), &images::refs(&pushed))?;
+    let (app, load) = Box::pin(images::publish_app(context, (&registry, stack), &images, sources)).await?;
 
     report.phase("stack");
     let session = match ready {
         Some(session) => session,
         None => place.connect(&found, config.output.timeout, report).await?,
     };
-    let deployed = deploy::run(context, &session.cluster, stack, (&app, load.as_ref())).await?;
+    let deployed = deploy::run(context, &session.cluster, stack, (&app, load.as_deref())).await?;
 
     let aws = place.aws().or(registry.aws());
     let summary = Summary::new(context, aws, &plan, (app, load), deployed, began.elapsed());

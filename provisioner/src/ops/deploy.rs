@@ -43,7 +43,7 @@ pub(super) async fn run(
     context: &Context,
     cluster: &Cluster,
     stack: &StackName,
-    images: (&Published, Option<&Published>),
+    images: (&Published, Option<&str>),
 ) -> Result<Deployed, Error> {
     let (config, report) = (&context.config, &*context.report);
     let wanted = Wanted {
@@ -106,8 +106,8 @@ struct Wanted<'a> {
     config: &'a Config,
     cluster: &'a Cluster,
     stack: &'a StackName,
-    /// The app's and the load generator's, where there is one.
-    images: (&'a Published, Option<&'a Published>),
+    /// The app's, and the one that makes load, where this run decides that.
+    images: (&'a Published, Option<&'a str>),
     /// Whether the server keeps the tolerance of an HPA.
     tolerance: bool,
 }
@@ -144,9 +144,9 @@ impl Wanted<'_> {
     /// The objects, with what the cluster keeps for them: certificates, password, what was replaced. Changes nothing.
     async fn components(&self) -> Result<Vec<Component>, Error> {
         let (cluster, stack, (app, load)) = (self.cluster, self.stack, self.images);
-        // Without a load generator of this run, the one that the stack has already goes on.
+        // What makes load already goes on where this run does not say what does.
         let load = match load {
-            Some(load) => Some(load.reference.clone()),
+            Some(load) => Some(load.to_owned()),
             None => parent::read(cluster, stack, &Namespaces::default().app)
                 .await?
                 .and_then(|parent| parent.load_image),
@@ -174,23 +174,6 @@ pub(super) fn options(config: &Config) -> Options {
         take_over: config.stack.take_over,
         adopt: config.stack.adopt,
     }
-}
-
-/// The load generator's image, as bootstrap recorded it.
-///
-/// # Errors
-/// There is no stack of this name on the cluster, or it does not say: exit 2.
-pub(super) async fn load_image(cluster: &Cluster, stack: &StackName) -> Result<String, Error> {
-    let Some(parent) = parent::read(cluster, stack, &Namespaces::default().app).await? else {
-        return Err(no_stack(stack));
-    };
-    parent.load_image.ok_or_else(|| {
-        let object = stack.applyset_parent();
-        Error::usage(format!(
-            "stack `{stack}` does not say which image makes load: Secret `{object}` lacks annotation `{ANNOTATION_LOAD_IMAGE}`"
-        ))
-        .hint("run `provisioner bootstrap` again: it pushes the image and writes the annotation; beside an image that was made elsewhere it needs `--workspace DIR`")
-    })
 }
 
 fn render(config: &Config, values: &Values, certificates: &Certificates) -> Result<Vec<Component>, Error> {

@@ -35,7 +35,7 @@ impl Forecast {
         if let Some(decided) = &prepared.cluster {
             lines.extend(cluster(plan, decided, prepared.found.state()));
         }
-        if prepared.repositories.is_empty() {
+        if prepared.repositories.is_empty() && !plan.repositories.is_empty() {
             lines.push(("use", format!("repositories `{}`", plan.repositories.join("`, `"))));
         }
         lines.extend(prepared.repositories.iter().map(repository));

@@ -1,9 +1,9 @@
-//! The two images of a stack: the app and the load generator, one binary with two commands.
+//! The images of a stack that are built here: the app, and the load generator beside one that was made elsewhere.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{elsewhere, files};
+use super::{Context, elsewhere, files};
 use crate::config;
 use crate::error::Error;
 use crate::image::{self, Binary, Image, ImageSpec, Inputs, Platform, Published, Source};
@@ -12,37 +12,57 @@ use crate::report::{Outcome, Reporter};
 use crate::target::Registry;
 
 /// The cargo package of the sample service.
-const PACKAGE: &str = "app";
+pub(super) const PACKAGE: &str = "app";
 
-/// Checks what can be checked of the source before anything is built or, what is more, paid for; what the images will
-/// be for.
+/// What is known of the images before anything is built.
+pub(super) struct Checked {
+    /// What they will be for.
+    pub(super) platforms: Vec<Platform>,
+    /// Whether the app makes load too; of what was not built here that is not known.
+    pub(super) makes_load: bool,
+}
+
+/// Checks what can be checked of the source before anything is built or, what is more, paid for.
 ///
 /// # Errors
 /// A given binary cannot run in an image, there is no toolchain, or no cargo workspace with the app: exit 2.
-pub(super) async fn check(config: &config::Image) -> Result<Vec<Platform>, Error> {
+pub(super) async fn check(config: &config::Image) -> Result<Checked, Error> {
     files::check(config.refs.as_deref())?;
-    if !builds(config) {
-        return Ok(wanted(config));
+    if config.made.is_some() {
+        return Ok(Checked {
+            platforms: wanted(config),
+            makes_load: false,
+        });
     }
     let spec = spec(config, APP);
     match &spec.source {
-        Source::Cargo if !spec.workspace.join("Cargo.toml").is_file() => {
+        Source::Cargo if !is_workspace(config) => {
             let folder = spec.workspace.display();
             Err(Error::usage(format!("folder `{folder}` is no cargo workspace"))
                 .hint("name the app's workspace with `--workspace DIR`, or a built binary with `--binary PATH`"))
         }
-        _ => Ok(image::check(&spec).await?),
+        _ => Ok(Checked {
+            platforms: image::check(&spec).await?,
+            makes_load: image::makes_load(&spec).await?,
+        }),
     }
 }
 
-/// Whether there is anything to build: beside an image that was made elsewhere only a load generator, where somebody says
-/// from what.
-fn builds(config: &config::Image) -> bool {
-    config.made.is_none() || config.workspace.is_some()
+/// Whether the folder that is built in, if anything is, has a manifest of cargo's.
+pub(super) fn is_workspace(config: &config::Image) -> bool {
+    spec(config, APP).workspace.join("Cargo.toml").is_file()
+}
+
+/// Whether the app in the workspace says that it makes load.
+///
+/// # Errors
+/// The workspace cannot be read, or has no app: exit 2.
+pub(super) async fn makes_load(config: &config::Image) -> Result<bool, Error> {
+    Ok(image::makes_load(&spec(config, LOAD)).await?)
 }
 
 /// What an image that was made elsewhere has to be for.
-fn wanted(config: &config::Image) -> Vec<Platform> {
+pub(super) fn wanted(config: &config::Image) -> Vec<Platform> {
     match config.platforms.as_slice() {
         [] => vec![Platform::Amd64],
         platforms => platforms.to_vec(),
@@ -51,11 +71,7 @@ fn wanted(config: &config::Image) -> Vec<Platform> {
 
 /// The images of a bootstrap that are built or found by what they are built from.
 pub(super) fn names(config: &config::Image) -> &'static [&'static str] {
-    match (&config.made, builds(config)) {
-        (None, _) => &[APP, LOAD],
-        (Some(_), true) => &[LOAD],
-        (Some(_), false) => &[],
-    }
+    if config.made.is_none() { &[APP] } else { &[] }
 }
 
 /// What the images of a stack are made of, found in the registry or built.
@@ -187,34 +203,23 @@ pub(super) async fn publish(
     Ok(published)
 }
 
-/// App and load generator, published: one after the other, so that the registry takes over for the second what it got
-/// for the first. Beside an image that was made elsewhere there may be no load generator.
-pub(super) async fn publish_both(
+/// The app's image where it is used, and which image makes load from now on: the app's own where it can and no other one
+/// is named; none leaves the one that the stack has.
+pub(super) async fn publish_app(
+    context: &Context,
     (registry, stack): (&Registry, &StackName),
-    config: &config::Image,
+    checked: &Checked,
     (elsewhere, made): (Option<&elsewhere::Found>, &Made),
-    report: &dyn Reporter,
-) -> Result<(Published, Option<Published>), Error> {
+) -> Result<(Published, Option<String>), Error> {
+    let (config, report) = (&context.config.image, &*context.report);
     let app = match elsewhere {
         Some(found) => elsewhere::publish(found, (registry, stack), config.tag.as_deref(), report).await?,
         None => publish(registry, stack, config, (APP, made), report).await?,
     };
-    if names(config).contains(&LOAD) {
-        let load = publish(registry, stack, config, (LOAD, made), report).await?;
-        return Ok((app, Some(load)));
-    }
-    report.note(
-        "no load generator was pushed: for `provisioner load`, name the workspace of the sample app with `--workspace DIR`",
-    );
-    Ok((app, None))
-}
-
-/// References as the file of `--image-refs` holds them, one a line.
-pub(super) fn refs(images: &[&Published]) -> String {
-    images
-        .iter()
-        .flat_map(|image| [image.reference.as_str(), "\n"])
-        .collect()
+    files::write(config.refs.as_deref(), &format!("{}\n", app.reference))?;
+    let loads = checked.makes_load && context.config.load.image.is_none();
+    let load = loads.then(|| app.reference.clone());
+    Ok((app, load))
 }
 
 fn spec(config: &config::Image, name: &str) -> ImageSpec {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Context, deploy};
+use super::{Context, loader};
 use crate::chain::{Sample, sample};
 use crate::cli;
 use crate::cluster::Cluster;
@@ -31,10 +31,12 @@ pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<(Answer,
     let session = place
         .session(stack, context.config.output.timeout, &*context.report)
         .await?;
-    let image = deploy::load_image(&session.cluster, stack).await?;
+    let at = (&place, &session.cluster);
+    let image = Box::pin(loader::image(&flags.loader, context, at, stack)).await?;
     context.report.phase("load");
     let seconds = flags.duration.as_secs().max(1);
     let mut spec = LoadSpec::new(&image, f64::from(flags.rate), seconds);
+    spec.url.clone_from(&flags.url);
     spec.manifests.clone_from(&context.config.stack.manifests);
     let timeout = Duration::from_secs(seconds) + START;
     let job = LoadJob::prepare(&session.cluster, stack, &spec, timeout, &*context.report).await?;

@@ -12,6 +12,7 @@ mod forecast;
 mod images;
 mod kubeconfig;
 mod load;
+mod loader;
 mod push;
 mod receipt;
 mod resume;

@@ -23,7 +23,7 @@ impl fmt::Display for Pushed {
 pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let stack = context.stack()?;
     let (config, report) = (&context.config.image, &*context.report);
-    let platforms = images::check(config).await?;
+    let platforms = images::check(config).await?.platforms;
     let registry = context.registry(None).await?;
     registry.check().await?;
     let registry = registry.read(stack, &[APP]).await?;
@@ -34,6 +34,6 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
         let made = images::make((&registry, stack), config, &[APP], report).await?;
         images::publish(&registry, stack, config, (APP, &made), report).await?
     };
-    files::write(config.refs.as_deref(), &images::refs(&[&published]))?;
+    files::write(config.refs.as_deref(), &format!("{}\n", published.reference))?;
     Answer::of(&Pushed(published)).map_err(Error::failed)
 }

@@ -36,7 +36,7 @@ pub fn with_remains(
     let remove = match command {
         Command::Bootstrap(_) => Some(teardown(&config)),
         Command::Push(push) if !push.rollout && !entries.made.is_empty() => Some(teardown(&config)),
-        Command::Load(_) if !entries.made.is_empty() => Some(delete_job(&config)),
+        Command::Load(_) if entries.made.iter().any(|made| made.starts_with("Job")) => Some(delete_job(&config)),
         _ => None,
     };
     let rollout = context.rollout.left().map(|moved| {
@@ -89,8 +89,8 @@ pub(super) fn target_command(config: &Config, verb: &str) -> String {
     let target = &config.target;
     let name = target.stack.as_ref().map(ToString::to_string);
     let name = name.filter(|name| Some(name) != target.cluster.as_ref().or(target.kube_context.as_ref()));
-    // Looking at a stack and loading it need no registry.
-    let registry = target.registry.as_ref().filter(|_| !matches!(verb, "load" | "status"));
+    // Looking at a stack needs no registry; loading it may have to push a loader.
+    let registry = target.registry.as_ref().filter(|_| verb != "status");
     let registry = registry.map(RegistryPrefix::argument);
     let flags = [
         ("--cluster", &target.cluster),

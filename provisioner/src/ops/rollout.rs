@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::bootstrap::refused_before_any_change;
-use super::{ANSWER, Context, deploy, elsewhere, files, images};
+use super::{ANSWER, Context, deploy, elsewhere, images};
 use crate::cli;
 use crate::cluster::rollout::{self, End, Images, Moved, Rolled, Rollout, Running};
 use crate::cluster::values::Namespaces;
@@ -21,12 +21,12 @@ use crate::report::Answer;
 pub(super) async fn run(flags: &cli::Push, context: &Context) -> Result<(Answer, Result<(), Error>), Error> {
     let (config, report) = (&context.config, &*context.report);
     let (_, stack) = context.target()?;
-    let platforms = images::check(&config.image).await?;
+    let images = images::check(&config.image).await?;
     report.phase("check");
     let place = context.place().await?;
     let registry = context.registry(place.aws()).await?;
     registry.check().await?;
-    let found = Box::pin(elsewhere::find(&config.image, &registry, &platforms, report)).await?;
+    let found = Box::pin(elsewhere::find(&config.image, &registry, &images.platforms, report)).await?;
     let answer = ANSWER.min(config.output.timeout);
     let session = place.session(stack, answer, report).await?;
     let (cluster, home) = (&session.cluster, Namespaces::default().app);
@@ -41,10 +41,7 @@ pub(super) async fn run(flags: &cli::Push, context: &Context) -> Result<(Answer,
     let registry = registry.read(stack, names).await?;
     let made = Box::pin(images::make((&registry, stack), &config.image, names, report)).await?;
     let sources = (found.as_ref(), &made);
-    let (app, load) = Box::pin(images::publish_both((&registry, stack), &config.image, sources, report)).await?;
-    let pushed: Vec<_> = std::iter::once(&app).chain(&load).collect();
-    files::write(config.image.refs.as_deref(), &images::refs(&pushed))?;
-    let load = load.map(|load| load.reference);
+    let (app, load) = Box::pin(images::publish_app(context, (&registry, stack), &images, sources)).await?;
 
     report.phase("rollout");
     let began = Instant::now();
@@ -143,7 +140,7 @@ struct Report {
     #[serde(flatten)]
     pushed: Published,
     image: String,
-    /// The load generator's; none where none was pushed: the one before stays.
+    /// The one that makes load from now on; none where the one before stays.
     load_image: Option<String>,
     /// The image before; none where the app had this one already.
     previous: Option<String>,

@@ -52,7 +52,7 @@ impl Summary {
         context: &Context,
         aws: Option<&Aws>,
         plan: &Plan,
-        (app, load): (Published, Option<Published>),
+        (app, load_image): (Published, Option<String>),
         deployed: Deployed,
         elapsed: Duration,
     ) -> Self {
@@ -71,7 +71,7 @@ impl Summary {
             region,
             context: config.target.kube_context,
             image: app.reference,
-            load_image: load.map(|load| load.reference),
+            load_image,
             changes: Counts::of(&deployed.changes),
             chain: deployed.chain,
             cost: context.bill.get().map(|bill| bill.cost.clone()),

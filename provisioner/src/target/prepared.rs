@@ -8,7 +8,7 @@ use crate::aws::eks::Choice;
 use crate::aws::foundation::{self, FoundationSpec};
 use crate::aws::preflight::{self, ClusterReadings, Readings, Wanted, WantedCluster};
 use crate::error::Error;
-use crate::names::{APP, LOAD};
+use crate::names::APP;
 use crate::plan::Plan;
 
 /// What a bootstrap knows before it changes anything.
@@ -63,7 +63,11 @@ impl Place {
         let wanted = Wanted {
             stack: &plan.stack,
             cluster,
-            images: if registry.aws().is_some() { &[APP, LOAD] } else { &[] },
+            images: if registry.aws().is_some() && !plan.repositories.is_empty() {
+                &[APP]
+            } else {
+                &[]
+            },
         };
         let Readings { cluster, repositories } = Box::pin(preflight::read(aws, &wanted)).await?;
         let found = match &cluster {

@@ -79,7 +79,7 @@ fn things_drift(sandbox: &Sandbox) {
         "ecr",
         "put_image_tag_mutability(repositoryName='demo/web-app', imageTagMutability='MUTABLE')",
     );
-    sandbox.aws("ecr", "delete_lifecycle_policy(repositoryName='demo/load')");
+    sandbox.aws("ecr", "delete_lifecycle_policy(repositoryName='demo/web-app')");
     let entry = "clusterName='demo', principalArn='arn:aws:iam::123456789012:user/nobody'";
     let policy = "policyArn='arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy'";
     sandbox.aws("eks", &format!("disassociate_access_policy({entry}, {policy})"));

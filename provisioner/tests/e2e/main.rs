@@ -12,6 +12,7 @@ mod images;
 mod job;
 mod kills;
 mod leftovers;
+mod loader;
 mod options;
 mod programs;
 mod rollout;

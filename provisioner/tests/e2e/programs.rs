@@ -49,7 +49,7 @@ pub(crate) fn binaries<'a>(of: &[&'a String]) -> Vec<&'a str> {
 }
 
 /// Where cargo puts the app of an image, for whichever target is installed.
-fn app(sandbox: &Sandbox) -> PathBuf {
+pub(crate) fn app(sandbox: &Sandbox) -> PathBuf {
     let debug = Path::new(env!("CARGO_BIN_EXE_provisioner")).parent().expect("a folder");
     let target = debug.parent().expect("a folder");
     let places = ["x86_64-unknown-linux-musl", "x86_64-unknown-linux-gnu"].map(|to| target.join(to).join("image/app"));

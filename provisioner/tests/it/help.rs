@@ -64,6 +64,50 @@ fn help_of_bootstrap() -> (String, String) {
 }
 
 #[test]
+fn help_of_load_shows_where_to_and_what_with() {
+    let ended = Run::of("load --help").end();
+    let all = ended.stdout();
+    let own = all.split("Global options:").next().unwrap();
+    insta::assert_snapshot!(own, @r#"
+    Send load to the app from inside the cluster and report latencies and pods
+
+    An app that was built here makes its own load. Where the app was made elsewhere, a loader is needed the first time: `--loader-image`, or the sample app's workspace, from which one is built and pushed.
+
+    Usage: provisioner load [OPTIONS]
+
+    Options:
+          --rate <RATE>
+              Requests per second, in total
+              
+              [default: 100]
+
+          --duration <DURATION>
+              How long, e.g. 90s, 2m
+              
+              [default: 2m]
+
+          --until-scaled
+              Fail unless the HPA's maximum of pods got ready, and wait until one pod is left
+
+          --url <URL>
+              Where to, as a pod sees it, e.g. `http://web-app-service.web-app.svc:8080/api/data` [default: the app's Service]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Loader, remembered by the stack:
+          --loader-image <REF>
+              Image that makes the load, by its digest; it understands `load --url URL --rate N --duration D --output json`
+
+          --workspace <DIR>
+              Build it from the sample app in this cargo workspace, and push it to NAME/load
+
+          --platform <PLATFORM>
+              What it is for: linux/amd64, linux/arm64 or both [default: linux/amd64]
+    "#);
+}
+
+#[test]
 fn help_of_bootstrap_shows_its_flags() {
     let (own, _) = help_of_bootstrap();
     insta::assert_snapshot!(own, @r#"

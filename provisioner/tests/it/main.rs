@@ -11,6 +11,7 @@ mod contexts;
 mod fake_aws;
 mod help;
 mod iam;
+mod loader;
 mod made;
 mod preflight;
 mod profiles;
@@ -23,3 +24,5 @@ mod skip;
 mod support;
 mod transfer;
 mod wording;
+
+use provisioner::names;

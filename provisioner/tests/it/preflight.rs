@@ -47,7 +47,6 @@ fn every_refused_read_is_told_at_once_before_anything_changes() {
         "eks:DescribeClusterVersions on *",
         "ecr:GetAuthorizationToken on *",
         "ecr:DescribeRepositories on arn:aws:ecr:eu-west-1:123456789012:repository/demo/web-app",
-        "ecr:DescribeRepositories on arn:aws:ecr:eu-west-1:123456789012:repository/demo/load",
         "hint: attach the policy in docs/iam/bootstrap.json",
     ] {
         assert!(stderr.contains(line), "no `{line}` in: {stderr}");
@@ -67,7 +66,6 @@ fn what_will_be_made_where_and_for_how_much_is_told_before_the_question() {
        create    foundation `provisioner-demo` (network in a and b, roles)
        create    cluster `demo` (Kubernetes 1.35, the default; Auto Mode)
        create    repository `demo/web-app`
-       create    repository `demo/load`
        apply     Kubernetes objects of stack `demo`
        cost      about $0.28 an hour, $6.75 a day (estimate, us-east-1 list prices of 2026-08-01; those of eu-west-1 differ)
                  1 x EKS control plane         $0.1000/h
