@@ -255,9 +255,17 @@ impl ImageError {
         }
     }
 
+    /// The HTTP status of a registry's refusal.
+    pub(super) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Registry { source, .. } => source.status(),
+            _ => None,
+        }
+    }
+
     /// Whether the registry does not accept who asks.
     pub(super) fn is_unauthorized(&self) -> bool {
-        matches!(self, Self::Registry { source, .. } if source.status() == Some(401))
+        self.status() == Some(401)
     }
 
     /// Whether the user's input or environment is at fault and nothing was changed (exit code 2).
