@@ -81,6 +81,7 @@ test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 
 test-full: test image-tools ## everything: also each kill point and missing IAM action, one by one, and the image built in two folders
 	$(CARGO) test -p provisioner --lib -- --ignored two_folders
+	$(CARGO) test -p provisioner --test it -- --ignored full_disk
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1 --nocapture --ignored
 	$(SANDBOX) down

@@ -80,7 +80,7 @@ impl Repository {
             is_token: false,
             generation: 0,
         };
-        let set_up = |error: RegistryError| refused(target, "set up a client for", 1, error);
+        let set_up = |error: RegistryError| refused((target, operation), "set up a client for", 1, error);
         let repository = Self {
             base: url(&format!("{registry}{}/", target.repository)).map_err(set_up)?,
             registry: url(&registry).map_err(set_up)?,
@@ -155,7 +155,8 @@ impl Repository {
     {
         let what = format!("{action} `{}`", self.place());
         let outcome = policy.run(&what, reporter, request).await;
-        outcome.map_err(|Exhausted { attempts, error }| refused(&self.target, action, attempts, error))
+        outcome
+            .map_err(|Exhausted { attempts, error }| refused((&self.target, self.operation), action, attempts, error))
     }
 
     /// The policy of requests that send next to nothing.
@@ -310,13 +311,19 @@ fn is_refusal(status: u16) -> bool {
     matches!(status, 400..=407 | 409..=424 | 426..=428 | 430..=499)
 }
 
-fn refused(target: &RegistryTarget, action: &str, attempts: u32, error: RegistryError) -> ImageError {
+fn refused(
+    (target, operation): (&RegistryTarget, RegistryOperation),
+    action: &str,
+    attempts: u32,
+    error: RegistryError,
+) -> ImageError {
     match error {
         RegistryError::Origin(error) => *error,
         error => ImageError::Registry {
             action: action.to_owned(),
             place: target.place(),
             attempts,
+            reads: operation == RegistryOperation::Pull,
             source: Box::new(error),
         },
     }

@@ -9,6 +9,7 @@
 mod cli;
 mod contexts;
 mod fake_aws;
+mod full_disk;
 mod help;
 mod iam;
 mod loader;
