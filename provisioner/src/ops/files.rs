@@ -55,10 +55,9 @@ mod tests {
     #[test]
     fn a_full_disk_is_told_with_what_to_do() {
         let error = write(Some(Path::new("/dev/full")), "text").unwrap_err();
-        assert!(
-            error.to_string().starts_with("cannot write file `/dev/full`"),
-            "{error}"
-        );
+        let text = error.to_string();
+        assert!(text.starts_with("error: cannot write file `/dev/full`"), "{text}");
+        assert!(text.contains("hint: make room there"), "{text}");
         assert_eq!(error.exit().code(), 1);
     }
 }
