@@ -6,7 +6,7 @@ TARGET  = x86_64-unknown-linux-musl
 RUFF    = sandbox/aws provisioner/benches
 
 .DEFAULT_GOAL := help
-.PHONY: bench-images help demo down setup install build check lint unit venv python e2e image-tools image-check test test-full
+.PHONY: bench-images help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -43,6 +43,11 @@ unit: ## tests that need neither root nor a sandbox
 	$(CARGO) test -p app -p provisioner --lib --bins --test it
 
 check: lint unit ## lints and fast tests
+
+FUZZ_SECONDS ?= 60
+
+fuzz: ## foreign bytes into everything that reads some, for FUZZ_SECONDS; a finding says how to repeat it
+	$(CARGO) test -p provisioner --test fuzz -- --seconds $(FUZZ_SECONDS)
 
 venv: target/aws-venv/.made ## the Python tools of the tests, pinned
 
@@ -81,6 +86,8 @@ test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 
 test-full: test image-tools ## everything: also each kill point and missing IAM action, one by one, and the image built in two folders
 	$(CARGO) test -p provisioner --lib -- --ignored two_folders
+	$(CARGO) test -p provisioner --test it -- --ignored full_disk
+	$(MAKE) fuzz
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1 --nocapture --ignored
 	$(SANDBOX) down

@@ -9,10 +9,12 @@
 mod cli;
 mod contexts;
 mod fake_aws;
+mod full_disk;
 mod help;
 mod iam;
 mod loader;
 mod made;
+mod mounts;
 mod preflight;
 mod profiles;
 mod refusals;
