@@ -12,6 +12,7 @@
 
 mod applied;
 pub mod apply;
+pub mod authority;
 pub mod certificate;
 pub mod changes;
 mod connect;

@@ -2,6 +2,7 @@
 
 use crate::chain::{self, Chain};
 use crate::cluster::apply::{execute, made_before};
+use crate::cluster::authority::{self, Authority};
 use crate::cluster::certificate::{self, Certificates};
 use crate::cluster::changes::{self, Change, Options, Planned};
 use crate::cluster::manifest::{self, Component};
@@ -28,14 +29,22 @@ pub(super) struct Deployed {
 }
 
 /// The stack's objects as far as they are known before the images are: reads and renders every manifest without a
-/// network.
+/// network. Which objects there are depends on who signs certificates.
 ///
 /// # Errors
 /// Unknown components, unknown placeholders, broken YAML: exit 2.
-pub(super) fn render_unresolved(config: &Config, stack: &StackName) -> Result<Vec<Component>, Error> {
+pub(super) fn render_unresolved(
+    config: &Config,
+    stack: &StackName,
+    authority: Authority,
+) -> Result<Vec<Component>, Error> {
     let mut values = Values::new(stack.clone(), UNRESOLVED, UNRESOLVED);
     values.reaction = config.reaction;
-    render(config, &values, &Certificates::default())
+    let certificates = Certificates {
+        authority,
+        ..Certificates::default()
+    };
+    render(config, &values, &certificates)
 }
 
 /// Applies the stack, waits for it, and verifies that metrics arrive.
@@ -156,7 +165,8 @@ impl Wanted<'_> {
         values.tolerance = self.tolerance;
         values.grafana_password = password::prepare(cluster, &values.namespaces.monitoring).await?;
         let metrics = &values.namespaces.metrics;
-        let certificates = certificate::prepare(cluster, metrics, jiff::Timestamp::now()).await?;
+        let authority = authority::decide(cluster, self.config.certificates).await?;
+        let certificates = certificate::prepare(cluster, metrics, authority, jiff::Timestamp::now()).await?;
         let mut components = render(self.config, &values, &certificates)?;
         if let Some(load) = &load {
             parent::annotate(&mut components, stack, ANNOTATION_LOAD_IMAGE, load);
