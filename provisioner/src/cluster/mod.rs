@@ -56,6 +56,8 @@ mod fixtures;
 #[cfg(test)]
 mod flow_tests;
 #[cfg(test)]
+mod network_tests;
+#[cfg(test)]
 mod pod_tests;
 #[cfg(test)]
 mod safety_tests;
