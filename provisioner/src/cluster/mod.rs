@@ -60,6 +60,8 @@ mod network_tests;
 #[cfg(test)]
 mod pod_tests;
 #[cfg(test)]
+mod restricted_tests;
+#[cfg(test)]
 mod safety_tests;
 #[cfg(test)]
 mod stack_tests;
