@@ -62,6 +62,8 @@ mod pod_tests;
 #[cfg(test)]
 mod restricted_tests;
 #[cfg(test)]
+mod rights_tests;
+#[cfg(test)]
 mod safety_tests;
 #[cfg(test)]
 mod stack_tests;
