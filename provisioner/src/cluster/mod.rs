@@ -60,6 +60,8 @@ mod network_tests;
 #[cfg(test)]
 mod pod_tests;
 #[cfg(test)]
+mod render_tests;
+#[cfg(test)]
 mod restricted_tests;
 #[cfg(test)]
 mod rights_tests;
