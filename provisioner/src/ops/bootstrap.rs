@@ -9,11 +9,12 @@ use super::forecast::Forecast;
 use super::summary::Summary;
 use super::{ANSWER, Bill, Context, ask, deploy, elsewhere, images};
 use crate::aws::preflight;
-use crate::cluster::authority::{self, Authority, Choice};
+use crate::cluster::authority::{Authority, Choice};
 use crate::cluster::nodes::{self, Node};
 use crate::cluster::ownership::{self, Existing};
 use crate::cluster::values::Namespaces;
 use crate::cluster::{ClusterError, parent};
+use crate::config::Config;
 use crate::error::Error;
 use crate::image::Platform;
 use crate::plan::Plan;
@@ -72,7 +73,7 @@ async fn check_target(
     let found = &prepared.found;
     match found.state() {
         State::Missing if !plan.create_cluster => Err(place.missing()),
-        State::Missing if context.config.certificates == Choice::CertManager => Err(no_cert_manager_yet()),
+        State::Missing if needs_cert_manager(&context.config) => Err(no_cert_manager_yet()),
         State::Missing => {
             preflight::check_platform(&platforms.iter().map(|platform| platform.name()).collect::<Vec<_>>())?;
             let price = context
@@ -89,7 +90,7 @@ async fn check_target(
                 .await?;
             parent::check_version(&session.cluster, &plan.stack, &Namespaces::default().app).await?;
             let options = deploy::options(&context.config);
-            let authority = authority::decide(&session.cluster, context.config.certificates).await;
+            let authority = deploy::authority(&context.config, &session.cluster).await;
             let authority = authority.map_err(refused_before_any_change)?;
             let wanted = deploy::render_unresolved(&context.config, &plan.stack, authority)?;
             let checked = ownership::check(&session.cluster, &plan.stack, &wanted, options).await;
@@ -108,6 +109,10 @@ pub(super) fn refused_before_any_change(error: ClusterError) -> Error {
     let is_refusal = error.is_refusal();
     let error = Error::from(error);
     if is_refusal { error.before_any_change() } else { error }
+}
+
+fn needs_cert_manager(config: &Config) -> bool {
+    config.certificates == Choice::CertManager && deploy::has_adapter(config)
 }
 
 /// A new cluster has no cert-manager: that is known before it is paid for.

@@ -19,7 +19,9 @@ use super::Context;
 /// Stands for an image that is not pushed yet: it decides neither names nor kinds of objects.
 const UNRESOLVED: &str = "unresolved.invalid/image";
 /// Without one of these there is no chain to verify.
-const CHAIN: [&str; 3] = ["app", "prometheus", "adapter"];
+const CHAIN: [&str; 3] = ["app", "prometheus", ADAPTER];
+/// The component whose certificate somebody has to sign.
+const ADAPTER: &str = "adapter";
 
 /// What was done on the cluster.
 pub(super) struct Deployed {
@@ -45,6 +47,20 @@ pub(super) fn render_unresolved(
         ..Certificates::default()
     };
     render(config, &values, &certificates)
+}
+
+/// Who signs the certificate of the custom metrics API; nobody is asked where the stack has none.
+pub(super) async fn authority(config: &Config, cluster: &Cluster) -> Result<Authority, ClusterError> {
+    if has_adapter(config) {
+        authority::decide(cluster, config.certificates).await
+    } else {
+        Ok(Authority::Own)
+    }
+}
+
+/// Whether the custom metrics API is part of the stack.
+pub(super) fn has_adapter(config: &Config) -> bool {
+    !config.stack.without.iter().any(|left_out| left_out == ADAPTER)
 }
 
 /// Applies the stack, waits for it, and verifies that metrics arrive.
@@ -165,7 +181,7 @@ impl Wanted<'_> {
         values.tolerance = self.tolerance;
         values.grafana_password = password::prepare(cluster, &values.namespaces.monitoring).await?;
         let metrics = &values.namespaces.metrics;
-        let authority = authority::decide(cluster, self.config.certificates).await?;
+        let authority = authority(self.config, cluster).await?;
         let certificates = certificate::prepare(cluster, metrics, authority, jiff::Timestamp::now()).await?;
         let mut components = render(self.config, &values, &certificates)?;
         if let Some(load) = &load {

@@ -65,7 +65,7 @@ fn an_authority_that_ends_is_renewed_and_the_former_one_is_trusted_beside_it(san
     let bundle = |text: &str| json!(STANDARD.encode(text));
     let both = former.certificate.clone() + &certificate(sandbox, AUTHORITY);
     put(sandbox, METRICS_API, |service| {
-        service["spec"]["caBundle"] = bundle(&both)
+        service["spec"]["caBundle"] = bundle(&both);
     });
     put(sandbox, OWN, |secret| set_pair(secret, &served_by_it));
     sandbox.until("it is served", || served(sandbox) == served_by_it.certificate);
