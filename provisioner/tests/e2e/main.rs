@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why")]
 
+mod certificates;
 mod control;
 mod crash;
 mod dockerfile;
@@ -16,6 +17,7 @@ mod loader;
 mod options;
 mod programs;
 mod rollout;
+mod signer;
 mod story;
 mod support;
 mod targets;
