@@ -1,6 +1,6 @@
 use super::tests::resolve;
 use super::{Image, Made};
-use crate::image::Local;
+use crate::image::{Compression, Local};
 
 /// A file and a folder that exist.
 const ARCHIVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
@@ -75,4 +75,27 @@ fn what_is_no_image_folder_or_file_is_refused_and_passwords_are_not_shown() {
         let text = resolve(&[(flag, value)], &[], "").unwrap_err().join("; ");
         assert!(text.contains(wanted) && !text.contains("hunter2"), "{text}");
     }
+}
+
+#[test]
+fn layers_are_compressed_as_it_is_asked_for_where_they_are_made_here() {
+    let zstd = [("compression", "zstd")];
+    assert_eq!(image(&[], &[]).compression, Compression::Gzip);
+    assert_eq!(image(&zstd, &[]).compression, Compression::Zstd);
+    let given = image(&[("binary", ARCHIVE), zstd[0]], &[]);
+    assert_eq!((given.compression, given.binaries.len()), (Compression::Zstd, 1));
+    // What a lower place says of images that are built does not concern one that is not.
+    let found = image(&[("archive", ARCHIVE)], &[("PROVISIONER_COMPRESSION", "zstd")]);
+    assert_eq!(found.compression, Compression::Gzip);
+    let refused = |flags: &[(&'static str, &str)]| resolve(flags, &[], "").unwrap_err().join("; ");
+    for (flag, value) in [("image", "app"), ("archive", ARCHIVE), ("oci-layout", FOLDER)] {
+        assert_eq!(
+            refused(&[(flag, value), zstd[0]]),
+            format!("`--compression` cannot go with `--{flag}`: its layers stay as they are")
+        );
+    }
+    assert_eq!(
+        refused(&[("compression", "zst")]),
+        "`--compression`: `zst` is none of `gzip`, `zstd`, did you mean `zstd`?"
+    );
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches the network, and every problem is reported, not only the first.
 
+mod built;
 pub mod duration;
 mod eks;
 mod keys;
@@ -18,7 +19,7 @@ pub use layer::Layer;
 
 use crate::aws::eks::Compute;
 use crate::cluster::reaction::Reaction;
-use crate::image::{Given, ImageRef, Local, Platform, RegistryPrefix};
+use crate::image::{Compression, Given, ImageRef, Local, Platform, RegistryPrefix};
 use crate::names::StackName;
 use read::Reader;
 
@@ -111,6 +112,8 @@ pub struct Image {
     pub workspace: Option<PathBuf>,
     /// Whether it is built although the registry has an image of the same inputs.
     pub rebuild: bool,
+    /// How the layers of what is built are compressed.
+    pub compression: Compression,
     /// File that receives the pushed references, one a line.
     pub refs: Option<PathBuf>,
 }

@@ -90,6 +90,7 @@ impl<'a> Reader<'a> {
             } else {
                 Vec::new()
             },
+            compression: self.compression(source),
             made: self.made(source),
             platforms: self.platforms(),
             workspace: self.existing("image.workspace", "folder"),

@@ -17,11 +17,12 @@ pub(super) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v
 /// A layer.
 pub(super) const LAYER_TAR: &str = "application/vnd.oci.image.layer.v1.tar";
 pub(super) const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+pub(super) const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 /// Every kind of layer that a node unpacks and that may be sent to any registry.
 pub(super) const LAYERS: [&str; 5] = [
     LAYER_TAR,
     LAYER_GZIP,
-    "application/vnd.oci.image.layer.v1.tar+zstd",
+    LAYER_ZSTD,
     "application/vnd.docker.image.rootfs.diff.tar",
     "application/vnd.docker.image.rootfs.diff.tar.gzip",
 ];

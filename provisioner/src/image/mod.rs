@@ -15,6 +15,7 @@ mod build;
 pub mod built;
 mod cargo;
 mod command;
+mod compression;
 mod content;
 mod digest;
 mod elf;
@@ -41,6 +42,7 @@ use std::path::PathBuf;
 
 pub use answer::RegistryError;
 pub use build::{build, check};
+pub use compression::Compression;
 pub use content::{Blob, Content, Descriptor, Image, Manifest, Mismatch};
 pub use digest::{Digest, InvalidDigest};
 pub use error::ImageError;
@@ -71,6 +73,8 @@ pub struct ImageSpec {
     pub source: Source,
     /// What it is built for, without repetitions. Where none is named: `linux/amd64`, or what the given binaries are for.
     pub platforms: Vec<Platform>,
+    /// How its layers are compressed.
+    pub compression: Compression,
 }
 
 impl ImageSpec {
@@ -97,6 +101,7 @@ impl ImageSpec {
             workspace: workspace.to_owned(),
             source: Source::Cargo,
             platforms: vec![],
+            compression: Compression::default(),
         }
     }
 }

@@ -235,5 +235,6 @@ fn spec(config: &config::Image, name: &str) -> ImageSpec {
             Source::Binaries(config.binaries.clone())
         },
         platforms: config.platforms.clone(),
+        compression: config.compression,
     }
 }

@@ -64,6 +64,7 @@ fn choose(config: &config::Config, flags: &cli::LoaderArgs, remembered: Option<S
         Loader::Built(Box::new(config::Image {
             workspace: config.image.workspace.clone(),
             platforms: config.image.platforms.clone(),
+            compression: config.image.compression,
             ..config::Image::default()
         }))
     };

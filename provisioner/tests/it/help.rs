@@ -154,6 +154,9 @@ fn help_of_bootstrap_shows_its_flags() {
           --rebuild
               Build also where the registry has an image of the same sources
 
+          --compression <FORMAT>
+              How its layers are compressed: gzip or zstd [default: gzip]
+
           --image-refs <FILE>
               Also write the pushed references to this file, one a line
 

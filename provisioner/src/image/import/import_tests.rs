@@ -6,7 +6,7 @@ use tar::EntryType::{Fifo, Link, Symlink};
 use super::*;
 use crate::image::content::{Blob, Content};
 use crate::image::digest::Digest;
-use crate::image::{Binary, ImageSpec, Source, assemble, media};
+use crate::image::{Binary, Compression, ImageSpec, Source, assemble, media};
 
 const PLATFORM: &str = "linux/amd64";
 
@@ -22,6 +22,7 @@ fn made() -> Image {
         workspace: folder.path().to_owned(),
         source: Source::Cargo,
         platforms: Vec::new(),
+        compression: Compression::default(),
     };
     let binary = Binary {
         path,

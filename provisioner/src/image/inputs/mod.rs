@@ -43,6 +43,7 @@ impl Inputs {
     pub fn tag(&self, spec: &ImageSpec) -> String {
         let mut hash = self.hash.clone();
         add(&mut hash, "title", spec.title.as_bytes());
+        add(&mut hash, "compression", spec.compression.name().as_bytes());
         for argument in &spec.entrypoint_args {
             add(&mut hash, "argument", argument.as_bytes());
         }
