@@ -28,6 +28,9 @@ pub struct ImageArgs {
     /// How its layers are compressed: gzip or zstd [default: gzip]
     #[arg(long, value_name = "FORMAT")]
     pub compression: Option<String>,
+    /// List the crates that it is made of beside it in the registry: cyclonedx or spdx [default: no list]
+    #[arg(long, value_name = "FORMAT")]
+    pub sbom: Option<String>,
     /// Also write the pushed references to this file, one a line
     #[arg(long, value_name = "FILE")]
     pub image_refs: Option<PathBuf>,
@@ -44,6 +47,7 @@ impl ImageArgs {
         path(layer, "workspace", self.workspace.as_ref());
         switch(layer, "rebuild", self.rebuild);
         text(layer, "compression", self.compression.as_ref());
+        text(layer, "sbom", self.sbom.as_ref());
         path(layer, "image-refs", self.image_refs.as_ref());
         self.made.layer(layer);
     }

@@ -2,7 +2,7 @@
 
 use super::Problem;
 use super::read::Reader;
-use crate::image::Compression;
+use crate::image::{Compression, SbomFormat};
 
 /// Sources of images that were made elsewhere.
 const ELSEWHERE: [&str; 3] = ["image.image", "image.oci-layout", "image.archive"];
@@ -15,6 +15,17 @@ impl Reader<'_> {
             return Compression::default();
         }
         self.choice("image.compression", &Compression::ALL.map(|way| (way.name(), way)))
+    }
+
+    /// The bills of material. Nothing is known of what was not compiled here.
+    pub(super) fn sbom(&mut self, source: Option<&str>) -> Option<SbomFormat> {
+        if self.is_for_nothing("image.sbom", source, "nothing is known of what it is made of") {
+            return None;
+        }
+        self.choice(
+            "image.sbom",
+            &SbomFormat::ALL.map(|format| (format.name(), Some(format))),
+        )
     }
 
     /// Whether the setting at `path` does not go with `source`, which counts. Where it is named with it or above it,

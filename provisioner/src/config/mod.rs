@@ -19,7 +19,7 @@ pub use layer::Layer;
 
 use crate::aws::eks::Compute;
 use crate::cluster::reaction::Reaction;
-use crate::image::{Compression, Given, ImageRef, Local, Platform, RegistryPrefix};
+use crate::image::{Compression, Given, ImageRef, Local, Platform, RegistryPrefix, SbomFormat};
 use crate::names::StackName;
 use read::Reader;
 
@@ -114,6 +114,8 @@ pub struct Image {
     pub rebuild: bool,
     /// How the layers of what is built are compressed.
     pub compression: Compression,
+    /// The bills of material that what is built gets; none gets none.
+    pub sbom: Option<SbomFormat>,
     /// File that receives the pushed references, one a line.
     pub refs: Option<PathBuf>,
 }

@@ -91,6 +91,7 @@ impl<'a> Reader<'a> {
                 Vec::new()
             },
             compression: self.compression(source),
+            sbom: self.sbom(source),
             made: self.made(source),
             platforms: self.platforms(),
             workspace: self.existing("image.workspace", "folder"),

@@ -24,10 +24,7 @@ const GROUP: &str = "root:x:0:\nnonroot:x:65532:\n";
 /// [`ImageError::NotRunnable`] where a binary is not static or for another platform, [`ImageError::Platforms`] where there is
 /// none or two are for the same one, [`ImageError::Read`], [`ImageError::Epoch`].
 pub fn assemble(spec: &ImageSpec, binaries: &[Binary]) -> Result<Image, ImageError> {
-    let epoch = match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) => Some(Epoch::parse(&text)?),
-        Err(_) => None,
-    };
+    let epoch = Epoch::of(std::env::var("SOURCE_DATE_EPOCH").ok().as_deref())?;
     assemble_at(spec, binaries, epoch.as_ref())
 }
 
@@ -75,12 +72,17 @@ fn assemble_at(spec: &ImageSpec, binaries: &[Binary], epoch: Option<&Epoch>) -> 
 
 /// A build time that was asked for, in seconds and as RFC 3339 text.
 #[derive(Debug, Clone)]
-struct Epoch {
+pub(super) struct Epoch {
     seconds: u64,
-    text: String,
+    pub(super) text: String,
 }
 
 impl Epoch {
+    /// The time that `SOURCE_DATE_EPOCH` asks for, if it asks for one.
+    pub(super) fn of(variable: Option<&str>) -> Result<Option<Self>, ImageError> {
+        variable.map(Self::parse).transpose()
+    }
+
     fn parse(text: &str) -> Result<Self, ImageError> {
         let invalid = || ImageError::Epoch { given: text.to_owned() };
         let seconds: u32 = text.trim().parse().map_err(|_| invalid())?;

@@ -65,6 +65,7 @@ fn choose(config: &config::Config, flags: &cli::LoaderArgs, remembered: Option<S
             workspace: config.image.workspace.clone(),
             platforms: config.image.platforms.clone(),
             compression: config.image.compression,
+            sbom: config.image.sbom,
             ..config::Image::default()
         }))
     };
