@@ -67,25 +67,37 @@ async fn a_bill_is_listed_under_the_tag_of_its_image_and_sent_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_lists_referrers_itself_gets_no_tag() {
-    let registry = Registry::start(Auth::Anonymous).await;
-    registry.lists_referrers();
-    let machine = Machine::new();
-    let first = pushed(&machine, &registry, "--sbom cyclonedx");
-    assert!(machine.built());
-    assert_eq!(registry.tag(&list_of(&first["digest"])), None);
-    assert_eq!(document(&registry, &first["sboms"][0])["specVersion"], "1.6");
-    assert_eq!(
-        count(&registry.take_requests(), "GET referrers/"),
-        1,
-        "its answer to the manifest was enough"
-    );
+    for (says_subject, looks) in [(true, 1), (false, 2)] {
+        let registry = Registry::start(Auth::Anonymous).await;
+        registry.lists_referrers(says_subject);
+        let machine = Machine::new();
+        let first = pushed(&machine, &registry, "--sbom cyclonedx");
+        assert_eq!(registry.tag(&list_of(&first["digest"])), None);
+        assert_eq!(document(&registry, &first["sboms"][0])["specVersion"], "1.6");
+        assert_eq!(count(&registry.take_requests(), "GET referrers/"), looks);
 
-    let again = pushed(&machine, &registry, "--sbom cyclonedx");
-    assert_eq!(again["sboms"], first["sboms"]);
-    let asked = asked(&registry);
-    let last = asked.last().unwrap();
-    assert_eq!(*last, format!("GET referrers/{}", first["digest"].as_str().unwrap()));
-    assert!(!asked.iter().any(|line| line.starts_with('P')), "{asked:?}");
+        let again = pushed(&machine, &registry, "--sbom cyclonedx");
+        assert_eq!(again["sboms"], first["sboms"]);
+        let asked = asked(&registry);
+        let last = format!("GET referrers/{}", first["digest"].as_str().unwrap());
+        assert_eq!(asked.last(), Some(&last));
+        assert!(!asked.iter().any(|line| line.starts_with('P')), "{asked:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_whose_lists_stay_empty_gets_a_tag() {
+    let registry = Registry::start(Auth::Anonymous).await;
+    let empty = r#"{"schemaVersion":2,"manifests":[]}"#;
+    registry.inject("GET referrers/", 99, Fault::Answer(200, empty));
+    let machine = Machine::new();
+    let first = pushed(&machine, &registry, "--sbom spdx");
+    let list = registry.manifest(&list_of(&first["digest"]));
+    assert_eq!(list["manifests"][0]["digest"], first["sboms"][0]["digest"]);
+    registry.take_requests();
+    let again = pushed(&machine, &registry, "--sbom spdx");
+    assert_eq!((&again["sboms"], &again["pushed"]), (&first["sboms"], &json!(false)));
+    assert_eq!(count(&registry.take_requests(), "P"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

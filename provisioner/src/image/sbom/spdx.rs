@@ -19,7 +19,8 @@ struct Document<'a> {
     #[serde(rename = "SPDXID")]
     id: &'static str,
     name: String,
-    document_namespace: String,
+    #[serde(rename = "documentNamespace")]
+    namespace: String,
     creation_info: CreationInfo<'a>,
     packages: Vec<Package<'a>>,
     relationships: Vec<Relationship>,
@@ -58,18 +59,21 @@ struct Checksum<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct ExternalRef {
-    reference_category: &'static str,
-    reference_type: &'static str,
-    reference_locator: String,
+    #[serde(rename = "referenceCategory")]
+    category: &'static str,
+    #[serde(rename = "referenceType")]
+    kind: &'static str,
+    #[serde(rename = "referenceLocator")]
+    locator: String,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Relationship {
     spdx_element_id: String,
-    relationship_type: &'static str,
+    #[serde(rename = "relationshipType")]
+    kind: &'static str,
     related_spdx_element: String,
 }
 
@@ -81,7 +85,7 @@ pub(super) fn document(crates: &Crates, head: Head<'_>) -> String {
         spdx_version: "SPDX-2.3",
         data_license: "CC0-1.0",
         id: DOCUMENT,
-        document_namespace: String::new(),
+        namespace: String::new(),
         creation_info: CreationInfo {
             created: head.epoch.map_or("1970-01-01T00:00:00Z", |epoch| epoch.text.as_str()),
             creators: [concat!("Tool: provisioner-", env!("CARGO_PKG_VERSION"))],
@@ -93,7 +97,7 @@ pub(super) fn document(crates: &Crates, head: Head<'_>) -> String {
     };
     let number = uuid(&json!(document).to_string());
     // A name, not an address: SPDX's own proposal for those who have none to give.
-    document.document_namespace = format!("https://spdx.org/spdxdocs/{}-{number}", id(root));
+    document.namespace = format!("https://spdx.org/spdxdocs/{}-{number}", id(root));
     json!(document).to_string()
 }
 
@@ -115,9 +119,9 @@ fn package<'a>(of: &'a Crate, root: &Crate) -> Package<'a> {
         copyright_text: UNKNOWN,
         checksums: of.checksum.iter().map(checksum).collect(),
         external_refs: [ExternalRef {
-            reference_category: "PACKAGE-MANAGER",
-            reference_type: "purl",
-            reference_locator: of.purl(),
+            category: "PACKAGE-MANAGER",
+            kind: "purl",
+            locator: of.purl(),
         }],
     }
 }
@@ -134,10 +138,10 @@ fn relationships(crates: &Crates) -> Vec<Relationship> {
     std::iter::once(describes).chain(edges).collect()
 }
 
-fn relation(from: String, relationship_type: &'static str, to: String) -> Relationship {
+fn relation(from: String, kind: &'static str, to: String) -> Relationship {
     Relationship {
         spdx_element_id: from,
-        relationship_type,
+        kind,
         related_spdx_element: to,
     }
 }

@@ -14,54 +14,28 @@ const TREE: &str = "0\tapp v0.1.0 (/work/app)\tMIT OR Apache-2.0\thttps://exampl
     2\tserde v1.0.1\tMIT/Apache-2.0\thttps://example.org/serde\t (*)\n\
     1\tinner v0.3.0 (registry `inner`)\tGPL-2.0\t\t\n";
 
-fn lock() -> Lock {
-    let sum = |digit: &str| digit.repeat(64);
-    let package = |name: &str, version: &str, more: String| {
-        format!("[[package]]\nname = '{name}'\nversion = '{version}'\n{more}\n")
-    };
-    let text = [
-        package("app", "0.1.0", String::new()),
-        package(
-            "serde",
-            "1.0.1",
-            format!("source = '{}'\nchecksum = '{}'", CRATES_IO, sum("1")),
-        ),
-        package(
-            "serde_derive",
-            "1.0.1",
-            format!("source = '{}'\nchecksum = '{}'", CRATES_IO, sum("2")),
-        ),
-        package(
-            "syn",
-            "2.0.0+a",
-            format!("source = '{}'\nchecksum = 'too short'", CRATES_IO),
-        ),
-        package(
-            "fork",
-            "0.2.0",
-            format!(
-                "source = 'git+https://example.org/fork?rev=12#{}'",
-                "12345678".repeat(5)
-            ),
-        ),
-        package(
-            "fork",
-            "0.2.0",
-            format!("source = '{}'\nchecksum = '{}'", CRATES_IO, sum("3")),
-        ),
-        package(
-            "inner",
-            "0.3.0",
-            format!(
-                "source = 'sparse+https://inner.example/index/'\nchecksum = '{}'",
-                sum("4")
-            ),
-        ),
-    ];
-    toml::from_str(&text.concat()).expect("a lock file")
-}
-
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
+
+fn lock() -> Lock {
+    let sum = |digit: &str| format!("checksum = '{}'\n", digit.repeat(64));
+    let crates_io = format!("source = '{CRATES_IO}'\n");
+    let git = format!(
+        "source = 'git+https://example.org/fork?rev=12#{}'\n",
+        "12345678".repeat(5)
+    );
+    let inner = "source = 'sparse+https://inner.example/index/'\n";
+    let packages = [
+        ("app", "0.1.0", String::new()),
+        ("serde", "1.0.1", crates_io.clone() + &sum("1")),
+        ("serde_derive", "1.0.1", crates_io.clone() + &sum("2")),
+        ("syn", "2.0.0+a", crates_io.clone() + "checksum = 'too short'\n"),
+        ("fork", "0.2.0", git),
+        ("fork", "0.2.0", crates_io + &sum("3")),
+        ("inner", "0.3.0", inner.to_owned() + &sum("4")),
+    ];
+    let package = |(name, version, more)| format!("[[package]]\nname = '{name}'\nversion = '{version}'\n{more}");
+    toml::from_str(&packages.map(package).concat()).expect("a lock file")
+}
 
 fn crates() -> Crates {
     Crates::new(&Tree::parse(TREE).expect("a tree"), &lock())
@@ -89,7 +63,7 @@ fn parsed(document: &str) -> Value {
 /// One line for each value of `list`.
 fn lines(list: &Value) -> String {
     let values = list.as_array().expect("a list").iter();
-    values.map(|value| format!("{value}\n")).collect()
+    values.map(Value::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -252,7 +226,7 @@ async fn the_apps_own_bill_is_whole() {
         let [sbom] = &sboms(&spec, format).await.expect("a bill")[..] else {
             panic!("one platform")
         };
-        assert_eq!(sboms(&spec, format).await.expect("a bill"), [sbom.clone()]);
+        assert_eq!(sboms(&spec, format).await.expect("a bill"), std::slice::from_ref(sbom));
         let Content::Memory(bytes) = &sbom.document.content else {
             panic!("in memory")
         };

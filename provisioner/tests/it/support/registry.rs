@@ -105,9 +105,10 @@ impl Registry {
         locked(&self.desk).store.mounts = true;
     }
 
-    /// Lists what refers to a manifest from now on.
-    pub(crate) fn lists_referrers(&self) {
-        locked(&self.desk).store.referrers = true;
+    /// Lists what refers to a manifest from now on; not every registry says so in its answer to that.
+    pub(crate) fn lists_referrers(&self, says_subject: bool) {
+        let mut desk = locked(&self.desk);
+        (desk.store.referrers, desk.store.says_subject) = (true, says_subject);
     }
 
     /// The target with valid credentials.

@@ -25,6 +25,8 @@ pub(super) struct Store {
     pub(super) mounts: bool,
     /// Whether it lists what refers to a manifest.
     pub(super) referrers: bool,
+    /// Whether it says so to whoever puts a manifest that refers to another.
+    pub(super) says_subject: bool,
     uploads: u32,
 }
 
@@ -57,7 +59,7 @@ impl Store {
             ("HEAD" | "GET", "manifests") => self.repository(request.name).get_manifest(item),
             ("PUT", "manifests") => {
                 let mut response = self.repository(request.name).put_manifest(item, request);
-                let subject = subject(&request.body).filter(|_| self.referrers && response.status() == 201);
+                let subject = subject(&request.body).filter(|_| self.says_subject && response.status() == 201);
                 if let Some(subject) = subject {
                     set(&mut response, "oci-subject", &subject);
                 }
