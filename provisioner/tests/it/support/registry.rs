@@ -1,6 +1,7 @@
 //! A registry in this process: the part of the distribution specification that a push uses, strict about digests and
 //! order, with a record of requests and faults on demand.
 
+mod content;
 mod store;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -142,46 +143,6 @@ impl Registry {
     pub(crate) fn tag(&self, tag: &str) -> Option<String> {
         let mut desk = locked(&self.desk);
         desk.store.repository(REPOSITORY).tags.get(tag).cloned()
-    }
-
-    /// What a tag or digest stands for; null where it is nothing.
-    pub(crate) fn manifest(&self, name: &str) -> serde_json::Value {
-        let mut desk = locked(&self.desk);
-        let kept = desk.store.repository(REPOSITORY);
-        let digest = kept.tags.get(name).map_or(name, String::as_str);
-        let manifest = kept.manifests.get(digest);
-        manifest.map_or(serde_json::Value::Null, |(_, bytes)| {
-            serde_json::from_slice(bytes).expect("JSON")
-        })
-    }
-
-    /// The content of a blob that is JSON.
-    pub(crate) fn document(&self, digest: &str) -> serde_json::Value {
-        let mut desk = locked(&self.desk);
-        let blob = desk.store.repository(REPOSITORY).blobs.get(digest);
-        serde_json::from_slice(blob.expect("it is there")).expect("JSON")
-    }
-
-    /// Puts a manifest there as somebody else would; its digest.
-    pub(crate) fn put_manifest(&self, tag: &str, manifest: &serde_json::Value) -> String {
-        let (media_type, text) = (manifest["mediaType"].as_str().expect("a type"), manifest.to_string());
-        let digest = store::digest(text.as_bytes());
-        let mut desk = locked(&self.desk);
-        let kept = desk.store.repository(REPOSITORY);
-        kept.manifests
-            .insert(digest.clone(), (media_type.to_owned(), text.into()));
-        kept.tags.insert(tag.to_owned(), digest.clone());
-        digest
-    }
-
-    /// Loses a manifest; tags and lists that name it stay.
-    pub(crate) fn remove_manifest(&self, digest: &str) {
-        let mut desk = locked(&self.desk);
-        desk.store
-            .repository(REPOSITORY)
-            .manifests
-            .remove(digest)
-            .expect("it was there");
     }
 
     /// How many tags, manifests and blobs there are.
