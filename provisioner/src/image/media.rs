@@ -12,6 +12,8 @@ pub(super) const MANIFESTS: [&str; 4] = [MANIFEST, INDEX, DOCKER_MANIFEST, DOCKE
 
 /// An image's configuration.
 pub(super) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// The configuration of what is no image.
+pub(super) const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 pub(super) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
 /// A layer.

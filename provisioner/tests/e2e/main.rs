@@ -18,6 +18,7 @@ mod options;
 mod programs;
 mod rollout;
 mod signer;
+mod sbom;
 mod story;
 mod support;
 mod targets;

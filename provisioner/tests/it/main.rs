@@ -22,6 +22,7 @@ mod refusals;
 mod registry;
 mod renewal;
 mod run;
+mod sbom;
 mod signals;
 mod skip;
 mod support;

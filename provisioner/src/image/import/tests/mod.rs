@@ -12,7 +12,7 @@ use saved::saved;
 use super::*;
 use crate::image::content::{Blob, Content, Manifest};
 use crate::image::digest::Digest;
-use crate::image::{Binary, ImageSpec, Source, assemble, media};
+use crate::image::{Binary, Compression, ImageSpec, Source, assemble, media};
 
 const PLATFORM: &str = "linux/amd64";
 
@@ -28,6 +28,7 @@ fn made() -> Image {
         workspace: folder.path().to_owned(),
         source: Source::Cargo,
         platforms: Vec::new(),
+        compression: Compression::default(),
     };
     let binary = Binary {
         path,
