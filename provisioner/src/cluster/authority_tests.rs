@@ -182,7 +182,7 @@ async fn taken_back_from_cert_manager_both_are_trusted_and_only_the_bundle_is_fo
         up(&wire, Authority::CertManager).await.expect("applied");
         let theirs = prepared(&Wire::default(), Authority::Own).await.ca_certificate;
         // Newer versions of it put theirs beside what was there.
-        inject(&wire, &(ours + &theirs));
+        inject(&wire, &(theirs.clone() + &ours));
         let conflict = json!({"code": 409, "reason": "Conflict", "details": {"causes": [{"reason": "FieldManagerConflict",
             "field": ".spec.caBundle", "message": "conflict with \"cert-manager-cainjector\""}]}});
         wire.state().refusals.insert(SERVICE.to_owned(), conflict);
