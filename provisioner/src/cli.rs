@@ -138,6 +138,9 @@ pub struct Bootstrap {
     /// Take fields that others changed on objects of this stack
     #[arg(long)]
     pub force_conflicts: bool,
+    /// Delete and make anew objects of this stack that cannot be changed in place
+    #[arg(long)]
+    pub recreate: bool,
     /// Mark objects of this stack again that lost their labels, after showing them
     #[arg(long)]
     pub adopt: bool,
@@ -317,6 +320,7 @@ impl Bootstrap {
         path(layer, "manifests", self.manifests.as_ref());
         switch(layer, "take-over", self.take_over);
         switch(layer, "force-conflicts", self.force_conflicts);
+        switch(layer, "recreate", self.recreate);
         switch(layer, "adopt", self.adopt);
         text(layer, "reaction", self.reaction.as_ref());
         list(layer, "without", &self.without);

@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 /// The field manager of every server-side apply.
 pub const FIELD_MANAGER: &str = "provisioner";
+/// The field manager that a number of pods is handed over to, for the autoscaler to take.
+pub const FIELD_MANAGER_SCALE: &str = "provisioner-handover";
 /// AWS tag and value of [`StackName::aws_tags`] that mark what belongs to a stack.
 pub const TAG_STACK: &str = "provisioner:stack";
 /// AWS tag: the version of the tool that created the resource.
@@ -43,6 +45,10 @@ pub const ANNOTATION_LOAD_IMAGE: &str = "provisioner/load-image";
 pub const ANNOTATION_REPLACED: &str = "provisioner/replaced";
 /// Annotation of an object that is left out where the server does not know its kind; the value is `kind`.
 pub const ANNOTATION_OPTIONAL: &str = "provisioner/optional";
+/// Annotation of an object that stays where the manifests no longer have it; the value is `true`.
+pub const ANNOTATION_KEEP: &str = "provisioner/keep";
+/// Annotation of the `ApplySet`'s parent: a hash of which objects the set has.
+pub const ANNOTATION_MEMBERS: &str = "provisioner/members";
 /// Annotation of pod templates: a hash of the `ConfigMap`s and Secrets that the pods use.
 pub const ANNOTATION_CHECKSUM: &str = "provisioner/config-checksum";
 

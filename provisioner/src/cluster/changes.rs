@@ -14,7 +14,9 @@ use super::manifest::Component;
 use super::mark;
 use super::object::ObjectRef;
 use super::ownership::{self, Existing, PARALLEL};
-use super::{retry, take_over};
+use super::parent::Parent;
+use super::prune::{self, Leftover};
+use super::{recreate, retry, scale, take_over};
 use crate::names::{FIELD_MANAGER, StackName};
 use crate::report::Outcome;
 
@@ -28,9 +30,9 @@ pub struct Change {
     pub namespace: Option<String>,
     /// Its name.
     pub name: String,
-    /// Created, updated, unchanged or skipped.
+    /// Created, updated, unchanged or skipped; deleted or kept where the manifests no longer have it.
     pub outcome: Outcome,
-    /// The fields that differ, e.g. `spec.template`; the reason for a skip.
+    /// The fields that differ, e.g. `spec.template`; the reason why it is skipped or kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
 }
@@ -44,6 +46,8 @@ pub struct Options {
     pub take_over: bool,
     /// Marks objects again that this program applied and that lost their labels.
     pub adopt: bool,
+    /// Deletes and makes anew what cannot be changed in place.
+    pub recreate: bool,
 }
 
 /// One object of the manifests and what is to be done.
@@ -55,12 +59,19 @@ pub struct Planned {
     pub object: ObjectRef,
     /// As wanted.
     pub wanted: DynamicObject,
+    /// Of the object that is deleted and made anew.
+    pub(super) uid: Option<String>,
+    /// Whether the number of pods has to be handed over to the autoscaler first.
+    pub(super) hands_over: bool,
 }
 
 impl Planned {
     /// Whether there is nothing to send.
     pub fn is_as_wanted(&self) -> bool {
-        matches!(self.change.outcome, Outcome::Unchanged | Outcome::Skipped)
+        matches!(
+            self.change.outcome,
+            Outcome::Unchanged | Outcome::Skipped | Outcome::Kept
+        )
     }
 }
 
@@ -76,28 +87,61 @@ pub async fn plan(
     let existing: HashMap<ObjectRef, Existing> = existing.into_iter().map(|e| (e.object.clone(), e)).collect();
     let wanted = || components.iter().flat_map(|c| &c.objects);
     let homes = homes(cluster, wanted().filter(|w| !existing.contains_key(&ObjectRef::of(w)))).await?;
+    let scaled = scale::targets(components);
+    let leftovers = leftovers(cluster, stack, components, &existing).await?;
+    let recorded = recorded(components, &leftovers);
     let decisions = wanted().map(|wanted| {
+        let wanted = recorded.as_ref().filter(|_| mark::is_parent(wanted)).unwrap_or(wanted);
         let object = ObjectRef::of(wanted);
         let has_home = object.namespace.as_ref().is_none_or(|home| homes.contains(home));
         match existing.get(&object) {
-            Some(live) => decide(cluster, wanted, live, options).boxed(),
+            Some(live) => {
+                let scaled = scaled.contains(&object.unversioned());
+                decide(cluster, wanted, (live, scaled), options).boxed()
+            }
             None => create(cluster, wanted, options, has_home).boxed(),
         }
     });
     let decisions: Vec<_> = stream::iter(decisions).buffered(PARALLEL).collect().await;
-    let (mut planned, mut problems) = (Vec::new(), Vec::new());
+    let (mut planned, mut problems, mut immutable) = (Vec::new(), Vec::new(), Vec::new());
     for decision in decisions {
         match decision {
             Ok(p) => planned.push(p),
             Err(ClusterError::Request { object, failure, .. }) => problems.extend(refusals(&object, &failure)),
+            Err(ClusterError::Immutable(fields)) => immutable.extend(fields),
             Err(other) => return Err(other),
         }
     }
-    if problems.is_empty() {
-        Ok(planned)
-    } else {
-        Err(ClusterError::Rejected(problems))
-    }
+    let refused = [
+        (!problems.is_empty()).then(|| ClusterError::Rejected(problems)),
+        (!immutable.is_empty()).then(|| ClusterError::Immutable(immutable)),
+    ];
+    ClusterError::all(refused.into_iter().flatten())?;
+    planned.extend(leftovers.iter().map(Planned::leftover));
+    Ok(planned)
+}
+
+/// What the stack has and the components do not.
+async fn leftovers(
+    cluster: &Cluster,
+    stack: &StackName,
+    components: &[Component],
+    existing: &HashMap<ObjectRef, Existing>,
+) -> Result<Vec<Leftover>, ClusterError> {
+    let Some(parent) = prune::parent_of(components) else {
+        return Ok(Vec::new());
+    };
+    let live = existing
+        .get(&ObjectRef::of(parent))
+        .map(|existing| Parent::of(&existing.live));
+    prune::find(cluster, stack, (parent, &live.unwrap_or_default()), components).await
+}
+
+/// The parent with the kinds of what is still to be deleted: until that is gone, it has to be found again.
+fn recorded(components: &[Component], leftovers: &[Leftover]) -> Option<DynamicObject> {
+    let mut parent = prune::parent_of(components)?.clone();
+    mark::record(&mut parent, leftovers.iter().map(|leftover| &leftover.live.object));
+    Some(parent)
 }
 
 /// The namespaces that objects of known kinds name and that are there already.
@@ -126,6 +170,17 @@ async fn homes(
 }
 
 impl Planned {
+    /// What the manifests no longer have.
+    fn leftover(leftover: &Leftover) -> Self {
+        let object = &leftover.live.object;
+        let outcome = if leftover.stays.is_some() {
+            Outcome::Kept
+        } else {
+            Outcome::Deleted
+        };
+        Self::new(&object.bare(), outcome, leftover.stays.clone().into_iter().collect())
+    }
+
     fn new(wanted: &DynamicObject, outcome: Outcome, fields: Vec<String>) -> Self {
         let object = ObjectRef::of(wanted);
         Self {
@@ -138,6 +193,16 @@ impl Planned {
             },
             object,
             wanted: wanted.clone(),
+            uid: None,
+            hands_over: false,
+        }
+    }
+
+    /// What is deleted and made anew because of these fields.
+    pub(super) fn recreated(wanted: &DynamicObject, fields: Vec<String>, uid: Option<String>) -> Self {
+        Self {
+            uid,
+            ..Self::new(wanted, Outcome::Recreated, fields)
         }
     }
 }
@@ -165,7 +230,7 @@ async fn create(
 async fn decide(
     cluster: &Cluster,
     wanted: &DynamicObject,
-    existing: &Existing,
+    (existing, scaled): (&Existing, bool),
     options: Options,
 ) -> Result<Planned, ClusterError> {
     let object = ObjectRef::of(wanted);
@@ -173,14 +238,22 @@ async fn decide(
         let why = vec!["existed before; used as it is".to_owned()];
         return Ok(Planned::new(wanted, Outcome::Skipped, why));
     }
-    let merged = send(cluster, &object, wanted, options, true).await?;
-    let fields = difference(wanted, &existing.live, &merged);
+    let merged = match send(cluster, &object, wanted, options, true).await {
+        Ok(merged) => merged,
+        Err(refused) => return recreate::instead(cluster, wanted, existing, options, refused).await,
+    };
+    let mut fields = difference(wanted, &existing.live, &merged);
+    let hands_over = scaled && scale::is_ours(&existing.live);
+    fields.extend(hands_over.then(|| scale::HANDED_OVER.to_owned()));
     let outcome = if fields.is_empty() {
         Outcome::Unchanged
     } else {
         Outcome::Updated
     };
-    Ok(Planned::new(wanted, outcome, fields))
+    Ok(Planned {
+        hands_over,
+        ..Planned::new(wanted, outcome, fields)
+    })
 }
 
 /// Server-side apply of one object. May be repeated: the same fields by the same manager.

@@ -10,6 +10,7 @@ use super::certificate::Certificates;
 use super::error::ClusterError;
 use super::mark;
 use super::object::ObjectRef;
+use super::scale;
 use super::scope;
 use super::source::{self, Source};
 use super::template;
@@ -59,12 +60,18 @@ pub fn load(
     sources.retain(|s| !without.contains(&s.name));
     let placeholders = values.placeholders(certificates);
     let mut components = render(&sources, &placeholders, values)?;
+    if components.iter().all(|component| component.objects.is_empty()) {
+        return Err(ClusterError::Empty {
+            stack: values.stack.clone(),
+        });
+    }
     let home = &values.namespaces.app;
     let parent = mark::applyset_parent(&values.stack, home, &components);
     components.push(Component {
         name: mark::APPLYSET.to_owned(),
         objects: vec![parent],
     });
+    scale::leave_to_autoscalers(&mut components);
     mark::checksums(&mut components);
     Ok(components)
 }
@@ -210,7 +217,7 @@ fn duplicates(components: &[Component]) -> Vec<String> {
     for component in components {
         for object in &component.objects {
             let object = ObjectRef::of(object);
-            if let Some(first) = seen.insert(object.clone(), &component.name) {
+            if let Some(first) = seen.insert(object.unversioned(), &component.name) {
                 problems.push(format!(
                     "{object} stands in `{first}` and again in `{}`",
                     component.name

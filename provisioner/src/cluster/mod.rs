@@ -6,6 +6,7 @@
 //!            --changes::plan-----> created | updated | unchanged, by dry run
 //! lease::under(...)               one run at a time changes a stack
 //!            --apply::apply------> changes --wait::wait--> ready
+//! members    --prune::prune--> what is wanted no longer is gone
 //! applied    --rollout::roll--> another image, waited for, taken back where it fails
 //! labels     --delete::delete_stack--> receipt
 //! ```
@@ -19,6 +20,7 @@ pub mod delete;
 mod embedded;
 pub mod error;
 pub mod external;
+mod failure;
 pub mod inventory;
 pub mod lease;
 pub mod load_job;
@@ -31,10 +33,13 @@ pub mod ownership;
 pub(crate) mod pace;
 pub mod parent;
 pub mod password;
+pub mod prune;
 pub mod reaction;
 pub mod ready;
+mod recreate;
 mod retry;
 pub mod rollout;
+mod scale;
 mod scope;
 mod source;
 mod stored;
@@ -57,7 +62,13 @@ mod flow_tests;
 #[cfg(test)]
 mod pod_tests;
 #[cfg(test)]
+mod prune_tests;
+#[cfg(test)]
+mod recreate_tests;
+#[cfg(test)]
 mod safety_tests;
+#[cfg(test)]
+mod scale_tests;
 #[cfg(test)]
 mod stack_tests;
 #[cfg(test)]

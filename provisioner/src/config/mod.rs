@@ -150,6 +150,8 @@ pub struct Stack {
     pub force_conflicts: bool,
     /// Whether objects of this stack that lost their labels are marked again.
     pub adopt: bool,
+    /// Whether objects that cannot be changed in place are deleted and made anew.
+    pub recreate: bool,
 }
 
 /// Text for people or JSON for programs.

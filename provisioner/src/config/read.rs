@@ -38,6 +38,7 @@ impl<'a> Reader<'a> {
                 take_over: self.switch("stack.take-over"),
                 force_conflicts: self.switch("stack.force-conflicts"),
                 adopt: self.switch("stack.adopt"),
+                recreate: self.switch("stack.recreate"),
             },
             reaction: self.choice("reaction", &[("fast", Reaction::Fast), ("seed", Reaction::Seed)]),
             output: self.output(),

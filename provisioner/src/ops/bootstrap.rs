@@ -12,8 +12,8 @@ use crate::aws::preflight;
 use crate::cluster::manifest::Component;
 use crate::cluster::nodes::{self, Node};
 use crate::cluster::ownership::{self, Existing};
+use crate::cluster::parent;
 use crate::cluster::values::Namespaces;
-use crate::cluster::{ClusterError, parent};
 use crate::error::Error;
 use crate::image::Platform;
 use crate::plan::Plan;
@@ -89,7 +89,7 @@ async fn check_target(
             parent::check_version(&session.cluster, &plan.stack, &Namespaces::default().app).await?;
             let options = deploy::options(&context.config);
             let checked = ownership::check(&session.cluster, &plan.stack, wanted, options).await;
-            let existing = checked.map_err(refused_before_any_change)?;
+            let existing = checked.map_err(deploy::refused_before_any_change)?;
             warn_of_platform(context, &session, platforms).await;
             confirm_adoption(context, plan, &existing).await?;
             Ok(Some(session))
@@ -97,13 +97,6 @@ async fn check_target(
         State::Unfinished => Ok(None),
         State::Unusable => Err(target::not_usable(found).before_any_change()),
     }
-}
-
-/// A refusal leaves everything as it was; a failure may be over when the command is run again.
-pub(super) fn refused_before_any_change(error: ClusterError) -> Error {
-    let is_refusal = error.is_refusal();
-    let error = Error::from(error);
-    if is_refusal { error.before_any_change() } else { error }
 }
 
 /// Shows what is marked again, and asks.

@@ -24,5 +24,3 @@ mod skip;
 mod support;
 mod transfer;
 mod wording;
-
-use provisioner::names;
