@@ -129,7 +129,7 @@ pub struct Bootstrap {
     /// Leave a component out; may be repeated
     #[arg(long, value_name = "COMPONENT", value_delimiter = ',')]
     pub without: Vec<String>,
-    /// Apply the manifests of this folder instead of the shipped ones
+    /// Folder of components (NN-NAME/*.yaml) that replace shipped ones of the same name, or join them
     #[arg(long, value_name = "DIR")]
     pub manifests: Option<PathBuf>,
     /// Replace a metrics API that others installed; teardown gives it back

@@ -47,6 +47,8 @@ pub const ANNOTATION_REPLACED: &str = "provisioner/replaced";
 pub const ANNOTATION_OPTIONAL: &str = "provisioner/optional";
 /// Annotation of an object that stays where the manifests no longer have it; the value is `true`.
 pub const ANNOTATION_KEEP: &str = "provisioner/keep";
+/// Annotation of an object: `required`, `reported` or `none`, what it means for a run that it is not ready.
+pub const ANNOTATION_WAIT: &str = "provisioner/wait";
 /// Annotation of the `ApplySet`'s parent: a hash of which objects the set has.
 pub const ANNOTATION_MEMBERS: &str = "provisioner/members";
 /// Annotation of pod templates: a hash of the `ConfigMap`s and Secrets that the pods use.

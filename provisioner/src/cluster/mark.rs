@@ -12,7 +12,7 @@ use super::manifest::Component;
 use super::object::ObjectRef;
 use crate::names::{
     ANNOTATION_CHECKSUM, ANNOTATION_KINDS, ANNOTATION_MEMBERS, ANNOTATION_NAMESPACES, ANNOTATION_OPTIONAL,
-    ANNOTATION_TOOLING, LABEL_APPLYSET_ID, LABEL_APPLYSET_PART_OF, StackName,
+    ANNOTATION_TOOLING, ANNOTATION_WAIT, LABEL_APPLYSET_ID, LABEL_APPLYSET_PART_OF, StackName,
 };
 
 /// Component of the `ApplySet`'s parent.
@@ -26,6 +26,32 @@ pub(super) fn is_optional(object: &DynamicObject) -> bool {
         .as_ref()
         .and_then(|all| all.get(ANNOTATION_OPTIONAL))
         .is_some_and(|value| value == "kind")
+}
+
+/// What an object that is not ready means for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Policy {
+    /// The run waits for it, and fails without it.
+    #[default]
+    Required,
+    /// The run says so, and does not wait.
+    Reported,
+    /// It is not looked at.
+    None,
+}
+
+/// What an object says of that, or what is wrong with what it says.
+pub(super) fn policy(object: &DynamicObject) -> Result<Policy, String> {
+    let annotations = object.metadata.annotations.as_ref();
+    match annotations.and_then(|all| all.get(ANNOTATION_WAIT)).map(String::as_str) {
+        None | Some("required") => Ok(Policy::Required),
+        Some("reported") => Ok(Policy::Reported),
+        Some("none") => Ok(Policy::None),
+        Some(other) => Err(format!(
+            "{}: annotation `{ANNOTATION_WAIT}` is `{other}`: it must be `required`, `reported` or `none`",
+            ObjectRef::of(object)
+        )),
+    }
 }
 
 /// Labels of ownership and of the `ApplySet` on an object.

@@ -21,7 +21,9 @@ mod embedded;
 pub mod error;
 pub mod external;
 mod failure;
+mod images;
 pub mod inventory;
+mod last_words;
 pub mod lease;
 pub mod load_job;
 pub mod manifest;
@@ -44,7 +46,7 @@ mod scope;
 mod source;
 mod stored;
 pub mod take_over;
-mod template;
+pub(crate) mod template;
 mod trouble;
 pub mod values;
 pub mod wait;
@@ -71,5 +73,7 @@ mod safety_tests;
 mod scale_tests;
 #[cfg(test)]
 mod stack_tests;
+#[cfg(test)]
+mod wait_tests;
 #[cfg(test)]
 mod wire;

@@ -15,13 +15,14 @@ use super::Cluster;
 use fields::merge;
 
 /// `(group, version, kind, plural, namespaced)` of every kind that the server knows.
-const KINDS: [(&str, &str, &str, &str, bool); 20] = [
+const KINDS: [(&str, &str, &str, &str, bool); 21] = [
     ("", "v1", "Namespace", "namespaces", false),
     ("", "v1", "ServiceAccount", "serviceaccounts", true),
     ("", "v1", "ConfigMap", "configmaps", true),
     ("", "v1", "Secret", "secrets", true),
     ("", "v1", "Service", "services", true),
     ("", "v1", "Pod", "pods", true),
+    ("", "v1", "Event", "events", true),
     ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true),
     ("apps", "v1", "Deployment", "deployments", true),
     ("apps", "v1", "ReplicaSet", "replicasets", true),
@@ -71,6 +72,8 @@ pub(super) struct State {
     pub(super) lag: usize,
     /// What a controller does to an object that was applied.
     pub(super) react: Option<fn(&mut Value)>,
+    /// Logs of pods, by path.
+    pub(super) logs: BTreeMap<String, String>,
     /// Whether what was refused is taken once the object is gone.
     pub(super) refused_once: bool,
     /// What somebody else does to an object right after it is read next.
@@ -158,6 +161,9 @@ impl Wire {
         let mut state = self.state();
         match parts.method {
             Method::GET if state.outages.contains(&path) => status(&json!({"code": 503, "message": "no backend"})),
+            Method::GET if state.logs.contains_key(&path) => {
+                Response::new(Body::from(state.logs[&path].clone().into_bytes()))
+            }
             Method::GET if state.is_object(&path) => state.read(&path),
             Method::GET => {
                 reply(&json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": state.list(&path, &query)}))

@@ -38,6 +38,8 @@ pub struct Config {
     pub load: Load,
     /// What is applied.
     pub stack: Stack,
+    /// `[values]`: placeholders of the user's own in manifests, as they stand in YAML.
+    pub values: BTreeMap<String, String>,
     /// How quickly the stack reacts to load.
     pub reaction: Reaction,
     /// How the tool talks and how long it waits.
@@ -142,7 +144,7 @@ pub struct Load {
 pub struct Stack {
     /// Components left out.
     pub without: Vec<String>,
-    /// Folder of manifests instead of the shipped ones.
+    /// Folder of components that replace shipped ones or join them.
     pub manifests: Option<PathBuf>,
     /// Whether a metrics API of others is replaced until teardown.
     pub take_over: bool,

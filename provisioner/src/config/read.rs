@@ -40,6 +40,7 @@ impl<'a> Reader<'a> {
                 adopt: self.switch("stack.adopt"),
                 recreate: self.switch("stack.recreate"),
             },
+            values: self.layers.iter().rev().flat_map(|layer| layer.own.clone()).collect(),
             reaction: self.choice("reaction", &[("fast", Reaction::Fast), ("seed", Reaction::Seed)]),
             output: self.output(),
         }

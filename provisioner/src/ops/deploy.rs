@@ -39,6 +39,7 @@ pub(super) struct Deployed {
 pub(super) fn render_unresolved(config: &Config, stack: &StackName) -> Result<Vec<Component>, Error> {
     let mut values = Values::new(stack.clone(), UNRESOLVED, UNRESOLVED);
     values.reaction = config.reaction;
+    values.own.clone_from(&config.values);
     render(config, &values, &Certificates::default())
 }
 
@@ -182,9 +183,10 @@ impl Wanted<'_> {
                 .await?
                 .and_then(|parent| parent.load_image),
         };
-        let mut values = Values::new(stack.clone(), &app.reference, load.as_deref().unwrap_or(UNRESOLVED));
+        let mut values = Values::new(stack.clone(), &app.reference, load.as_deref().unwrap_or_default());
         values.reaction = self.config.reaction;
         values.tolerance = self.tolerance;
+        values.own.clone_from(&self.config.values);
         values.grafana_password = password::prepare(cluster, &values.namespaces.monitoring).await?;
         let metrics = &values.namespaces.metrics;
         let certificates = certificate::prepare(cluster, metrics, jiff::Timestamp::now()).await?;

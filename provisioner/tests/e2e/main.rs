@@ -16,6 +16,7 @@ mod loader;
 mod options;
 mod programs;
 mod rollout;
+mod stack;
 mod story;
 mod support;
 mod targets;
