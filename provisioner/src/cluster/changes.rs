@@ -38,6 +38,10 @@ pub struct Change {
 }
 
 /// How an apply treats what others own.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what a user allows is a flag of its own each"
+)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// Takes fields from other managers.
@@ -112,13 +116,18 @@ pub async fn plan(
             Err(other) => return Err(other),
         }
     }
-    let refused = [
+    refused(problems, immutable)?;
+    planned.extend(leftovers.iter().map(Planned::leftover));
+    Ok(planned)
+}
+
+/// Both kinds of refusal as one error, where there is one.
+pub(super) fn refused(problems: Vec<String>, immutable: Vec<String>) -> Result<(), ClusterError> {
+    let errors = [
         (!problems.is_empty()).then(|| ClusterError::Rejected(problems)),
         (!immutable.is_empty()).then(|| ClusterError::Immutable(immutable)),
     ];
-    ClusterError::all(refused.into_iter().flatten())?;
-    planned.extend(leftovers.iter().map(Planned::leftover));
-    Ok(planned)
+    ClusterError::all(errors.into_iter().flatten())
 }
 
 /// What the stack has and the components do not.
@@ -227,7 +236,8 @@ async fn create(
     Ok(Planned::new(wanted, Outcome::Created, Vec::new()))
 }
 
-async fn decide(
+/// What is to be done about an object that is there, by dry run.
+pub(super) async fn decide(
     cluster: &Cluster,
     wanted: &DynamicObject,
     (existing, scaled): (&Existing, bool),
@@ -276,7 +286,7 @@ pub(super) async fn send(
 }
 
 /// A refusal as lines: one for each conflicting field with its manager.
-fn refusals(object: &str, failure: &Failure) -> Vec<String> {
+pub(super) fn refusals(object: &str, failure: &Failure) -> Vec<String> {
     if failure.is_conflict() && !failure.causes.is_empty() {
         let causes = failure.causes.iter();
         return causes

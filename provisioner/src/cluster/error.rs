@@ -234,7 +234,6 @@ impl ClusterError {
             Self::Several(all) => all.iter().find_map(Self::hint),
             Self::Empty { .. } => Some("leave fewer components out; `provisioner teardown` removes a stack"),
             Self::NotPruned(_) => Some("look for finalizers on them, then run again: it goes on with them"),
-            Self::Superseded { .. } => Some("see what that other run does, then run again"),
             Self::Leased { .. } => Some("wait until that run has ended, or end it: then run again"),
             Self::LeaseLost { .. } => Some("run again when the other run has ended"),
             Self::Newer { .. } => Some("install that version of provisioner or a newer one"),
@@ -244,7 +243,7 @@ impl ClusterError {
             Self::NoTarget { .. } => {
                 Some("say where to, as a pod sees it, with `--url http://SERVICE.NAMESPACE.svc:PORT/`")
             }
-            Self::Overtaken { .. } => Some("see what that other run does, then run again"),
+            Self::Overtaken { .. } | Self::Superseded { .. } => Some("see what that other run does, then run again"),
             Self::Endpoint { .. }
             | Self::Manifests(_)
             | Self::UnknownComponent { .. }

@@ -82,7 +82,9 @@ mod tests {
     #[test]
     fn images_that_were_pushed_are_named_by_their_name_wherever_a_field_is_an_image() {
         let mut values = Values::new("demo".parse().expect("valid"), "r/web-app@sha256:1", "r/load@sha256:2");
-        values.images.insert("docker.io/a/b".to_owned(), "mirror/b@sha256:3".to_owned());
+        values
+            .images
+            .insert("docker.io/a/b".to_owned(), "mirror/b@sha256:3".to_owned());
         let mut problems = Vec::new();
         let mut object = json!({
             "initContainers": [{"image": "build://load"}],
@@ -100,7 +102,11 @@ mod tests {
         );
         assert_eq!(problems, Vec::<String>::new());
         values.load_image.clear();
-        resolve(&mut json!([{"image": "build://load"}, {"image": "build://webapp"}]), &values, &mut problems);
+        resolve(
+            &mut json!([{"image": "build://load"}, {"image": "build://webapp"}]),
+            &values,
+            &mut problems,
+        );
         assert_eq!(
             problems,
             [

@@ -27,7 +27,10 @@ pub(super) async fn of(cluster: &Cluster, object: &ObjectRef) -> Option<String> 
             && let Some(log) = log(cluster, pod, &crashed).await
         {
             let name = pod.name_any();
-            return Some(format!("pod `{name}`, container `{}` said last:\n{log}", crashed.container));
+            return Some(format!(
+                "pod `{name}`, container `{}` said last:\n{log}",
+                crashed.container
+            ));
         }
     }
     probes(cluster, &pods).await
@@ -57,17 +60,15 @@ struct Crashed {
 /// The first container that ended with an error. Pure.
 fn crashed(status: &Value) -> Option<Crashed> {
     let containers = ["initContainerStatuses", "containerStatuses"].into_iter();
-    let containers = containers.filter_map(|field| status[field].as_array()).flatten();
+    let mut containers = containers.filter_map(|field| status[field].as_array()).flatten();
     let failed = |state: &Value| state["terminated"]["exitCode"].as_i64().is_some_and(|code| code != 0);
-    containers
-        .filter_map(|container| {
-            let (now, before) = (failed(&container["state"]), failed(&container["lastState"]));
-            (now || before).then(|| Crashed {
-                container: container["name"].as_str().unwrap_or_default().to_owned(),
-                again: !now,
-            })
+    containers.find_map(|container| {
+        let (now, before) = (failed(&container["state"]), failed(&container["lastState"]));
+        (now || before).then(|| Crashed {
+            container: container["name"].as_str().unwrap_or_default().to_owned(),
+            again: !now,
         })
-        .next()
+    })
 }
 
 /// The end of a container's log, indented.
@@ -99,10 +100,13 @@ async fn probes(cluster: &Cluster, pods: &[DynamicObject]) -> Option<String> {
         let params = ListParams::default().fields(&format!("involvedObject.uid={uid},reason=Unhealthy"));
         let api = cluster.api_of(&events).await.ok()?;
         let all = retry::once(api.list(&params)).await.ok()?;
-        let of_pod = |event: &&DynamicObject| {
-            event.data["involvedObject"]["uid"] == *uid && event.data["reason"] == "Unhealthy"
-        };
-        let newest = all.items.iter().filter(of_pod).max_by_key(|event| event.data["lastTimestamp"].to_string());
+        let of_pod =
+            |event: &&DynamicObject| event.data["involvedObject"]["uid"] == *uid && event.data["reason"] == "Unhealthy";
+        let newest = all
+            .items
+            .iter()
+            .filter(of_pod)
+            .max_by_key(|event| event.data["lastTimestamp"].to_string());
         if let Some(said) = newest.and_then(|event| event.data["message"].as_str()) {
             return Some(format!("pod `{}`: {}", pod.name_any(), said.trim_end()));
         }
@@ -122,11 +126,18 @@ mod tests {
     #[test]
     fn the_log_is_that_of_the_run_that_ended_with_an_error() {
         let ended = json!({"terminated": {"exitCode": 2}});
-        let status = |state: &Value, last: &Value| json!({"containerStatuses": [
+        let status = |state: &Value, last: &Value| {
+            json!({"containerStatuses": [
             {"name": "side", "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 0}}},
-            {"name": "app", "state": state, "lastState": last}]});
+            {"name": "app", "state": state, "lastState": last}]})
+        };
         let waiting = json!({"waiting": {"reason": "CrashLoopBackOff"}});
-        let app = |again| Some(Crashed { container: "app".to_owned(), again });
+        let app = |again| {
+            Some(Crashed {
+                container: "app".to_owned(),
+                again,
+            })
+        };
         assert_eq!(crashed(&status(&waiting, &ended)), app(true));
         assert_eq!(crashed(&status(&json!({"running": {}}), &ended)), app(true));
         assert_eq!(crashed(&status(&ended, &ended)), app(false));

@@ -3,6 +3,7 @@
 //! ```text
 //! manifests/ --manifest::load(values, certificates)--> components
 //! components --ownership::check--> existing objects   (foreign ones are refused before anything changes)
+//!            --preview::check---> what is refused before images are there
 //!            --changes::plan-----> created | updated | unchanged, by dry run
 //! lease::under(...)               one run at a time changes a stack
 //!            --apply::apply------> changes --wait::wait--> ready
@@ -35,6 +36,7 @@ pub mod ownership;
 pub(crate) mod pace;
 pub mod parent;
 pub mod password;
+pub mod preview;
 pub mod prune;
 pub mod reaction;
 pub mod ready;

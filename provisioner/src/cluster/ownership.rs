@@ -53,19 +53,19 @@ pub async fn check(
     }
     let homeless = homeless(cluster, components, (&sorted.fit, &found)).await?;
     let taken = |e: &Existing| options.take_over && e.object.kind == take_over::KIND;
-    let foreign = found
+    let foreign: Vec<String> = found
         .iter()
         .filter(|e| !e.ours && e.object.kind != "Namespace" && !taken(e))
         .map(describe)
         .collect();
-    let problems: [(Vec<String>, fn(Vec<String>) -> ClusterError); 4] = [
-        (sorted.unknown, ClusterError::UnknownKinds),
-        (sorted.misplaced, ClusterError::Manifests),
-        (homeless, ClusterError::NoNamespace),
-        (foreign, ClusterError::Foreign),
+    let some = |names: Vec<String>| Some(names).filter(|names| !names.is_empty());
+    let problems = [
+        some(sorted.unknown).map(ClusterError::UnknownKinds),
+        some(sorted.misplaced).map(ClusterError::Manifests),
+        some(homeless).map(ClusterError::NoNamespace),
+        some(foreign).map(ClusterError::Foreign),
     ];
-    let problems = problems.into_iter().filter(|(names, _)| !names.is_empty());
-    ClusterError::all(problems.map(|(names, error)| error(names)))?;
+    ClusterError::all(problems.into_iter().flatten())?;
     Ok(found)
 }
 

@@ -51,7 +51,9 @@ fn files(dir: &Path) -> Result<Vec<(String, String)>, ClusterError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if !path.is_dir() {
             if is_yaml(&path) {
-                problems.push(format!("`{name}` is in no component: put it into a folder, e.g. `60-mine/{name}`"));
+                problems.push(format!(
+                    "`{name}` is in no component: put it into a folder, e.g. `60-mine/{name}`"
+                ));
             }
             continue;
         }
@@ -81,7 +83,11 @@ fn files(dir: &Path) -> Result<Vec<(String, String)>, ClusterError> {
     if files.is_empty() && problems.is_empty() {
         problems.push(format!("`{}` has no folders with YAML files", dir.display()));
     }
-    if problems.is_empty() { Ok(files) } else { Err(ClusterError::Manifests(problems)) }
+    if problems.is_empty() {
+        Ok(files)
+    } else {
+        Err(ClusterError::Manifests(problems))
+    }
 }
 
 fn is_yaml(path: &Path) -> bool {
@@ -90,7 +96,11 @@ fn is_yaml(path: &Path) -> bool {
 
 /// The paths in a folder, sorted.
 fn entries(dir: &Path) -> Result<Vec<PathBuf>, ClusterError> {
-    let read = || std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<PathBuf>>>();
+    let read = || {
+        std::fs::read_dir(dir)?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<std::io::Result<Vec<PathBuf>>>()
+    };
     let mut all = read().map_err(|e| failed(dir, &e))?;
     all.sort();
     Ok(all)
@@ -102,7 +112,9 @@ fn failed(path: &Path, e: &std::io::Error) -> ClusterError {
 
 /// Number and name of a folder: `10-app`.
 fn split(folder: &str) -> (Option<u32>, &str) {
-    let numbered = folder.split_once('-').and_then(|(number, name)| Some((number.parse().ok()?, name)));
+    let numbered = folder
+        .split_once('-')
+        .and_then(|(number, name)| Some((number.parse().ok()?, name)));
     match numbered {
         Some((number, name)) if !name.is_empty() => (Some(number), name),
         _ => (None, folder),
@@ -135,12 +147,21 @@ mod tests {
     }
 
     fn names(sources: &[Source]) -> Vec<(&str, usize)> {
-        sources.iter().map(|source| (source.name.as_str(), source.files.len())).collect()
+        sources
+            .iter()
+            .map(|source| (source.name.as_str(), source.files.len()))
+            .collect()
     }
 
     #[test]
     fn folders_are_components_named_without_their_number() {
-        let all = ordered(sources(&["100-z/x.yaml", "d-e/x.yaml", "10-a/x.yaml", "10-a/y.yaml", "20-b-c/x.yaml"]));
+        let all = ordered(sources(&[
+            "100-z/x.yaml",
+            "d-e/x.yaml",
+            "10-a/x.yaml",
+            "10-a/y.yaml",
+            "20-b-c/x.yaml",
+        ]));
         assert_eq!(names(&all), [("a", 2), ("b-c", 1), ("z", 1), ("d-e", 1)]);
     }
 
@@ -167,7 +188,15 @@ mod tests {
         };
         let nothing = problems();
         assert!(nothing[0].contains("has no folders with YAML files"), "{nothing:?}");
-        for path in ["README.md", ".git/x.yaml", "docs/x.md", "50-grafana/notes.txt", "x.yaml", "10-a/x.yml", "20-a/x.yml"] {
+        for path in [
+            "README.md",
+            ".git/x.yaml",
+            "docs/x.md",
+            "50-grafana/notes.txt",
+            "x.yaml",
+            "10-a/x.yml",
+            "20-a/x.yml",
+        ] {
             write(path);
         }
         assert_eq!(

@@ -191,7 +191,16 @@ fn a_folder_joins_or_replaces_components_and_its_problems_are_all_named() {
     let load = || manifest::load(Some(dir.path()), &[], &values, &certificates());
     let components = load().expect("loads");
     let names: Vec<&str> = components.iter().map(|component| component.name.as_str()).collect();
-    let want = ["namespaces", "app", "mine", "prometheus", "kube-state-metrics", "adapter", "grafana", "applyset"];
+    let want = [
+        "namespaces",
+        "app",
+        "mine",
+        "prometheus",
+        "kube-state-metrics",
+        "adapter",
+        "grafana",
+        "applyset",
+    ];
     assert_eq!(names, want);
     assert_eq!(components[2].objects[0].metadata.name.as_deref(), Some("demo-red"));
     assert_eq!(components[6].objects.len(), 1);

@@ -92,13 +92,17 @@ mod tests {
 
     #[test]
     fn unknown_names_are_all_reported_with_line_key_and_the_nearest() {
-        let text = "a: ${stack}\n- {name: x, image: \"${stak}\"}\n\n  \"odd key\": ${wholly_other}\nb: |\n  text ${stak}";
+        let text =
+            "a: ${stack}\n- {name: x, image: \"${stak}\"}\n\n  \"odd key\": ${wholly_other}\nb: |\n  text ${stak}";
         let problems = rendered(text).expect_err("unknown");
         let problems: Vec<(usize, &str)> = problems.iter().map(|one| (one.line, one.problem.as_str())).collect();
         assert_eq!(
             problems,
             [
-                (2, "`image`: placeholder `${stak}` has no value; did you mean `${stack}`?"),
+                (
+                    2,
+                    "`image`: placeholder `${stak}` has no value; did you mean `${stack}`?"
+                ),
                 (4, "placeholder `${wholly_other}` has no value"),
                 (6, "placeholder `${stak}` has no value; did you mean `${stack}`?"),
             ]

@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep};
 
 use super::connect::Cluster;
 use super::error::ClusterError;
-use super::manifest::Component;
 use super::last_words;
+use super::manifest::Component;
 use super::mark::{self, Policy};
 use super::object::ObjectRef;
 use super::ownership::PARALLEL;
@@ -44,13 +44,19 @@ pub async fn wait(
         let looks = pending.into_iter().map(|one| look(cluster, one, closer));
         let seen: Vec<Awaited> = stream::iter(looks).buffered(PARALLEL).try_collect().await?;
         let (ready, lagging): (Vec<_>, Vec<_>) = seen.into_iter().partition(|one| one.state == State::Ready);
-        ready.iter().for_each(|one| told(report, &one.object));
+        for one in &ready {
+            told(report, &one.object);
+        }
         pending = lagging;
         for one in &pending {
             pace.waiting(&one.object.to_string(), &one.message());
         }
         let is_required = |one: &&Awaited| one.policy == Policy::Required;
-        let failed: Vec<&Awaited> = pending.iter().filter(is_required).filter(|one| one.has_failed()).collect();
+        let failed: Vec<&Awaited> = pending
+            .iter()
+            .filter(is_required)
+            .filter(|one| one.has_failed())
+            .collect();
         if !failed.is_empty() {
             return Err(ClusterError::Failed(explained_by_pods(cluster, &failed).await));
         }

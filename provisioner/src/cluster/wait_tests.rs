@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::ClusterError;
 use super::manifest::Component;
 use super::wait::wait;
 use super::wire::Wire;
-use super::ClusterError;
 use crate::report::Record;
 
 /// A Deployment of which no pod is available, with one pod.
@@ -64,8 +64,10 @@ async fn what_is_only_reported_is_a_warning_and_what_is_not_waited_for_is_not_lo
     result.expect("nothing is required");
     assert_eq!(
         warnings,
-        ["not waited for, Deployment `a/told`: 0 of 1 pods available; pod `told-1`: Readiness probe failed: \
-          HTTP probe failed with statuscode: 503"]
+        [
+            "not waited for, Deployment `a/told`: 0 of 1 pods available; pod `told-1`: Readiness probe failed: \
+          HTTP probe failed with statuscode: 503"
+        ]
     );
     assert!(!wire.state().log.iter().any(|call| call.contains("/ignored")));
 }
@@ -75,7 +77,12 @@ async fn the_deadline_names_every_laggard_that_is_required_with_what_its_probes_
     let wire = Wire::default();
     let all = [
         lagging(&wire, "one", "required", &running()),
-        lagging(&wire, "two", "required", &json!({"state": {"waiting": {"reason": "ContainerCreating"}}})),
+        lagging(
+            &wire,
+            "two",
+            "required",
+            &json!({"state": {"waiting": {"reason": "ContainerCreating"}}}),
+        ),
         lagging(&wire, "told", "reported", &running()),
     ];
     probe_failed(&wire, "one");
@@ -99,17 +106,27 @@ async fn a_container_that_crashes_over_and_over_is_told_with_the_last_lines_of_i
         "lastState": {"terminated": {"exitCode": 101, "reason": "Error"}}});
     let all = [lagging(&wire, "app", "required", &crashing)];
     let path = "/api/v1/namespaces/a/pods/app-1/log";
-    wire.state().logs.insert(path.to_owned(), "starting\ncannot open `/data`\n".to_owned());
+    wire.state()
+        .logs
+        .insert(path.to_owned(), "starting\ncannot open `/data`\n".to_owned());
     let (result, _) = waited(&wire, &all, 60).await;
     let Err(ClusterError::Failed(failed)) = result else {
         panic!("failed");
     };
     assert_eq!(
         failed,
-        ["Deployment `a/app`: 0 of 1 pods available; pod `app-1`: CrashLoopBackOff (last exit code 101, Error); \
-          pod `app-1`, container `app` said last:\n      starting\n      cannot open `/data`"]
+        [
+            "Deployment `a/app`: 0 of 1 pods available; pod `app-1`: CrashLoopBackOff (last exit code 101, Error); \
+          pod `app-1`, container `app` said last:\n      starting\n      cannot open `/data`"
+        ]
     );
-    let asked = wire.state().log.iter().find(|call| call.contains(path)).cloned().expect("asked");
+    let asked = wire
+        .state()
+        .log
+        .iter()
+        .find(|call| call.contains(path))
+        .cloned()
+        .expect("asked");
     for part in ["previous=true", "tailLines=5", "limitBytes=2000", "container=app"] {
         assert!(asked.contains(part), "{asked}");
     }

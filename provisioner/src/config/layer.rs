@@ -169,7 +169,10 @@ impl FileReader<'_> {
             if is_own(name) {
                 self.problem(&path, "is a placeholder of the tool itself: give it another name");
             } else if !is_name(name) {
-                self.problem(&path, "is no name of a placeholder: lower-case letters, digits and `_`, first a letter");
+                self.problem(
+                    &path,
+                    "is no name of a placeholder: lower-case letters, digits and `_`, first a letter",
+                );
             } else {
                 self.layer.own.insert(name.clone(), in_yaml(value));
             }

@@ -140,6 +140,10 @@ pub struct Load {
 }
 
 /// `[stack]`: what is applied.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a section are independent of each other"
+)]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Stack {
     /// Components left out.

@@ -127,7 +127,12 @@ poll-interval = "500ms"
     assert!(config.stack.take_over && config.stack.adopt && config.stack.force_conflicts && config.stack.recreate);
     let values: Vec<(&str, &str)> = config.values.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     let tolerations = r#"[{"key":"a","operator":"Exists"}]"#;
-    let want = [("debug", "false"), ("port", "8080"), ("team", "red"), ("tolerations", tolerations)];
+    let want = [
+        ("debug", "false"),
+        ("port", "8080"),
+        ("team", "red"),
+        ("tolerations", tolerations),
+    ];
     assert_eq!(values, want);
     assert_eq!(
         config.target.registry.map(|r| r.to_string()).as_deref(),

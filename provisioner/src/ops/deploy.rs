@@ -20,7 +20,7 @@ use crate::report::Outcome;
 use super::Context;
 
 /// Stands for an image that is not pushed yet: it decides neither names nor kinds of objects.
-const UNRESOLVED: &str = "unresolved.invalid/image";
+pub(super) const UNRESOLVED: &str = "unresolved.invalid/image";
 /// Without one of these there is no chain to verify.
 const CHAIN: [&str; 3] = ["app", "prometheus", "adapter"];
 
