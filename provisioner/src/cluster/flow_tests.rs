@@ -243,7 +243,7 @@ async fn a_crash_at_any_point_of_an_apply_is_mended_by_the_next_run() {
     let want = wire.state().objects.clone();
     for answers in 0..calls {
         let wire = Wire::default();
-        wire.until_silent(answers, up(&wire)).await;
+        Box::pin(wire.until_silent(answers, up(&wire))).await;
         up(&wire).await.expect("applied");
         assert!(
             wire.state().objects.keys().eq(want.keys()),

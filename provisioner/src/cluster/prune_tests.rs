@@ -17,7 +17,7 @@ const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/monitoring/deployments/grafan
 const SECRET: &str = "/api/v1/namespaces/monitoring/secrets/grafana-admin";
 const RECORD: &str = "/api/v1/namespaces/web-app/secrets/provisioner-demo";
 
-fn without(names: &[&str]) -> Vec<Component> {
+pub(super) fn without(names: &[&str]) -> Vec<Component> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     manifest::load(None, &names, &values(), &Certificates::default()).expect("the manifests load")
 }
@@ -34,7 +34,7 @@ async fn run(wire: &Wire, wanted: &[Component]) -> Result<Vec<Change>, ClusterEr
     Ok(changes)
 }
 
-async fn prune(wire: &Wire, wanted: &[Component]) -> Result<Vec<Change>, ClusterError> {
+pub(super) async fn prune(wire: &Wire, wanted: &[Component]) -> Result<Vec<Change>, ClusterError> {
     let (stack, home) = (stack(), lease::home(&stack(), "web-app"));
     let now = || "2026-01-01T12:00:00Z".parse().expect("a time");
     let terms = Terms {
@@ -145,7 +145,7 @@ async fn a_run_that_dies_at_any_point_is_gone_on_with_by_the_next() {
     installed.state().log.clear();
     run(&installed, &without(&["grafana"])).await.expect("applied");
     let calls = installed.state().log.len();
-    for answers in (0..calls).step_by(3) {
+    for answers in (0..calls).step_by(4) {
         let wire = Wire::default();
         run(&wire, &without(&[])).await.expect("applied");
         let left = without(&["grafana"]);

@@ -57,6 +57,9 @@ const KINDS: [(&str, &str, &str, &str, bool); 21] = [
     ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", true),
 ];
 
+/// What somebody does to an object.
+type Change = fn(&mut Value);
+
 /// What the server holds and has heard.
 #[derive(Default)]
 pub(super) struct State {
@@ -71,13 +74,13 @@ pub(super) struct State {
     /// How many times discovery does not tell of a defined kind yet.
     pub(super) lag: usize,
     /// What a controller does to an object that was applied.
-    pub(super) react: Option<fn(&mut Value)>,
+    pub(super) react: Option<Change>,
     /// Logs of pods, by path.
     pub(super) logs: BTreeMap<String, String>,
     /// Whether what was refused is taken once the object is gone.
     pub(super) refused_once: bool,
     /// What somebody else does to an object right after it is read next.
-    pub(super) between: Option<(&'static str, fn(&mut Value))>,
+    pub(super) between: Option<(&'static str, Change)>,
     /// Paths of objects that stay when they are deleted, as with a finalizer.
     pub(super) stuck: BTreeSet<String>,
     /// After so many requests none is answered any more.
@@ -226,7 +229,7 @@ impl State {
     fn apply(&mut self, path: &str, query: &str, body: &[u8]) -> Response<Body> {
         let wanted: Value = serde_json::from_slice(body).unwrap_or_default();
         if let Some(refusal) = self.refusals.get(path).filter(|_| !query.contains("force=true"))
-            && !(self.refused_once && !self.objects.contains_key(path))
+            && (!self.refused_once || self.objects.contains_key(path))
         {
             return status(refusal);
         }

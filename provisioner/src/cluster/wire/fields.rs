@@ -107,19 +107,18 @@ fn leaves(set: &Value) -> Vec<Path> {
 }
 
 fn value<'a>(object: &'a Value, path: &Path) -> Option<&'a Value> {
-    path.iter().try_fold(object, |at, key| match key.strip_prefix("f:") {
-        Some(name) => at.get(name),
-        None => {
-            let key: Value = serde_json::from_str(key.strip_prefix("k:")?).ok()?;
-            at.as_array()?.iter().find(|item| item["name"] == key["name"])
+    path.iter().try_fold(object, |at, key| {
+        if let Some(name) = key.strip_prefix("f:") {
+            return at.get(name);
         }
+        let key: Value = serde_json::from_str(key.strip_prefix("k:")?).ok()?;
+        at.as_array()?.iter().find(|item| item["name"] == key["name"])
     })
 }
 
 fn written(path: &Path) -> String {
-    path.iter()
-        .map(|key| format!(".{}", key.trim_start_matches("f:")))
-        .collect()
+    let keys = path.iter().map(|key| key.trim_start_matches("f:"));
+    format!(".{}", keys.collect::<Vec<&str>>().join("."))
 }
 
 fn forget(set: &mut Value, path: &[String]) {
