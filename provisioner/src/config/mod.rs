@@ -286,3 +286,5 @@ impl fmt::Display for Problems {
 mod made_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod values_tests;
