@@ -90,6 +90,7 @@ manifests = "."
 take-over = true
 force-conflicts = true
 adopt = true
+recreate = true
 [output]
 format = "json"
 quiet = true
@@ -121,7 +122,7 @@ poll-interval = "500ms"
     assert_eq!(config.image.refs, Some(folder.path().join("refs.txt")));
     assert_eq!(config.stack.without, ["grafana"]);
     assert!(config.stack.manifests.is_some());
-    assert!(config.stack.take_over && config.stack.adopt && config.stack.force_conflicts);
+    assert!(config.stack.take_over && config.stack.adopt && config.stack.force_conflicts && config.stack.recreate);
     assert_eq!(
         config.target.registry.map(|r| r.to_string()).as_deref(),
         Some("ghcr.io/team")

@@ -28,5 +28,3 @@ mod skip;
 mod support;
 mod transfer;
 mod wording;
-
-use provisioner::names;
