@@ -21,7 +21,7 @@ pub(crate) fn image(image: &Image) -> Result<(), String> {
     }
     for manifest in image.children.iter().chain([&image.root]) {
         described(manifest.digest().as_str(), manifest.descriptor.size, &manifest.bytes)?;
-        let document: Value = serde_json::from_slice(&manifest.bytes).map_err(|error| error.to_string())?;
+        let document = document(&manifest.bytes)?;
         let lists = ["manifests", "layers"].map(|key| document[key].as_array().cloned().unwrap_or_default());
         let named = lists.iter().flatten().chain(document.get("config"));
         for entry in named {
@@ -46,7 +46,7 @@ pub(crate) fn image(image: &Image) -> Result<(), String> {
 fn attached(image: &Image) -> Vec<String> {
     let mut attached = Vec::new();
     for manifest in image.children.iter().chain([&image.root]) {
-        let document: Value = serde_json::from_slice(&manifest.bytes).unwrap_or_default();
+        let document = document(&manifest.bytes).unwrap_or_default();
         for entry in document["manifests"].as_array().into_iter().flatten() {
             let is_image =
                 entry["platform"]["os"] != "unknown" && entry["annotations"].get("vnd.docker.reference.type").is_none();
@@ -56,6 +56,23 @@ fn attached(image: &Image) -> Vec<String> {
         }
     }
     attached
+}
+
+/// A document as nodes read it: half a pair of UTF-16 stands for nothing, wherever it is.
+fn document(bytes: &[u8]) -> Result<Value, String> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut parts = text.split("\\u");
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_half = matches!(
+            part.as_bytes(),
+            [b'd' | b'D', b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F', ..]
+        );
+        whole += "\\u";
+        whole += if is_half { "fffd" } else { part.get(..4).unwrap_or(part) };
+        whole += part.get(4..).unwrap_or_default();
+    }
+    serde_json::from_str(&whole).map_err(|error| error.to_string())
 }
 
 fn described(name: &str, size: u64, bytes: &[u8]) -> Result<(), String> {
@@ -84,7 +101,7 @@ fn content(blob: &Blob) -> Result<Vec<u8>, String> {
 
 fn layers(manifest: &Value, known: &BTreeMap<String, Vec<u8>>) -> Result<(), String> {
     let config = &known[manifest["config"]["digest"].as_str().unwrap_or_default()];
-    let config: Value = serde_json::from_slice(config).map_err(|error| error.to_string())?;
+    let config = document(config)?;
     let diff_ids = config["rootfs"]["diff_ids"].as_array().cloned().unwrap_or_default();
     let layers = manifest["layers"].as_array().cloned().unwrap_or_default();
     if layers.len() != diff_ids.len() || layers.len() > 500 {
