@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::certificate::Certificates;
 use super::embedded::DASHBOARDS;
+use super::monitoring::{capacity, rules, series};
 use super::reaction::Reaction;
 use crate::names::StackName;
 
@@ -81,7 +82,8 @@ impl Values {
     pub(super) fn placeholders(&self, certificates: &Certificates) -> BTreeMap<&'static str, String> {
         let intervals = self.reaction.intervals();
         let seconds = |s: u32| format!("{s}s");
-        BTreeMap::from([
+        let capacity = capacity::of(intervals, capacity::MAX_PODS);
+        let mut placeholders = BTreeMap::from([
             ("stack", self.stack.to_string()),
             ("app_image", self.app_image.clone()),
             ("load_image", self.load_image.clone()),
@@ -94,6 +96,16 @@ impl Values {
             ("discovery_interval", seconds(intervals.discovery_s)),
             ("relist_interval", seconds(intervals.relist_s)),
             ("metrics_max_age", seconds(intervals.max_age_s)),
+            ("evaluation_interval", seconds(intervals.evaluation_s)),
+            ("alert_window", seconds(intervals.alert_window_s)),
+            ("alert_for", seconds(intervals.alert_for_s)),
+            ("maximum_for", seconds(intervals.maximum_for_s)),
+            ("prometheus_retention", format!("{}h", intervals.retention_h)),
+            ("prometheus_retention_size", format!("{}MB", capacity.retention_mi)),
+            ("prometheus_volume", format!("{}Mi", capacity.volume_mi)),
+            ("prometheus_memory_request", format!("{}Mi", capacity.request_mi)),
+            ("prometheus_memory_limit", format!("{}Mi", capacity.limit_mi)),
+            ("state_series", series::of("kube-state-metrics").join(",")),
             ("hpa_behavior", self.reaction.hpa_behavior(self.tolerance).to_string()),
             ("prometheus_url", self.prometheus_url()),
             ("dashboard", serde_json::Value::from(dashboard()).to_string()),
@@ -106,7 +118,14 @@ impl Values {
                 STANDARD.encode(&certificates.serving_certificate),
             ),
             ("serving_key", STANDARD.encode(&certificates.serving_key)),
-        ])
+        ]);
+        let rules = rules::render(&placeholders);
+        let alerts = rules::for_grafana(&rules.groups, intervals.evaluation_s);
+        let as_text = |text: String| serde_json::Value::from(text).to_string();
+        placeholders.insert("prometheus_rules", as_text(rules.text));
+        placeholders.insert("prometheus_rule_groups", rules.groups.to_string());
+        placeholders.insert("grafana_alerts", as_text(alerts.to_string()));
+        placeholders
     }
 }
 

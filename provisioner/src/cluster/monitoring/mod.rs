@@ -1,0 +1,14 @@
+//! What watches the stack, beside its manifests: rules and alerts from one text, and how large Prometheus has to be.
+//!
+//! ```text
+//! grafana/rules.yaml --rules::render(profile)--> rule file | PrometheusRule | Grafana's alerts
+//! profile            --capacity::of-----------> memory, retention, volume
+//! grafana/series.txt --series::of-------------> allowlist of kube-state-metrics
+//! ```
+
+pub mod capacity;
+pub(super) mod rules;
+pub(super) mod series;
+
+#[cfg(test)]
+mod tests;
