@@ -11,4 +11,6 @@ pub(super) mod rules;
 pub(super) mod series;
 
 #[cfg(test)]
+mod promtool_tests;
+#[cfg(test)]
 mod tests;

@@ -11,19 +11,19 @@ use crate::cluster::reaction::Reaction;
 use crate::cluster::stack_tests::{find, objects, values};
 
 /// A text of the stack's configuration, read as YAML.
-fn yaml(objects: &[kube::core::DynamicObject], map: &str, file: &str) -> Value {
+pub(super) fn yaml(objects: &[kube::core::DynamicObject], map: &str, file: &str) -> Value {
     let map = find(objects, "ConfigMap", map);
     serde_saphyr::from_str(map["data"][file].as_str().expect("text")).expect("YAML")
 }
 
-fn stack(reaction: Reaction) -> Vec<kube::core::DynamicObject> {
+pub(super) fn stack(reaction: Reaction) -> Vec<kube::core::DynamicObject> {
     let mut values = values();
     values.reaction = reaction;
     objects(&values)
 }
 
 /// Panel and expression of every query of every dashboard.
-fn queries() -> Vec<(String, String)> {
+pub(super) fn queries() -> Vec<(String, String)> {
     let mut queries = Vec::new();
     for (name, text) in DASHBOARDS {
         let dashboard: Value = serde_json::from_str(text).expect("JSON");
@@ -38,7 +38,7 @@ fn queries() -> Vec<(String, String)> {
 }
 
 /// Every rule of the stack's Prometheus.
-fn rules(objects: &[kube::core::DynamicObject]) -> Vec<Value> {
+pub(super) fn rules(objects: &[kube::core::DynamicObject]) -> Vec<Value> {
     let rules = yaml(objects, "prometheus", "rules.yml");
     let groups = rules["groups"].as_array().expect("groups");
     let of = |group: &Value| group["rules"].as_array().expect("rules").clone();
