@@ -144,6 +144,9 @@ pub struct Bootstrap {
     /// How quickly the stack reacts to load: fast or seed [default: fast]
     #[arg(long, value_name = "PROFILE")]
     pub reaction: Option<String>,
+    /// Use this Prometheus, as pods see it, instead of installing one; says what it has to scrape
+    #[arg(long, value_name = "URL")]
+    pub prometheus_url: Option<String>,
     /// What is built.
     #[command(flatten)]
     pub image: ImageArgs,
@@ -319,6 +322,7 @@ impl Bootstrap {
         switch(layer, "force-conflicts", self.force_conflicts);
         switch(layer, "adopt", self.adopt);
         text(layer, "reaction", self.reaction.as_ref());
+        text(layer, "prometheus-url", self.prometheus_url.as_ref());
         list(layer, "without", &self.without);
         self.image.layer(layer);
     }

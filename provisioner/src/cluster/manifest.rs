@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::certificate::Certificates;
 use super::error::ClusterError;
 use super::mark;
+use super::monitoring::scrape;
 use super::object::ObjectRef;
 use super::scope;
 use super::source::{self, Source};
@@ -35,7 +36,7 @@ pub fn components() -> Vec<String> {
         .collect()
 }
 
-/// Every component but those left out, rendered and marked as the stack's; the `ApplySet`'s parent is among them.
+/// Every component but those left out (and Prometheus where another one is used), rendered and marked as the stack's; the `ApplySet`'s parent is among them.
 /// Reports every problem at once.
 pub fn load(
     dir: Option<&Path>,
@@ -57,6 +58,9 @@ pub fn load(
         }
     }
     sources.retain(|s| !without.contains(&s.name));
+    if values.prometheus_url.is_some() {
+        sources.retain(|s| s.name != scrape::COMPONENT);
+    }
     let placeholders = values.placeholders(certificates);
     let mut components = render(&sources, &placeholders, values)?;
     let home = &values.namespaces.app;

@@ -204,7 +204,7 @@ fn a_folder_replaces_the_embedded_manifests_and_its_problems_are_all_named() {
 fn namespaces_images_and_prometheus_can_be_elsewhere() {
     let mut other = values();
     other.namespaces.app = "shop".to_owned();
-    other.prometheus_url = Some("http://prom.example:9090".to_owned());
+    other.prometheus_url = Some("http://prom.example:9090".parse().expect("valid"));
     other.images.insert(
         "docker.io/grafana/grafana".to_owned(),
         "mirror/grafana@sha256:00".to_owned(),
@@ -222,6 +222,19 @@ fn namespaces_images_and_prometheus_can_be_elsewhere() {
     );
     let adapter = find(&all, "Deployment", "custom-metrics-apiserver").to_string();
     assert!(adapter.contains("--prometheus-url=http://prom.example:9090"));
+    let source = find(&all, "ConfigMap", "grafana-provisioning")["data"]["datasource.yml"].to_string();
+    assert!(source.contains("url: http://prom.example:9090"), "{source}");
+    let own = all
+        .iter()
+        .filter(|o| o.metadata.name.as_deref() == Some("prometheus"))
+        .count();
+    assert_eq!(own, 0, "no Prometheus of our own");
+    for (kind, name) in [
+        ("ServiceMonitor", "web-app-monitor"),
+        ("PrometheusRule", "web-app-rules"),
+    ] {
+        find(&all, kind, name);
+    }
 }
 
 #[test]

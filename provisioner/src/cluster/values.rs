@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::certificate::Certificates;
 use super::embedded::DASHBOARDS;
+use super::monitoring::address::PrometheusUrl;
 use super::monitoring::{capacity, rules, series};
 use super::reaction::Reaction;
 use crate::names::StackName;
@@ -48,7 +49,7 @@ pub struct Values {
     /// Where the parts live.
     pub namespaces: Namespaces,
     /// A Prometheus that exists already; none for the stack's own.
-    pub prometheus_url: Option<String>,
+    pub prometheus_url: Option<PrometheusUrl>,
     /// Other references for third-party images, by repository (e.g. `docker.io/grafana/grafana`).
     pub images: BTreeMap<String, String>,
     /// Grafana's admin password: see [`super::password`].
@@ -73,9 +74,10 @@ impl Values {
 
     /// Where Prometheus answers, seen from a pod.
     pub fn prometheus_url(&self) -> String {
-        self.prometheus_url
-            .clone()
-            .unwrap_or_else(|| format!("http://prometheus.{}.svc:9090", self.namespaces.monitoring))
+        self.prometheus_url.as_ref().map_or_else(
+            || format!("http://prometheus.{}.svc:9090", self.namespaces.monitoring),
+            ToString::to_string,
+        )
     }
 
     /// Every placeholder with its text: as it stands in YAML, so values with special characters are JSON strings.

@@ -17,6 +17,7 @@ use std::time::Duration;
 pub use layer::Layer;
 
 use crate::aws::eks::Compute;
+use crate::cluster::monitoring::address::PrometheusUrl;
 use crate::cluster::reaction::Reaction;
 use crate::image::{Given, ImageRef, Local, Platform, RegistryPrefix};
 use crate::names::StackName;
@@ -40,6 +41,8 @@ pub struct Config {
     pub stack: Stack,
     /// How quickly the stack reacts to load.
     pub reaction: Reaction,
+    /// Which Prometheus is used.
+    pub prometheus: Prometheus,
     /// How the tool talks and how long it waits.
     pub output: Output,
 }
@@ -150,6 +153,13 @@ pub struct Stack {
     pub force_conflicts: bool,
     /// Whether objects of this stack that lost their labels are marked again.
     pub adopt: bool,
+}
+
+/// `[prometheus]`: which Prometheus is used.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Prometheus {
+    /// One that others run, as pods see it; none applies the stack's own.
+    pub url: Option<PrometheusUrl>,
 }
 
 /// Text for people or JSON for programs.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::layer::{Layer, Setting};
-use super::{Config, Format, Image, Load, Output, Problem, Stack, Target, duration};
+use super::{Config, Format, Image, Load, Output, Problem, Prometheus, Stack, Target, duration};
+use crate::cluster::monitoring::address::PrometheusUrl;
 use crate::cluster::reaction::Reaction;
 use crate::image::{Given, INPUT_TAG, Platform, RegistryPrefix};
 use crate::names::StackName;
@@ -40,7 +41,23 @@ impl<'a> Reader<'a> {
                 adopt: self.switch("stack.adopt"),
             },
             reaction: self.choice("reaction", &[("fast", Reaction::Fast), ("seed", Reaction::Seed)]),
+            prometheus: Prometheus {
+                url: self.prometheus_url(),
+            },
             output: self.output(),
+        }
+    }
+
+    fn prometheus_url(&mut self) -> Option<PrometheusUrl> {
+        let setting = self.find("prometheus.url")?;
+        match setting.texts.concat().parse() {
+            Ok(url) => Some(url),
+            Err(error) => {
+                // The text itself may hold a password.
+                let message = format!("{} is no URL of a Prometheus: {error}", setting.origin);
+                self.problems.push(Problem::new(message));
+                None
+            }
         }
     }
 

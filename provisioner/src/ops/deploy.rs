@@ -1,6 +1,6 @@
 //! The part of bootstrap that speaks to the cluster: render, apply, wait, verify.
 
-use crate::chain::{self, Chain};
+use crate::chain::{self, Chain, Route};
 use crate::cluster::apply::{execute, made_before};
 use crate::cluster::certificate::{self, Certificates};
 use crate::cluster::changes::{self, Change, Options, Planned};
@@ -12,11 +12,13 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::image::{Published, RegistryPrefix};
 use crate::names::{ANNOTATION_LOAD_IMAGE, StackName};
+use crate::report::Reporter;
 
 use super::Context;
+use super::scraped::Scraped;
 
 /// Stands for an image that is not pushed yet: it decides neither names nor kinds of objects.
-const UNRESOLVED: &str = "unresolved.invalid/image";
+pub(super) const UNRESOLVED: &str = "unresolved.invalid/image";
 /// Without one of these there is no chain to verify.
 const CHAIN: [&str; 3] = ["app", "prometheus", "adapter"];
 
@@ -25,6 +27,8 @@ pub(super) struct Deployed {
     pub(super) changes: Vec<Change>,
     /// The metric chain's figures; none where components of it were left out.
     pub(super) chain: Option<Chain>,
+    /// What a Prometheus of others has to scrape, where one is used.
+    pub(super) prometheus: Option<Scraped>,
 }
 
 /// The stack's objects as far as they are known before the images are: reads and renders every manifest without a
@@ -35,6 +39,7 @@ pub(super) struct Deployed {
 pub(super) fn render_unresolved(config: &Config, stack: &StackName) -> Result<Vec<Component>, Error> {
     let mut values = Values::new(stack.clone(), UNRESOLVED, UNRESOLVED);
     values.reaction = config.reaction;
+    values.prometheus_url.clone_from(&config.prometheus.url);
     render(config, &values, &Certificates::default())
 }
 
@@ -59,20 +64,38 @@ pub(super) async fn run(
     let ready = wait(cluster, &components, config.output.timeout, report).await;
     ready.map_err(|error| explained(error, config.target.registry.as_ref()))?;
 
+    // Said before its series are waited for.
+    let prometheus = Scraped::find(config, stack, &changes);
+    if let Some(prometheus) = &prometheus {
+        report.note(&prometheus.to_string());
+    }
+    let chain = verify(config, cluster, report).await?;
+    Ok(Deployed {
+        changes,
+        chain,
+        prometheus,
+    })
+}
+
+/// Waits for the metric chain; none where a component of it was left out.
+async fn verify(config: &Config, cluster: &Cluster, report: &dyn Reporter) -> Result<Option<Chain>, Error> {
+    let is_there = |component: &str| component == "prometheus" && config.prometheus.url.is_some();
     let left_out: Vec<&str> = CHAIN
         .into_iter()
-        .filter(|c| config.stack.without.iter().any(|w| w == c))
+        .filter(|c| config.stack.without.iter().any(|w| w == c) && !is_there(c))
         .collect();
     if !left_out.is_empty() {
         report.note(&format!("metrics are not verified without {}", left_out.join(", ")));
-        return Ok(Deployed { changes, chain: None });
+        return Ok(None);
     }
     report.phase("metrics");
-    let chain = chain::verify(cluster, config.output.timeout, report).await?;
-    Ok(Deployed {
-        changes,
-        chain: Some(chain),
-    })
+    let route = Route {
+        namespaces: Namespaces::default(),
+        prometheus: config.prometheus.url.clone(),
+    };
+    Ok(Some(
+        chain::verify(cluster, &route, config.output.timeout, report).await?,
+    ))
 }
 
 /// The error with the right to pull, where that may be what pods lack.
@@ -153,6 +176,7 @@ impl Wanted<'_> {
         };
         let mut values = Values::new(stack.clone(), &app.reference, load.as_deref().unwrap_or(UNRESOLVED));
         values.reaction = self.config.reaction;
+        values.prometheus_url.clone_from(&self.config.prometheus.url);
         values.tolerance = self.tolerance;
         values.grafana_password = password::prepare(cluster, &values.namespaces.monitoring).await?;
         let metrics = &values.namespaces.metrics;

@@ -15,6 +15,8 @@ mod leftovers;
 mod loader;
 mod options;
 mod programs;
+mod prometheus;
+mod queries;
 mod rollout;
 mod story;
 mod support;
