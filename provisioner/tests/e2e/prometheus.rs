@@ -99,11 +99,10 @@ fn a_prometheus_of_others_is_used_and_told_what_to_scrape() {
     sandbox.reset();
 }
 
-/// The configuration that the note tells, from its first line to the last that is indented or a list.
+/// The configuration that the note tells: notes are indented by three columns.
 fn scrape_configs(said: &str) -> String {
     let lines = said.lines().skip_while(|line| line.trim() != "scrape_configs:");
-    let is_part = |line: &&str| line.starts_with([' ', '-']) || line.trim() == "scrape_configs:";
-    let lines: Vec<&str> = lines.take_while(is_part).collect();
+    let lines: Vec<&str> = lines.map_while(|line| line.strip_prefix("   ")).collect();
     assert!(lines.len() > 10, "{said}");
     lines.join("\n")
 }
@@ -125,9 +124,7 @@ fn install_theirs(sandbox: &Sandbox, scrape_configs: &str) {
         "spec": {"selector": {"app": "theirs"}, "ports": [{"port": 9090}]}});
     let objects = [namespace, account, config, role, binding, service, deployment()];
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), list.to_string()).expect("written");
-    sandbox.kubectl(&["apply", "-f", file.path().to_str().expect("text")]);
+    apply(sandbox, &list);
     sandbox.kubectl(&[
         "rollout",
         "status",
@@ -152,4 +149,57 @@ fn deployment() -> Value {
         "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": {
             "serviceAccountName": "theirs", "containers": [container], "volumes": volumes,
             "securityContext": {"runAsUser": 65534, "fsGroup": 65534}}}}})
+}
+
+/// Kinds of the Prometheus operator as a cluster that has it knows them.
+fn operators_kinds() -> Value {
+    let kind = |kind: &str, plural: &str| {
+        let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        let version = json!({"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": open}});
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("{plural}.monitoring.coreos.com")},
+            "spec": {"group": "monitoring.coreos.com", "scope": "Namespaced", "versions": [version],
+                "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase(), "listKind": format!("{kind}List")}}})
+    };
+    let items = [
+        kind("ServiceMonitor", "servicemonitors"),
+        kind("PrometheusRule", "prometheusrules"),
+    ];
+    json!({"apiVersion": "v1", "kind": "List", "items": items})
+}
+
+#[test]
+fn where_the_prometheus_operator_is_it_gets_monitors_and_rules_which_go_with_the_stack() {
+    let sandbox = Sandbox::from_env();
+    sandbox.reset();
+    sandbox.json(&BOOTSTRAP);
+    let get = ["get", "servicemonitors,prometheusrules", "-A", "-o", "name"];
+    apply(&sandbox, &operators_kinds());
+    let names = [
+        "servicemonitors.monitoring.coreos.com",
+        "prometheusrules.monitoring.coreos.com",
+    ];
+    for name in names {
+        sandbox.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", name]);
+    }
+    let summary = sandbox.json(&BOOTSTRAP);
+    assert_eq!(summary["changes"]["created"], 3, "{summary}");
+    let found = sandbox.kubectl(&get);
+    for object in ["/web-app-monitor", "/kube-state-metrics", "/web-app-rules"] {
+        assert!(found.contains(object), "{found}");
+    }
+    let rules = sandbox.kubectl(&["get", "prometheusrule", "web-app-rules", "-n", "web-app", "-o", "json"]);
+    assert!(rules.contains("WebAppAtMaximum"), "{rules}");
+    sandbox.run(&["teardown", "--cluster", "demo", "--yes"]);
+    assert_eq!(sandbox.kubectl(&get).trim(), "", "they went with the stack");
+    sandbox.kubectl(&[&["delete", "crd"], &names[..]].concat());
+    sandbox.run(&TEARDOWN);
+    sandbox.reset();
+}
+
+fn apply(sandbox: &Sandbox, objects: &Value) {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), objects.to_string()).expect("written");
+    sandbox.kubectl(&["apply", "-f", file.path().to_str().expect("text")]);
 }

@@ -41,7 +41,7 @@ impl Prometheus<'_> {
 
     /// The series that an expression gives now.
     pub(crate) fn query(&self, expr: &str) -> Vec<Value> {
-        let escaped: String = expr.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let escaped: String = url::form_urlencoded::byte_serialize(expr.as_bytes()).collect();
         self.get(&format!("query?query={escaped}"))["result"]
             .as_array()
             .expect("series")
@@ -88,7 +88,7 @@ fn every_query_has_data_under_load() {
     }
     rules_are_evaluated(&prometheus);
     the_service_has_a_rate(&sandbox);
-    prometheus_is_as_small_as_it_was_sized(&prometheus);
+    println!("Prometheus has {}", prometheus_is_as_small_as_it_was_sized(&prometheus));
     interrupt(load);
     sandbox.run(&TEARDOWN);
     sandbox.reset();
@@ -144,14 +144,14 @@ fn the_service_has_a_rate(sandbox: &Sandbox) {
     assert!((15.0..45.0).contains(&value), "30 requests a second are {value}");
 }
 
-fn prometheus_is_as_small_as_it_was_sized(prometheus: &Prometheus<'_>) {
+fn prometheus_is_as_small_as_it_was_sized(prometheus: &Prometheus<'_>) -> String {
     let Capacity { series, limit_mi, .. } = capacity::of(Reaction::Fast.intervals(), capacity::MAX_PODS);
     let found = prometheus.number("prometheus_tsdb_head_series");
     let memory = prometheus.number(r#"process_resident_memory_bytes{job="prometheus"}"#) / 1024.0 / 1024.0;
-    println!("Prometheus has {found} series of {series} and {memory:.0} MiB of {limit_mi}");
     let is_below = |found: f64, most: u64| found < f64::from(u32::try_from(most).expect("small"));
     assert!(is_below(found, series), "{found} series, counted on {series}");
     assert!(is_below(memory, limit_mi), "{memory} MiB of {limit_mi}");
+    format!("{found} series of {series}, {memory:.0} MiB of {limit_mi}")
 }
 
 fn interrupt(load: Child) {

@@ -5,7 +5,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use super::scrape;
 use super::tests::{queries, rules, stack, yaml};
+use crate::cluster::fixtures::values;
 use crate::cluster::reaction::{Intervals, Reaction};
 use crate::cluster::stack_tests::find;
 
@@ -48,6 +50,10 @@ fn text(reaction: Reaction, file: &str) -> String {
 #[ignore = "needs promtool, see `make promtool`"]
 fn promtool_takes_the_configuration_and_the_rules_of_every_profile() {
     for reaction in PROFILES {
+        let mut values = values();
+        values.reaction = reaction;
+        let told = [("theirs.yml", scrape::jobs(&values))];
+        promtool(&told, &["check", "config", "--lint=all", "--lint-fatal", "theirs.yml"]);
         let rules = ("rules.yml", text(reaction, "rules.yml"));
         let config = text(reaction, "prometheus.yml").replace("/etc/prometheus/rules.yml", "rules.yml");
         let files = [rules, ("prometheus.yml", config)];
