@@ -8,6 +8,7 @@
 //! request  = BASE + live * BYTES_OF_SERIES + query
 //! limit    = 2 * (BASE + head * BYTES_OF_SERIES + query)     the garbage collector lets the heap grow to less than twice
 //! disk     = rate * (retention * BYTES_OF_SAMPLE + HEAD * BYTES_IN_LOG), plus a quarter: blocks go whole
+//! volume   = disk plus a quarter + SEGMENT                   a block that is being written takes a whole segment for that time
 //! ```
 //!
 //! Bytes a sample: <https://prometheus.io/docs/prometheus/latest/storage/#operational-aspects> says 1 to 2. Series in memory and the
@@ -38,6 +39,9 @@ const BASE: u64 = 64 * MI;
 const BYTES_OF_SERIES: u64 = 6 * 1024;
 /// A sample in a block.
 const BYTES_OF_SAMPLE: u64 = 2;
+/// What Prometheus allocates for the chunks of a block before it writes them (`DefaultChunkSegmentSize` of its `tsdb/chunks`) and
+/// cuts off after: in a volume that is just large enough, a block every two hours would have the pod evicted.
+const SEGMENT: u64 = 512 * MI;
 /// A sample in the write-ahead log and in the head's chunks.
 const BYTES_IN_LOG: u64 = 10;
 
@@ -54,7 +58,7 @@ pub struct Capacity {
     pub limit_mi: u64,
     /// Bytes of blocks and log that it keeps, in MiB (Prometheus writes `MB` and means this).
     pub retention_mi: u64,
-    /// Its volume, in MiB: retention is enforced only when a block is written.
+    /// Its volume, in MiB: retention is enforced only when a block has been written.
     pub volume_mi: u64,
 }
 
@@ -73,7 +77,7 @@ pub const fn of(intervals: Intervals, pods: u64) -> Capacity {
         request_mi: rounded_mi(BASE + live * BYTES_OF_SERIES + query),
         limit_mi: rounded_mi(2 * (BASE + head * BYTES_OF_SERIES + query)),
         retention_mi,
-        volume_mi: rounded_mi(retention_mi * MI / 4 * 5),
+        volume_mi: rounded_mi(retention_mi * MI / 4 * 5 + SEGMENT),
     }
 }
 
@@ -95,7 +99,7 @@ mod tests {
             request_mi: 128,
             limit_mi: 416,
             retention_mi: 608,
-            volume_mi: 768,
+            volume_mi: 1280,
         };
         assert_eq!(of(Reaction::Fast), fast);
         let seed = Capacity {
@@ -103,7 +107,7 @@ mod tests {
             request_mi: 96,
             limit_mi: 384,
             retention_mi: 224,
-            volume_mi: 288,
+            volume_mi: 800,
         };
         assert_eq!(of(Reaction::Seed), seed);
     }
@@ -119,7 +123,7 @@ mod tests {
         for pods in [0, 1, 10, 100, 1000] {
             let c = of(fast, pods);
             assert!(
-                c.request_mi <= c.limit_mi && c.retention_mi < c.volume_mi,
+                c.request_mi <= c.limit_mi && c.retention_mi + 512 < c.volume_mi,
                 "{pods}: {c:?}"
             );
         }

@@ -224,15 +224,49 @@ fn prometheus_is_as_large_as_its_profile_needs() {
             pod["volumes"][1]["emptyDir"]["sizeLimit"],
             format!("{}Mi", capacity.volume_mi)
         );
-        let args = container["args"].to_string();
-        assert!(
-            args.contains(&format!("retention.time={}h", intervals.retention_h)),
-            "{args}"
-        );
-        assert!(
-            args.contains(&format!("retention.size={}MB", capacity.retention_mi)),
-            "{args}"
-        );
+        let config = yaml(&all, "prometheus", "prometheus.yml");
+        let retention =
+            json!({"time": format!("{}h", intervals.retention_h), "size": format!("{}MB", capacity.retention_mi)});
+        assert_eq!(config["storage"]["tsdb"]["retention"], retention);
+    }
+}
+
+/// What the HPA is told, wants and is limited to is drawn from its series: a number in a panel would be another HPA's.
+#[test]
+fn the_dashboard_takes_the_hpas_numbers_from_the_cluster() {
+    let text = DASHBOARDS
+        .iter()
+        .find(|(name, _)| *name == "web-app.json")
+        .expect("it")
+        .1;
+    let dashboard: Value = serde_json::from_str(text).expect("JSON");
+    assert_eq!(dashboard["refresh"], "5s");
+    let mut asked = BTreeSet::new();
+    let panels = dashboard["panels"].as_array().expect("panels");
+    for panel in panels.iter().filter(|panel| panel["type"] == "timeseries") {
+        let steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+            .as_array()
+            .expect("steps");
+        assert!(steps.iter().all(|step| step["value"].is_null()), "{}", panel["title"]);
+        for target in panel["targets"].as_array().expect("targets") {
+            let expr = target["expr"].as_str().expect("an expression");
+            asked.extend(series_of(expr));
+            if expr.contains("spec_target_metric") {
+                let overrides = panel["fieldConfig"]["overrides"].to_string();
+                let drawn = format!("\"options\":{}", target["refId"]);
+                assert!(
+                    overrides.contains(&drawn) && overrides.contains("dash"),
+                    "{}",
+                    panel["title"]
+                );
+            }
+        }
+    }
+    for series in series::of("kube-state-metrics")
+        .iter()
+        .filter(|series| series.contains("_replicas") || series.contains("target_metric"))
+    {
+        assert!(asked.contains(*series), "{series} is drawn");
     }
 }
 
