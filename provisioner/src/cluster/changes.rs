@@ -14,7 +14,7 @@ use super::manifest::Component;
 use super::mark;
 use super::object::ObjectRef;
 use super::ownership::{self, Existing, PARALLEL};
-use super::{retry, take_over};
+use super::{authority, retry, take_over};
 use crate::names::{FIELD_MANAGER, StackName};
 use crate::report::Outcome;
 
@@ -46,6 +46,16 @@ pub struct Options {
     pub adopt: bool,
 }
 
+impl Options {
+    /// The same, taking fields from other managers where `force` says so too.
+    pub(super) fn forced(self, force: bool) -> Self {
+        Self {
+            force_conflicts: self.force_conflicts || force,
+            ..self
+        }
+    }
+}
+
 /// One object of the manifests and what is to be done.
 #[derive(Debug, Clone)]
 pub struct Planned {
@@ -55,6 +65,8 @@ pub struct Planned {
     pub object: ObjectRef,
     /// As wanted.
     pub wanted: DynamicObject,
+    /// Whether fields that others manage are taken although that was not asked for.
+    pub force: bool,
 }
 
 impl Planned {
@@ -138,6 +150,7 @@ impl Planned {
             },
             object,
             wanted: wanted.clone(),
+            force: false,
         }
     }
 }
@@ -173,14 +186,18 @@ async fn decide(
         let why = vec!["existed before; used as it is".to_owned()];
         return Ok(Planned::new(wanted, Outcome::Skipped, why));
     }
-    let merged = send(cluster, &object, wanted, options, true).await?;
+    let force = authority::is_taken_back(wanted, &existing.live);
+    let merged = send(cluster, &object, wanted, options.forced(force), true).await?;
     let fields = difference(wanted, &existing.live, &merged);
     let outcome = if fields.is_empty() {
         Outcome::Unchanged
     } else {
         Outcome::Updated
     };
-    Ok(Planned::new(wanted, outcome, fields))
+    Ok(Planned {
+        force,
+        ..Planned::new(wanted, outcome, fields)
+    })
 }
 
 /// Server-side apply of one object. May be repeated: the same fields by the same manager.

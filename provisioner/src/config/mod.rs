@@ -17,6 +17,7 @@ use std::time::Duration;
 pub use layer::Layer;
 
 use crate::aws::eks::Compute;
+use crate::cluster::authority::Choice;
 use crate::cluster::monitoring::address::PrometheusUrl;
 use crate::cluster::reaction::Reaction;
 use crate::image::{Given, ImageRef, Local, Platform, RegistryPrefix};
@@ -43,6 +44,8 @@ pub struct Config {
     pub reaction: Reaction,
     /// Which Prometheus is used.
     pub prometheus: Prometheus,
+    /// Who signs the certificate of the custom metrics API.
+    pub certificates: Choice,
     /// How the tool talks and how long it waits.
     pub output: Output,
 }

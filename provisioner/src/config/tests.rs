@@ -60,6 +60,7 @@ fn flags_beat_variables_beat_the_file() {
 fn every_key_of_the_file_is_read() {
     let file = r#"
 reaction = "seed"
+certificates = "own"
 [target]
 cluster = "Demo"
 name = "demo"
@@ -128,6 +129,7 @@ poll-interval = "500ms"
     assert_eq!(config.reaction, Reaction::Seed);
     let url = config.prometheus.url.map(|url| url.to_string());
     assert_eq!(url.as_deref(), Some("http://prometheus.mon.svc:9090"));
+    assert_eq!(config.certificates, Choice::Own);
     let output = config.output;
     assert_eq!(output.format, Format::Json);
     assert!(output.quiet && output.verbose && output.no_color);

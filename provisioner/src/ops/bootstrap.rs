@@ -9,11 +9,12 @@ use super::forecast::Forecast;
 use super::summary::Summary;
 use super::{ANSWER, Bill, Context, ask, deploy, elsewhere, images};
 use crate::aws::preflight;
-use crate::cluster::manifest::Component;
+use crate::cluster::authority::{Authority, Choice};
 use crate::cluster::nodes::{self, Node};
 use crate::cluster::ownership::{self, Existing};
 use crate::cluster::values::Namespaces;
 use crate::cluster::{ClusterError, parent};
+use crate::config::Config;
 use crate::error::Error;
 use crate::image::Platform;
 use crate::plan::Plan;
@@ -26,7 +27,7 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let (config, report) = (&context.config, &*context.report);
     let (cluster, stack) = context.target()?;
     let plan = Plan::build(config, cluster, stack);
-    let wanted = deploy::render_unresolved(config, stack)?;
+    deploy::render_unresolved(config, stack, Authority::Own)?;
     let images = images::check(&config.image).await?;
 
     report.phase("check");
@@ -37,7 +38,7 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let prepared = place.prepare(&plan, &registry).await?;
     let registry = registry.knowing(&prepared.repositories);
     tell(context, (&place, &registry), &plan, &prepared);
-    let ready = check_target(context, &place, &plan, (&prepared, &wanted, &images.platforms)).await?;
+    let ready = check_target(context, &place, &plan, (&prepared, &images.platforms)).await?;
 
     report.phase("cluster and image");
     let (found, made) = try_join!(
@@ -67,11 +68,12 @@ async fn check_target(
     context: &Context,
     place: &Place,
     plan: &Plan,
-    (prepared, wanted, platforms): (&Prepared, &[Component], &[Platform]),
+    (prepared, platforms): (&Prepared, &[Platform]),
 ) -> Result<Option<Session>, Error> {
     let found = &prepared.found;
     match found.state() {
         State::Missing if !plan.create_cluster => Err(place.missing()),
+        State::Missing if needs_cert_manager(&context.config) => Err(no_cert_manager_yet()),
         State::Missing => {
             preflight::check_platform(&platforms.iter().map(|platform| platform.name()).collect::<Vec<_>>())?;
             let price = context
@@ -88,7 +90,10 @@ async fn check_target(
                 .await?;
             parent::check_version(&session.cluster, &plan.stack, &Namespaces::default().app).await?;
             let options = deploy::options(&context.config);
-            let checked = ownership::check(&session.cluster, &plan.stack, wanted, options).await;
+            let authority = deploy::authority(&context.config, &session.cluster).await;
+            let authority = authority.map_err(refused_before_any_change)?;
+            let wanted = deploy::render_unresolved(&context.config, &plan.stack, authority)?;
+            let checked = ownership::check(&session.cluster, &plan.stack, &wanted, options).await;
             let existing = checked.map_err(refused_before_any_change)?;
             warn_of_platform(context, &session, platforms).await;
             confirm_adoption(context, plan, &existing).await?;
@@ -104,6 +109,16 @@ pub(super) fn refused_before_any_change(error: ClusterError) -> Error {
     let is_refusal = error.is_refusal();
     let error = Error::from(error);
     if is_refusal { error.before_any_change() } else { error }
+}
+
+fn needs_cert_manager(config: &Config) -> bool {
+    config.certificates == Choice::CertManager && deploy::has_adapter(config)
+}
+
+/// A new cluster has no cert-manager: that is known before it is paid for.
+fn no_cert_manager_yet() -> Error {
+    Error::usage("cannot use cert-manager on a cluster that is yet to be made")
+        .hint("take `--certificates auto`, and run again once cert-manager is installed: the stack changes over to it")
 }
 
 /// Shows what is marked again, and asks.

@@ -52,7 +52,8 @@ impl fmt::Display for Scraped {
         if self.monitors.is_empty() {
             return write!(
                 f,
-                "the Prometheus at {} has to scrape this (and to be allowed to get, list and watch the pods of that namespace):\n{}",
+                "the Prometheus at {} has to scrape what follows. It needs the right to get, list and watch the pods of that namespace, and \
+                 its own pods the label `app.kubernetes.io/name: prometheus`: the NetworkPolicy of kube-state-metrics asks for it\n{}",
                 self.url,
                 self.scrape_configs.trim_end()
             );

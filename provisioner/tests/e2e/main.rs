@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why")]
 
+mod certificates;
 mod control;
 mod crash;
 mod dockerfile;
@@ -18,6 +19,7 @@ mod programs;
 mod prometheus;
 mod queries;
 mod rollout;
+mod signer;
 mod story;
 mod support;
 mod targets;

@@ -136,7 +136,7 @@ fn install_theirs(sandbox: &Sandbox, scrape_configs: &str) {
 }
 
 fn deployment() -> Value {
-    let labels = json!({"app": "theirs"});
+    let labels = json!({"app": "theirs", "app.kubernetes.io/name": "prometheus"});
     let container = json!({
         "name": "prometheus", "image": "quay.io/prometheus/prometheus:v3.13.0",
         "args": ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/data"],
