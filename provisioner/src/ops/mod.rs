@@ -17,6 +17,7 @@ mod push;
 mod receipt;
 mod resume;
 mod rollout;
+mod scraped;
 mod status;
 mod summary;
 mod teardown;

@@ -16,6 +16,8 @@ mod leftovers;
 mod loader;
 mod options;
 mod programs;
+mod prometheus;
+mod queries;
 mod rollout;
 mod sbom;
 mod signer;
