@@ -251,7 +251,7 @@ fn twisted(rng: &mut Rng, mut answer: Answer, (with_body, address): (bool, &str)
                 mutate::bytes(rng, &mut answer.body);
                 length = answer.body.len();
             }
-            6 => length = [0, 1, length + 1, usize::MAX, 1 << 33][rng.usize(..5)],
+            6 => length = [0, 1, length.wrapping_add(1), usize::MAX, 1 << 33][rng.usize(..5)],
             7 => {
                 let mut bytes = answer.bytes(length, with_body);
                 mutate::bytes(rng, &mut bytes);

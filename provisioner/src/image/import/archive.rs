@@ -19,6 +19,9 @@ const MOST_ENTRIES: usize = 50_000;
 /// Bytes of headers and long names, which are read into memory: those of as many entries, each with a name of 500 bytes.
 const LONGEST_LISTING: u64 = 100 * 1024 * 1024;
 
+/// How archives begin that are compressed in a way that no registry knows, and by what.
+const OTHERS: [(&[u8], &str); 2] = [(b"\xfd7zX", "xz"), (b"BZh", "bzip2")];
+
 /// Opens the archive at `path` and lists it.
 pub(super) fn open(path: &Path) -> Result<Store, Defect> {
     let cannot = |source| unreadable(&path.display(), source);
@@ -29,6 +32,10 @@ pub(super) fn open(path: &Path) -> Result<Store, Defect> {
         .read_to_end(&mut start)
         .map_err(cannot)?;
     file.rewind().map_err(cannot)?;
+    if let Some((_, program)) = OTHERS.iter().find(|(magic, _)| start.starts_with(magic)) {
+        let text = format!("it is compressed by {program}: unpack it with `{program} -d` first");
+        return Err(Defect::Form(text));
+    }
     match Packing::of(&start) {
         Packing::Plain => {}
         packing => file = unpack(path, file, packing)?,

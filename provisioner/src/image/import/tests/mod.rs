@@ -176,6 +176,10 @@ async fn a_gzip_stream_or_archive_that_is_cut_off_is_told_as_such() {
     for bytes in [&b""[..], b"no archive at all", &gzip(b"nothing")] {
         said(import_archive(bytes).await);
     }
+    for (bytes, wanted) in [(&b"\xfd7zXZ\0"[..], "`xz -d` first"), (b"BZh9", "`bzip2 -d` first")] {
+        let text = said(import_archive(bytes).await);
+        assert!(text.contains(wanted), "{text}");
+    }
     let packed = zstd(&archive);
     let text = said(import_archive(&packed[..packed.len() / 2]).await);
     assert!(
