@@ -14,7 +14,7 @@ use crate::{Options, archive, registry, settings};
 /// manifests, and what reading them takes.
 const MOST_MEMORY: u64 = 512 * 1024;
 /// How long one case may take.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// What a case came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,15 +88,14 @@ pub(crate) fn run(options: &Options, world: &World) -> ExitCode {
     let weights: u64 = chosen.iter().map(|target| target.weight).sum();
     let mut failed = false;
     for target in chosen {
-        let cases: Box<dyn Iterator<Item = u64>> = match options.case {
-            Some(case) => Box::new(std::iter::once(case)),
-            None => {
-                let mut numbers = Rng::with_seed(seed);
-                let until = Instant::now() + Duration::from_millis(1000 * options.seconds * target.weight / weights);
-                Box::new(std::iter::from_fn(move || {
-                    (Instant::now() < until).then(|| numbers.u64(..))
-                }))
-            }
+        let mut numbers = Rng::with_seed(seed);
+        let until = Instant::now() + Duration::from_millis(1000 * options.seconds * target.weight / weights);
+        let cases: Box<dyn Iterator<Item = u64>> = if let Some(case) = options.case {
+            Box::new(std::iter::once(case))
+        } else {
+            Box::new(std::iter::from_fn(move || {
+                (Instant::now() < until).then(|| numbers.u64(..))
+            }))
         };
         failed |= !series(target, cases, world);
     }
@@ -136,14 +135,14 @@ fn one(target: &Target, case: u64, world: &World) -> Result<Outcome, String> {
     let repeat = repeat(target, case);
     world.next(&repeat);
     *held(&UNDER_WAY) = Some((repeat, Instant::now()));
-    let before = peak();
+    world.begin();
     let mut rng = Rng::with_seed(case);
     let outcome = catch_unwind(AssertUnwindSafe(|| (target.run)(&mut rng, world)));
     *held(&UNDER_WAY) = None;
     if let Some(panic) = held(&PANIC).take() {
         return Err(format!("panic: {panic}"));
     }
-    let grown = peak().saturating_sub(before);
+    let grown = world.grown();
     if grown > MOST_MEMORY {
         return Err(format!("it took {grown} kB of memory"));
     }
@@ -152,16 +151,6 @@ fn one(target: &Target, case: u64, world: &World) -> Result<Outcome, String> {
         return Err(format!("it wrote, left or removed {}", strays.join(", ")));
     }
     outcome.unwrap_or_else(|_| Err("panic".to_owned()))
-}
-
-/// The most memory that this process had since the last call in kB, where the system tells.
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    // From now on it counts anew.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-    number.unwrap_or_default()
 }
 
 /// Writes panics down instead of telling them, and ends the process where a case does not end.

@@ -41,6 +41,7 @@ pub(crate) fn registry(rng: &mut Rng, world: &World) -> Result<Outcome, String> 
             }
         }
     }
+    world.begin();
     world.runtime.block_on(async {
         let server = Server::start(store).await;
         let outcome = copy(&server.address).await;
@@ -65,7 +66,7 @@ async fn copy(address: &str) -> Result<Published, ImageError> {
     let found = find(&image, &source, &["linux/amd64"], (POLICY, &Silent)).await?;
     let copied = found.image(&Silent).await?;
     let mut target = source.clone().beside(source.repository);
-    target.repository = "team/copy".to_owned();
+    "team/copy".clone_into(&mut target.repository);
     publish_with(&copied, &target, None, &Silent, POLICY).await
 }
 

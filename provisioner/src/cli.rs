@@ -1,5 +1,6 @@
 //! The command line: types and help texts, no logic.
 
+mod image;
 mod load;
 mod made;
 mod teardown;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use image::ImageArgs;
 pub use load::{Load, LoaderArgs};
 pub use made::MadeArgs;
 pub use teardown::Teardown;
@@ -129,7 +131,7 @@ pub struct Bootstrap {
     /// Leave a component out; may be repeated
     #[arg(long, value_name = "COMPONENT", value_delimiter = ',')]
     pub without: Vec<String>,
-    /// Apply the manifests of this folder instead of the shipped ones
+    /// Folder of components (NN-NAME/*.yaml) that replace shipped ones of the same name, or join them
     #[arg(long, value_name = "DIR")]
     pub manifests: Option<PathBuf>,
     /// Replace a metrics API that others installed; teardown gives it back
@@ -138,6 +140,9 @@ pub struct Bootstrap {
     /// Take fields that others changed on objects of this stack
     #[arg(long)]
     pub force_conflicts: bool,
+    /// Delete and make anew objects of this stack that cannot be changed in place
+    #[arg(long)]
+    pub recreate: bool,
     /// Mark objects of this stack again that lost their labels, after showing them
     #[arg(long)]
     pub adopt: bool,
@@ -209,32 +214,6 @@ pub struct Push {
     /// What is built.
     #[command(flatten)]
     pub image: ImageArgs,
-}
-
-/// Flags of everything that builds an image.
-#[derive(Debug, Args)]
-pub struct ImageArgs {
-    /// Tag of the image [default: from its content]
-    #[arg(long, value_name = "TAG")]
-    pub tag: Option<String>,
-    /// What the image is for: linux/amd64, linux/arm64 or both [default: linux/amd64]
-    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
-    pub platform: Vec<String>,
-    /// Use this static binary instead of building one; once for each platform
-    #[arg(long, value_name = "[PLATFORM=]PATH", conflicts_with = "workspace")]
-    pub binary: Vec<String>,
-    /// Cargo workspace to build the app from [default: the working directory]
-    #[arg(long, value_name = "DIR")]
-    pub workspace: Option<PathBuf>,
-    /// Build also where the registry has an image of the same sources
-    #[arg(long)]
-    pub rebuild: bool,
-    /// Also write the pushed references to this file, one a line
-    #[arg(long, value_name = "FILE")]
-    pub image_refs: Option<PathBuf>,
-    /// What is used instead.
-    #[command(flatten)]
-    pub made: MadeArgs,
 }
 
 /// Flags of `status`.
@@ -323,6 +302,7 @@ impl Bootstrap {
         path(layer, "manifests", self.manifests.as_ref());
         switch(layer, "take-over", self.take_over);
         switch(layer, "force-conflicts", self.force_conflicts);
+        switch(layer, "recreate", self.recreate);
         switch(layer, "adopt", self.adopt);
         text(layer, "reaction", self.reaction.as_ref());
         text(layer, "prometheus-url", self.prometheus_url.as_ref());
@@ -344,18 +324,6 @@ impl EksArgs {
         list(layer, "public-access-cidr", &self.public_access_cidr);
         list(layer, "control-plane-logs", &self.control_plane_logs);
         text(layer, "hpa-sync-period", self.hpa_sync_period.as_ref());
-    }
-}
-
-impl ImageArgs {
-    fn layer(&self, layer: &mut Layer) {
-        text(layer, "tag", self.tag.as_ref());
-        list(layer, "platform", &self.platform);
-        list(layer, "binary", &self.binary);
-        path(layer, "workspace", self.workspace.as_ref());
-        switch(layer, "rebuild", self.rebuild);
-        path(layer, "image-refs", self.image_refs.as_ref());
-        self.made.layer(layer);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The closed set of values that manifests may name as `${name}`.
+//! The values that manifests may name as `${name}`: the tool's own, and those of the settings' table `[values]`.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,61 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::certificate::Certificates;
 use super::embedded::DASHBOARDS;
-use super::monitoring::address::PrometheusUrl;
-use super::monitoring::{capacity, rules, series};
+use super::monitoring::{self, address::PrometheusUrl};
 use super::reaction::Reaction;
-use crate::names::StackName;
+use crate::names::{APP, LOAD, StackName};
+
+/// How an `image` names an image that the tool pushed: `build://web-app`.
+pub(super) const BUILT: &str = "build://";
+/// The names that are the tool's own; the last ones are those of the load job.
+const OWN: [&str; 41] = [
+    "stack",
+    "app_image",
+    "load_image",
+    "app_namespace",
+    "monitoring_namespace",
+    "metrics_namespace",
+    "scrape_interval",
+    "scrape_timeout",
+    "rate_window",
+    "discovery_interval",
+    "relist_interval",
+    "metrics_max_age",
+    "hpa_behavior",
+    "prometheus_url",
+    "dashboard",
+    "grafana_password",
+    "ca_certificate",
+    "ca_key",
+    "ca_bundle",
+    "serving_certificate",
+    "serving_key",
+    "load_url",
+    "load_rate",
+    "load_duration",
+    "load_deadline_s",
+    "ca_injected_from",
+    "prometheus_egress",
+    "serving_secret",
+    "evaluation_interval",
+    "alert_window",
+    "alert_for",
+    "maximum_for",
+    "prometheus_retention",
+    "prometheus_retention_size",
+    "prometheus_volume",
+    "prometheus_memory_request",
+    "prometheus_memory_limit",
+    "state_series",
+    "prometheus_rules",
+    "prometheus_rule_groups",
+    "grafana_alerts",
+];
+
+/// Whether a placeholder of that name is the tool's own.
+pub(crate) fn is_own(name: &str) -> bool {
+    OWN.contains(&name)
+}
 
 /// Where the parts of the stack live.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,9 +89,9 @@ impl Default for Namespaces {
 pub struct Values {
     /// Whose objects these are.
     pub stack: StackName,
-    /// The app's image, by digest.
+    /// The app's image, by digest; empty where it does not matter.
     pub app_image: String,
-    /// The loader's image; used by the load job only.
+    /// The loader's image; empty where none is known.
     pub load_image: String,
     /// The intervals.
     pub reaction: Reaction,
@@ -54,6 +105,8 @@ pub struct Values {
     pub images: BTreeMap<String, String>,
     /// Grafana's admin password: see [`super::password`].
     pub grafana_password: String,
+    /// Values of the user's own, by name: as they stand in YAML.
+    pub own: BTreeMap<String, String>,
 }
 
 impl Values {
@@ -69,6 +122,7 @@ impl Values {
             prometheus_url: None,
             images: BTreeMap::new(),
             grafana_password: String::new(),
+            own: BTreeMap::new(),
         }
     }
 
@@ -95,11 +149,24 @@ impl Values {
         })
     }
 
+    /// The images that the tool pushed, by name; an empty reference where there is none.
+    pub(super) fn built(&self) -> BTreeMap<&'static str, &str> {
+        BTreeMap::from([(APP, self.app_image.as_str()), (LOAD, self.load_image.as_str())])
+    }
+
     /// Every placeholder with its text: as it stands in YAML, so values with special characters are JSON strings.
-    pub(super) fn placeholders(&self, certificates: &Certificates) -> BTreeMap<&'static str, String> {
+    pub(super) fn placeholders(&self, certificates: &Certificates) -> BTreeMap<&str, String> {
+        let mut all = self.own_placeholders(certificates);
+        all.extend(self.own.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        if self.load_image.is_empty() {
+            all.remove("load_image");
+        }
+        all
+    }
+
+    fn own_placeholders(&self, certificates: &Certificates) -> BTreeMap<&str, String> {
         let intervals = self.reaction.intervals();
         let seconds = |s: u32| format!("{s}s");
-        let capacity = capacity::of(intervals, capacity::MAX_PODS);
         let mut placeholders = BTreeMap::from([
             ("stack", self.stack.to_string()),
             ("app_image", self.app_image.clone()),
@@ -113,16 +180,6 @@ impl Values {
             ("discovery_interval", seconds(intervals.discovery_s)),
             ("relist_interval", seconds(intervals.relist_s)),
             ("metrics_max_age", seconds(intervals.max_age_s)),
-            ("evaluation_interval", seconds(intervals.evaluation_s)),
-            ("alert_window", seconds(intervals.alert_window_s)),
-            ("alert_for", seconds(intervals.alert_for_s)),
-            ("maximum_for", seconds(intervals.maximum_for_s)),
-            ("prometheus_retention", format!("{}h", intervals.retention_h)),
-            ("prometheus_retention_size", format!("{}MB", capacity.retention_mi)),
-            ("prometheus_volume", format!("{}Mi", capacity.volume_mi)),
-            ("prometheus_memory_request", format!("{}Mi", capacity.request_mi)),
-            ("prometheus_memory_limit", format!("{}Mi", capacity.limit_mi)),
-            ("state_series", series::of("kube-state-metrics").join(",")),
             ("hpa_behavior", self.reaction.hpa_behavior(self.tolerance).to_string()),
             ("prometheus_url", self.prometheus_url()),
             ("prometheus_egress", self.prometheus_egress().to_string()),
@@ -142,12 +199,8 @@ impl Values {
             ),
             ("serving_key", STANDARD.encode(&certificates.serving_key)),
         ]);
-        let rules = rules::render(&placeholders);
-        let alerts = rules::for_grafana(&rules.groups, intervals.evaluation_s);
-        let as_text = |text: String| serde_json::Value::from(text).to_string();
-        placeholders.insert("prometheus_rules", as_text(rules.text));
-        placeholders.insert("prometheus_rule_groups", rules.groups.to_string());
-        placeholders.insert("grafana_alerts", as_text(alerts.to_string()));
+        placeholders.extend(monitoring::sizes_and_times(intervals));
+        placeholders.extend(monitoring::rules(&placeholders, intervals));
         placeholders
     }
 }
@@ -157,4 +210,18 @@ fn dashboard() -> &'static str {
         .iter()
         .find(|(name, _)| *name == "web-app.json")
         .map_or("{}", |(_, text)| *text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_placeholder_of_the_tool_is_known_as_its_own() {
+        let values = Values::new("demo".parse().expect("valid"), "a", "l");
+        let placeholders = values.placeholders(&Certificates::default());
+        let unknown: Vec<&&str> = placeholders.keys().filter(|name| !is_own(name)).collect();
+        assert_eq!(unknown, Vec::<&&str>::new());
+        assert_eq!(placeholders.len() + 4, OWN.len(), "beside those of the load job");
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches the network, and every problem is reported, not only the first.
 
+mod built;
 pub mod duration;
 mod eks;
 mod keys;
@@ -20,7 +21,7 @@ use crate::aws::eks::Compute;
 use crate::cluster::authority::Choice;
 use crate::cluster::monitoring::address::PrometheusUrl;
 use crate::cluster::reaction::Reaction;
-use crate::image::{Given, ImageRef, Local, Platform, RegistryPrefix};
+use crate::image::{Compression, Given, ImageRef, Local, Platform, RegistryPrefix, SbomFormat};
 use crate::names::StackName;
 use read::Reader;
 
@@ -40,6 +41,8 @@ pub struct Config {
     pub load: Load,
     /// What is applied.
     pub stack: Stack,
+    /// `[values]`: placeholders of the user's own in manifests, as they stand in YAML.
+    pub values: BTreeMap<String, String>,
     /// How quickly the stack reacts to load.
     pub reaction: Reaction,
     /// Which Prometheus is used.
@@ -117,6 +120,10 @@ pub struct Image {
     pub workspace: Option<PathBuf>,
     /// Whether it is built although the registry has an image of the same inputs.
     pub rebuild: bool,
+    /// How the layers of what is built are compressed.
+    pub compression: Compression,
+    /// The bills of material that what is built gets; none gets none.
+    pub sbom: Option<SbomFormat>,
     /// File that receives the pushed references, one a line.
     pub refs: Option<PathBuf>,
 }
@@ -144,11 +151,15 @@ pub struct Load {
 }
 
 /// `[stack]`: what is applied.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a section are independent of each other"
+)]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Stack {
     /// Components left out.
     pub without: Vec<String>,
-    /// Folder of manifests instead of the shipped ones.
+    /// Folder of components that replace shipped ones or join them.
     pub manifests: Option<PathBuf>,
     /// Whether a metrics API of others is replaced until teardown.
     pub take_over: bool,
@@ -156,6 +167,8 @@ pub struct Stack {
     pub force_conflicts: bool,
     /// Whether objects of this stack that lost their labels are marked again.
     pub adopt: bool,
+    /// Whether objects that cannot be changed in place are deleted and made anew.
+    pub recreate: bool,
 }
 
 /// `[prometheus]`: which Prometheus is used.
@@ -291,3 +304,5 @@ impl fmt::Display for Problems {
 mod made_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod values_tests;

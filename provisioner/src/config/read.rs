@@ -45,7 +45,9 @@ impl<'a> Reader<'a> {
                 take_over: self.switch("stack.take-over"),
                 force_conflicts: self.switch("stack.force-conflicts"),
                 adopt: self.switch("stack.adopt"),
+                recreate: self.switch("stack.recreate"),
             },
+            values: self.layers.iter().rev().flat_map(|layer| layer.own.clone()).collect(),
             reaction: self.choice("reaction", &[("fast", Reaction::Fast), ("seed", Reaction::Seed)]),
             prometheus: Prometheus {
                 url: self.prometheus_url(),
@@ -114,6 +116,8 @@ impl<'a> Reader<'a> {
             } else {
                 Vec::new()
             },
+            compression: self.compression(source),
+            sbom: self.sbom(source),
             made: self.made(source),
             platforms: self.platforms(),
             workspace: self.existing("image.workspace", "folder"),

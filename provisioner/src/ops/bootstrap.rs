@@ -11,9 +11,9 @@ use super::{ANSWER, Bill, Context, ask, deploy, elsewhere, images};
 use crate::aws::preflight;
 use crate::cluster::authority::{Authority, Choice};
 use crate::cluster::nodes::{self, Node};
-use crate::cluster::ownership::{self, Existing};
+use crate::cluster::ownership::Existing;
 use crate::cluster::values::Namespaces;
-use crate::cluster::{ClusterError, parent};
+use crate::cluster::{parent, preview};
 use crate::config::Config;
 use crate::error::Error;
 use crate::image::Platform;
@@ -91,10 +91,10 @@ async fn check_target(
             parent::check_version(&session.cluster, &plan.stack, &Namespaces::default().app).await?;
             let options = deploy::options(&context.config);
             let authority = deploy::authority(&context.config, &session.cluster).await;
-            let authority = authority.map_err(refused_before_any_change)?;
+            let authority = authority.map_err(deploy::refused_before_any_change)?;
             let wanted = deploy::render_unresolved(&context.config, &plan.stack, authority)?;
-            let checked = ownership::check(&session.cluster, &plan.stack, &wanted, options).await;
-            let existing = checked.map_err(refused_before_any_change)?;
+            let checked = preview::check(&session.cluster, &plan.stack, &wanted, options, deploy::UNRESOLVED).await;
+            let existing = checked.map_err(deploy::refused_before_any_change)?;
             warn_of_platform(context, &session, platforms).await;
             confirm_adoption(context, plan, &existing).await?;
             Ok(Some(session))
@@ -102,13 +102,6 @@ async fn check_target(
         State::Unfinished => Ok(None),
         State::Unusable => Err(target::not_usable(found).before_any_change()),
     }
-}
-
-/// A refusal leaves everything as it was; a failure may be over when the command is run again.
-pub(super) fn refused_before_any_change(error: ClusterError) -> Error {
-    let is_refusal = error.is_refusal();
-    let error = Error::from(error);
-    if is_refusal { error.before_any_change() } else { error }
 }
 
 fn needs_cert_manager(config: &Config) -> bool {

@@ -22,10 +22,9 @@ mod refusals;
 mod registry;
 mod renewal;
 mod run;
+mod sbom;
 mod signals;
 mod skip;
 mod support;
 mod transfer;
 mod wording;
-
-use provisioner::names;

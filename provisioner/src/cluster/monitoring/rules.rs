@@ -22,7 +22,7 @@ pub(in crate::cluster) struct Rules {
 
 /// Fills in the times. The text is part of the binary, so what cannot be read is an error of the program: tests read it with
 /// every profile.
-pub(in crate::cluster) fn render(placeholders: &BTreeMap<&'static str, String>) -> Rules {
+pub(in crate::cluster) fn render(placeholders: &BTreeMap<&str, String>) -> Rules {
     let source = MONITORING.iter().find(|(name, _)| *name == "rules.yaml");
     let text = template::render(source.map_or("", |(_, text)| *text), placeholders).unwrap_or_default();
     let groups = serde_saphyr::from_str(&text).unwrap_or_default();

@@ -1,0 +1,45 @@
+//! What the server knows.
+
+/// `(group, version, kind, plural, namespaced)` of every kind that the server knows.
+pub(super) const KINDS: [(&str, &str, &str, &str, bool); 22] = [
+    ("", "v1", "Namespace", "namespaces", false),
+    ("", "v1", "ServiceAccount", "serviceaccounts", true),
+    ("", "v1", "ConfigMap", "configmaps", true),
+    ("", "v1", "Secret", "secrets", true),
+    ("", "v1", "Service", "services", true),
+    ("", "v1", "Pod", "pods", true),
+    ("", "v1", "Event", "events", true),
+    ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true),
+    ("apps", "v1", "Deployment", "deployments", true),
+    ("apps", "v1", "ReplicaSet", "replicasets", true),
+    ("batch", "v1", "Job", "jobs", true),
+    (
+        "autoscaling",
+        "v2",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+        true,
+    ),
+    ("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", true),
+    ("rbac.authorization.k8s.io", "v1", "Role", "roles", true),
+    ("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", true),
+    ("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", false),
+    (
+        "rbac.authorization.k8s.io",
+        "v1",
+        "ClusterRoleBinding",
+        "clusterrolebindings",
+        false,
+    ),
+    ("apiregistration.k8s.io", "v1", "APIService", "apiservices", false),
+    ("coordination.k8s.io", "v1", "Lease", "leases", true),
+    (
+        "apiextensions.k8s.io",
+        "v1",
+        "CustomResourceDefinition",
+        "customresourcedefinitions",
+        false,
+    ),
+    ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", true),
+    ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", true),
+];
