@@ -7,8 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::certificate::Certificates;
 use super::embedded::DASHBOARDS;
-use super::monitoring::address::PrometheusUrl;
-use super::monitoring::{capacity, rules, series};
+use super::monitoring::{self, address::PrometheusUrl};
 use super::reaction::Reaction;
 use crate::names::{APP, LOAD, StackName};
 
@@ -168,7 +167,6 @@ impl Values {
     fn own_placeholders(&self, certificates: &Certificates) -> BTreeMap<&str, String> {
         let intervals = self.reaction.intervals();
         let seconds = |s: u32| format!("{s}s");
-        let capacity = capacity::of(intervals, capacity::MAX_PODS);
         let mut placeholders = BTreeMap::from([
             ("stack", self.stack.to_string()),
             ("app_image", self.app_image.clone()),
@@ -182,16 +180,6 @@ impl Values {
             ("discovery_interval", seconds(intervals.discovery_s)),
             ("relist_interval", seconds(intervals.relist_s)),
             ("metrics_max_age", seconds(intervals.max_age_s)),
-            ("evaluation_interval", seconds(intervals.evaluation_s)),
-            ("alert_window", seconds(intervals.alert_window_s)),
-            ("alert_for", seconds(intervals.alert_for_s)),
-            ("maximum_for", seconds(intervals.maximum_for_s)),
-            ("prometheus_retention", format!("{}h", intervals.retention_h)),
-            ("prometheus_retention_size", format!("{}MB", capacity.retention_mi)),
-            ("prometheus_volume", format!("{}Mi", capacity.volume_mi)),
-            ("prometheus_memory_request", format!("{}Mi", capacity.request_mi)),
-            ("prometheus_memory_limit", format!("{}Mi", capacity.limit_mi)),
-            ("state_series", series::of("kube-state-metrics").join(",")),
             ("hpa_behavior", self.reaction.hpa_behavior(self.tolerance).to_string()),
             ("prometheus_url", self.prometheus_url()),
             ("prometheus_egress", self.prometheus_egress().to_string()),
@@ -211,12 +199,8 @@ impl Values {
             ),
             ("serving_key", STANDARD.encode(&certificates.serving_key)),
         ]);
-        let rules = rules::render(&placeholders);
-        let alerts = rules::for_grafana(&rules.groups, intervals.evaluation_s);
-        let as_text = |text: String| serde_json::Value::from(text).to_string();
-        placeholders.insert("prometheus_rules", as_text(rules.text));
-        placeholders.insert("prometheus_rule_groups", rules.groups.to_string());
-        placeholders.insert("grafana_alerts", as_text(alerts.to_string()));
+        placeholders.extend(monitoring::sizes_and_times(intervals));
+        placeholders.extend(monitoring::rules(&placeholders, intervals));
         placeholders
     }
 }
