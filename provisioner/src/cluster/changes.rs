@@ -9,6 +9,7 @@ use kube::core::DynamicObject;
 use serde_json::Value;
 
 use super::connect::Cluster;
+use super::dry_run::{self, Answer};
 use super::error::{ClusterError, Failure};
 use super::manifest::Component;
 use super::mark;
@@ -55,6 +56,8 @@ pub struct Planned {
     pub object: ObjectRef,
     /// As wanted.
     pub wanted: DynamicObject,
+    /// What would become of it; none where that is not known yet.
+    pub answer: Option<Answer>,
 }
 
 impl Planned {
@@ -138,6 +141,7 @@ impl Planned {
             },
             object,
             wanted: wanted.clone(),
+            answer: None,
         }
     }
 }
@@ -156,10 +160,15 @@ async fn create(
         let why = vec!["the cluster does not know this kind".to_owned()];
         return Ok(Planned::new(wanted, Outcome::Skipped, why));
     }
-    if known && has_home {
-        send(cluster, &object, wanted, options, true).await?;
-    }
-    Ok(Planned::new(wanted, Outcome::Created, Vec::new()))
+    let answer = if known && has_home {
+        dry_run::ask(cluster, &object, wanted, options).await?
+    } else {
+        None
+    };
+    Ok(Planned {
+        answer: answer.map(|after| Answer::of_server(None, after)),
+        ..Planned::new(wanted, Outcome::Created, Vec::new())
+    })
 }
 
 async fn decide(
@@ -173,14 +182,21 @@ async fn decide(
         let why = vec!["existed before; used as it is".to_owned()];
         return Ok(Planned::new(wanted, Outcome::Skipped, why));
     }
-    let merged = send(cluster, &object, wanted, options, true).await?;
-    let fields = difference(wanted, &existing.live, &merged);
+    let live = &existing.live;
+    let answer = match dry_run::ask(cluster, &object, wanted, options).await? {
+        Some(after) => Answer::of_server(Some(live), after),
+        None => Answer::guessed(wanted, live),
+    };
+    let fields = difference(wanted, live, &answer.after);
     let outcome = if fields.is_empty() {
         Outcome::Unchanged
     } else {
         Outcome::Updated
     };
-    Ok(Planned::new(wanted, outcome, fields))
+    Ok(Planned {
+        answer: Some(answer),
+        ..Planned::new(wanted, outcome, fields)
+    })
 }
 
 /// Server-side apply of one object. May be repeated: the same fields by the same manager.
@@ -222,7 +238,7 @@ pub(super) fn difference(wanted: &DynamicObject, before: &DynamicObject, after: 
     paths
 }
 
-fn comparable(object: &DynamicObject, scaled: bool) -> Value {
+pub(super) fn comparable(object: &DynamicObject, scaled: bool) -> Value {
     let mut value = object.data.clone();
     if let Some(fields) = value.as_object_mut() {
         fields.remove("status");
