@@ -148,7 +148,7 @@ fn long_values_and_texts_are_cut_and_steer_no_terminal() {
         told_long[0].len() < 200 && told_long[0].ends_with("..."),
         "{told_long:?}"
     );
-    let text = |word: &str| (0..500).map(|i| format!("{word} {i}\n")).collect::<String>();
+    let text = |word: &str| (0..500).map(|i| format!("{word} {i}")).collect::<Vec<_>>().join("\n");
     let told_text = told(
         "Thing",
         json!({"spec": {"a": text("a")}}),

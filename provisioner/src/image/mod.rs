@@ -33,6 +33,7 @@ mod retry;
 mod rustc;
 mod session;
 mod settings;
+mod standing;
 mod target;
 mod upload;
 mod workspace;
@@ -53,6 +54,7 @@ pub use push::{Published, publish, publish_with};
 pub use renewal::{Credentials, Renewal};
 pub use repository::Repository;
 pub use retry::RetryPolicy;
+pub use standing::{Standing, standing};
 pub use target::RegistryTarget;
 pub use workspace::makes_load;
 

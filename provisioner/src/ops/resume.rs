@@ -18,10 +18,11 @@ pub fn with_remains(
     mut entries: Entries,
     arguments: impl IntoIterator<Item = String>,
 ) -> Error {
-    let changes = matches!(
-        command,
-        Command::Bootstrap(_) | Command::Push(_) | Command::Teardown(_) | Command::Load(_)
-    );
+    let changes = match command {
+        Command::Bootstrap(flags) => !flags.dry_run,
+        Command::Push(_) | Command::Teardown(_) | Command::Load(_) => true,
+        _ => false,
+    };
     let untouched = !entries.changed && entries.pending.is_empty();
     if !changes || (error.exit() == Exit::Usage && untouched) {
         return error;

@@ -13,6 +13,7 @@ mod help;
 mod iam;
 mod loader;
 mod made;
+mod plan;
 mod preflight;
 mod profiles;
 mod refusals;

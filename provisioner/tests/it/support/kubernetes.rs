@@ -62,6 +62,16 @@ impl Kubernetes {
         self.wire.state().objects.remove(path);
     }
 
+    /// Answers every apply of what is at a path with this status, unless it is forced.
+    pub(crate) fn refuse(&self, path: &str, status: Value) {
+        self.wire.state().refusals.insert(path.to_owned(), status);
+    }
+
+    /// How many requests came since the last question; those for the known kinds do not count.
+    pub(crate) fn take_count(&self) -> usize {
+        std::mem::take(&mut self.wire.state().log).len()
+    }
+
     /// Requests that changed something, without their query.
     pub(crate) fn changes(&self) -> Vec<String> {
         let changes = self.wire.changes();
