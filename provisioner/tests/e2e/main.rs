@@ -14,6 +14,7 @@ mod kills;
 mod leftovers;
 mod loader;
 mod options;
+mod plan;
 mod programs;
 mod rollout;
 mod story;
