@@ -361,8 +361,10 @@ fn discovery<'a>(kinds: impl Iterator<Item = (&'a str, &'a str, &'a str, &'a str
     let items = groups.into_iter().map(|((group, version), resources)| {
         json!({"metadata": {"name": group}, "versions": [{"version": version, "resources": resources}]})
     });
+    // An aggregated API whose backend does not answer.
+    let down = json!({"metadata": {"name": "broken.example"}, "versions": [{"version": "v1", "freshness": "Stale"}]});
     json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {},
-        "items": items.collect::<Vec<_>>()})
+        "items": items.chain([down]).collect::<Vec<_>>()})
 }
 
 fn absent(path: &str) -> Response<Body> {

@@ -9,7 +9,7 @@ use super::forecast::Forecast;
 use super::images::Checked;
 use super::summary::Summary;
 use super::{ANSWER, Bill, Context, ask, deploy, elsewhere, images};
-use crate::aws::preflight;
+use crate::aws::{drift, preflight};
 use crate::cluster::manifest::Component;
 use crate::cluster::nodes::{self, Node};
 use crate::cluster::ownership::{self, Existing};
@@ -101,6 +101,7 @@ pub(super) async fn look(context: &Context) -> Result<Looked, Error> {
     let prepared = place.prepare(&plan, &registry).await?;
     let registry = registry.knowing(&prepared.repositories);
     let forecast = forecast(context, (&place, &registry), &plan, &prepared);
+    drift::refuse(&forecast.drifts)?;
     Ok(Looked {
         plan,
         wanted,

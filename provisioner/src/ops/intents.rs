@@ -149,7 +149,13 @@ fn existing(found: &EksCluster, state: State) -> Intent {
     } else {
         Action::WaitFor
     };
-    Intent::new(action, "cluster", &found.name, format!("Kubernetes {version}; {whose}"))
+    let status = if action == Action::Use {
+        String::new()
+    } else {
+        format!("; it is {}", found.status)
+    };
+    let detail = format!("Kubernetes {version}; {whose}{status}");
+    Intent::new(action, "cluster", &found.name, detail)
 }
 
 /// What a cluster of ours has beside itself, as far as it is not as it has to be.
@@ -203,5 +209,79 @@ fn repository(reading: &ecr::Reading) -> Intent {
         None => intent(Action::Create, ""),
         Some(found) if found.created_by_us => intent(Action::Use, ""),
         Some(_) => intent(Action::Use, "made by others"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::eks::NodeGroupReading;
+    use crate::aws::foundation::{self, FoundationSpec};
+    use crate::aws::preflight::ClusterReadings;
+    use crate::ops::fixtures::given;
+    use crate::target::Found;
+
+    /// What is told of a cluster in this state with its one node group in that.
+    fn told(status: &str, group: Option<&str>) -> String {
+        let (_, context) = given(&["provisioner", "plan", "--cluster", "demo"]);
+        let (cluster, stack) = context.target().expect("a target");
+        let plan = Plan::build(&context.config, cluster, stack);
+        let mut found = crate::aws::fake::cluster("demo", true);
+        status.clone_into(&mut found.status);
+        found.settings.compute = Compute::NodeGroup;
+        let prepared = Prepared {
+            found: Found::Eks(Box::new(found.clone())),
+            cluster: Some(Decided {
+                readings: ClusterReadings {
+                    found: Some(found),
+                    foundation: foundation::Reading::default(),
+                    addon: None,
+                    access: None,
+                    node_group: group.map(|status| NodeGroupReading {
+                        role: None,
+                        status: status.to_owned(),
+                    }),
+                    versions: None,
+                    zones: None,
+                },
+                drifts: Vec::new(),
+                version: None,
+                ground: Some(FoundationSpec::default()),
+            }),
+            repositories: Vec::new(),
+        };
+        let all = intents(&plan, &prepared);
+        let lines = all.iter().map(|intent| format!("{} {intent}\n", intent.action.word()));
+        lines.collect()
+    }
+
+    #[test]
+    fn what_is_half_made_is_told_with_its_status() {
+        let group = "node group `provisioner`";
+        for (status, of_group, line) in [
+            (
+                "ACTIVE",
+                Some("DEGRADED"),
+                "use cluster `demo` (Kubernetes unknown; made by this stack)\n".to_owned(),
+            ),
+            ("ACTIVE", None, format!("create {group} (2 x t3.large)\n")),
+            (
+                "ACTIVE",
+                Some("CREATE_FAILED"),
+                format!("complete {group} (which is CREATE_FAILED)\n"),
+            ),
+            ("CREATING", None, "made by this stack; it is CREATING)\n".to_owned()),
+            // What follows it is a new one.
+            (
+                "DELETING",
+                Some("DELETING"),
+                "create add-on `metrics-server`\n".to_owned(),
+            ),
+        ] {
+            let told = told(status, of_group);
+            assert!(told.contains(&line), "{status} {of_group:?}: {told}");
+            let is_settled = matches!(of_group, Some("DEGRADED" | "DELETING"));
+            assert!(!is_settled || !told.contains(group), "{status} {of_group:?}: {told}");
+        }
     }
 }

@@ -162,7 +162,10 @@ mod tests {
         remains:    what is not told as deleted above
         to resume:  provisioner teardown --cluster demo
         "#);
-        assert_eq!(remains(&["provisioner", "status", "--cluster", "demo"]), "error: x");
+        for reading in [&["status"][..], &["plan"], &["bootstrap", "--dry-run"]] {
+            let line = [&["provisioner"], reading, &["--cluster", "demo"]].concat();
+            assert_eq!(remains(&line), "error: x", "{reading:?}");
+        }
     }
 
     #[test]

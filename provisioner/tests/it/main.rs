@@ -14,6 +14,7 @@ mod iam;
 mod loader;
 mod made;
 mod plan;
+mod plan_on_aws;
 mod preflight;
 mod profiles;
 mod refusals;

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::fake_aws::FakeAws;
 use crate::run::{Ended, Run};
 use crate::support::image::executable;
 use crate::support::kubernetes::Kubernetes;
@@ -314,50 +313,4 @@ async fn a_dry_run_of_bootstrap_is_a_plan() {
     assert_eq!((ended.code(), ended.stdout()), (3, plan), "{}", ended.stderr());
     assert!(!ended.stdout().contains("grafana"));
     assert_eq!(world.kubernetes.changes(), [""; 0]);
-}
-
-#[test]
-fn a_cluster_that_is_still_to_be_made_is_planned_with_all_that_goes_with_it_and_nothing_is_asked() {
-    let aws = FakeAws::start();
-    let flags = "--cluster demo --region eu-west-1 --create-cluster --compute nodegroup --admin-arn arn:aws:iam::123456789012:user/a";
-    let ended = Run::in_workspace(&format!("plan {flags}")).aws(&aws.url).end();
-    assert_eq!(ended.code(), 3, "{}", ended.stderr());
-    let head = ended.stdout().split("+ create    Namespace").next().unwrap().to_owned();
-    insta::assert_snapshot!(head, @r"
-    account   123456789012 as arn:aws:iam::123456789012:user/tester
-    region    eu-west-1
-    stack     demo on cluster demo
-    cost      about $0.28 an hour, $6.63 a day (estimate, us-east-1 list prices of 2026-08-01; those of eu-west-1 differ)
-              1 x EKS control plane    $0.1000/h
-              2 x t3.large             $0.1664/h
-              2 x public IPv4 address  $0.0100/h
-              0.05 GB in ECR           below $0.0001/h
-
-    + create    foundation `provisioner-demo` (network in a and b, roles)
-    + create    cluster `demo` (Kubernetes 1.35, the default; one node group)
-    + create    node group `provisioner` (2 x t3.large)
-    + create    access entry `arn:aws:iam::123456789012:user/a`
-    + create    add-on `metrics-server`
-    + create    repository `demo/web-app`
-    + build     image `123456789012.dkr.ecr.eu-west-1.amazonaws.com/demo/web-app@(known after build)` for linux/amd64
-    ");
-    assert!(
-        ended
-            .stdout()
-            .contains("+ create    Deployment `web-app/web-app` (not asked of the server)\n")
-    );
-    only_reads(&aws);
-    let stderr = Run::in_workspace("plan --cluster demo --region eu-west-1")
-        .aws(&aws.url)
-        .end()
-        .refused(2);
-    assert!(stderr.contains("--create-cluster"), "{stderr}");
-    only_reads(&aws);
-}
-
-fn only_reads(aws: &FakeAws) {
-    let reads = ["Get", "Describe", "List", "GET "];
-    for operation in aws.asked() {
-        assert!(reads.iter().any(|read| operation.starts_with(read)), "{operation}");
-    }
 }

@@ -41,7 +41,7 @@ pub(super) fn wanted_tag_rules() -> String {
 fn rules(mutability: &str, filters: &[&str]) -> String {
     match filters {
         [] => mutability.to_owned(),
-        filters => format!("{mutability} of {}", filters.join(", ")),
+        filters => format!("{mutability} ({})", filters.join(", ")),
     }
 }
 

@@ -33,6 +33,11 @@ impl Kubernetes {
         Self { wire, url }
     }
 
+    /// Where it answers.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// A kubeconfig whose context `test` is this server.
     pub(crate) fn kubeconfig(&self) -> String {
         format!(
