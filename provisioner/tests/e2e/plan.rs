@@ -185,7 +185,7 @@ fn what_bootstrap_refuses_is_refused(sandbox: &Sandbox) {
         "Kubernetes version is",
     );
     let without_app = ["plan", "--cluster", "demo", "--without", "ap"];
-    sandbox.refused(&without_app, 2, "`app`");
+    sandbox.refused(&without_app, 2, "did you mean `app`?");
     let other = ["plan", "--cluster", "demo", "--name", "other"];
     sandbox.refused(&other, 2, "is part of stack `demo`");
     assert_eq!(writes(sandbox), Vec::<String>::new());

@@ -21,12 +21,14 @@ pub(super) struct ObjectPlan {
     pub(super) outcome: Outcome,
     /// Whether the server was asked; else it was checked on this machine alone.
     asked: bool,
-    /// Why it is left alone.
+    /// Why it is left alone, or becomes another without a field that shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// What differs of one that is there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fields: Vec<Field>,
+    #[serde(skip)]
+    is_change: bool,
 }
 
 impl ObjectPlan {
@@ -40,15 +42,15 @@ impl ObjectPlan {
         } = planned.change.clone();
         let answer = planned.answer.as_ref();
         let changed = answer.and_then(|answer| Some((answer.before.as_ref()?, &answer.after)));
-        let is_left = outcome == Outcome::Skipped;
+        let differ = changed.map_or_else(Vec::new, |(before, after)| {
+            diff::fields(&planned.wanted, before, after, UNBUILT)
+        });
         Self {
-            fields: match changed {
-                Some((before, after)) if !is_left => diff::fields(&planned.wanted, before, after, UNBUILT),
-                _ => Vec::new(),
-            },
+            reason: (differ.is_empty() && !fields.is_empty()).then(|| fields.join(", ")),
+            fields: differ,
             // What goes or stays whatever the manifests say is told from what was read.
-            asked: matches!(outcome, Outcome::Skipped | Outcome::Deleted) || answer.is_some_and(|a| a.by_server),
-            reason: is_left.then(|| fields.join(", ")),
+            asked: answer.map_or(outcome != Outcome::Created, |answer| answer.by_server),
+            is_change: !planned.is_as_wanted(),
             kind,
             namespace,
             name,
@@ -58,15 +60,15 @@ impl ObjectPlan {
 
     /// Whether it becomes another.
     pub(super) fn is_change(&self) -> bool {
-        !matches!(self.outcome, Outcome::Unchanged | Outcome::Skipped)
+        self.is_change
     }
 
-    /// The outcome as something that is still to be done: what will be `created` is to `create`.
+    /// The outcome, where it is still to come as something to do: what will be `created` is to `create`.
     pub(super) fn verb(&self) -> &'static str {
-        match self.outcome {
-            Outcome::Unchanged => "unchanged",
-            Outcome::Skipped => "skipped",
-            outcome => word(outcome).strip_suffix('d').unwrap_or(word(outcome)),
+        let word = word(self.outcome);
+        match word.strip_suffix('d') {
+            Some(verb) if self.is_change => verb,
+            _ => word,
         }
     }
 }
@@ -84,6 +86,7 @@ pub(super) fn unasked(components: &[Component]) -> Vec<ObjectPlan> {
             asked: false,
             reason: None,
             fields: Vec::new(),
+            is_change: true,
         }
     });
     objects.collect()

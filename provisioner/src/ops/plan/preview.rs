@@ -50,6 +50,9 @@ struct Counts(Vec<(&'static str, usize)>);
 /// What is counted, also where there is none of it.
 const VERBS: [&str; 6] = ["create", "update", "delete", "push", "unchanged", "skipped"];
 
+/// Words of what stays as it is; every other word of a count is something to do.
+const STATES: [&str; 3] = ["unchanged", "kept", "skipped"];
+
 impl Preview {
     pub(super) fn new(
         context: &Context,
@@ -133,7 +136,7 @@ impl Serialize for Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_state = |verb: &str| matches!(verb, "unchanged" | "skipped");
+        let is_state = |verb: &str| STATES.contains(&verb);
         let (states, verbs): (Vec<_>, Vec<_>) = self.0.iter().filter(|(_, n)| *n > 0).partition(|(v, _)| is_state(v));
         let texts = verbs.iter().map(|(verb, count)| format!("{count} to {verb}"));
         let texts: Vec<String> = texts
@@ -148,7 +151,7 @@ fn sign(verb: &str) -> char {
     match verb {
         "create" | "build" | "push" | "tag" => '+',
         "delete" => '-',
-        "use" | "reuse" | "skipped" => ' ',
+        verb if verb == "use" || verb == "reuse" || STATES.contains(&verb) => ' ',
         _ => '~',
     }
 }

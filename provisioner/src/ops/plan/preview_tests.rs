@@ -20,7 +20,10 @@ fn planned(outcome: Outcome, before: Option<&Value>, after: &Value) -> ObjectPla
         namespace: reference.namespace.clone(),
         name: reference.name.clone(),
         outcome,
-        fields: vec!["why".to_owned()],
+        fields: (outcome == Outcome::Skipped)
+            .then(|| "why".to_owned())
+            .into_iter()
+            .collect(),
     };
     let answer = (outcome != Outcome::Deleted).then(|| Answer {
         before: before.map(object),
