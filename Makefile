@@ -6,7 +6,7 @@ TARGET  = x86_64-unknown-linux-musl
 RUFF    = sandbox/aws provisioner/benches
 
 .DEFAULT_GOAL := help
-.PHONY: bench-images help demo down setup install build check lint unit venv python e2e image-tools image-check test test-full
+.PHONY: bench-images checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -44,6 +44,11 @@ unit: ## tests that need neither root nor a sandbox
 
 check: lint unit ## lints and fast tests
 
+FUZZ_SECONDS ?= 60
+
+fuzz: ## foreign bytes into everything that reads some, for FUZZ_SECONDS; a finding says how to repeat it
+	$(CARGO) test -p provisioner --test fuzz -- --seconds $(FUZZ_SECONDS)
+
 venv: target/aws-venv/.made ## the Python tools of the tests, pinned
 
 target/aws-venv/.made: sandbox/aws/requirements.txt sandbox/aws/requirements-dev.txt
@@ -55,6 +60,21 @@ python: venv ## tests of the AWS endpoint and lints of the foundation's template
 	target/aws-venv/bin/ruff check $(RUFF) && target/aws-venv/bin/ruff format --check $(RUFF)
 	target/aws-venv/bin/cfn-lint provisioner/src/aws/foundation.json
 	cd sandbox/aws && ../../target/aws-venv/bin/python -m pytest -q
+
+CHECKOV = target/checkov-venv/bin/checkov --config-file .checkov.yaml
+
+target/checkov-venv/.made: provisioner/tests/checkov/requirements.txt
+	python3 -m venv --clear target/checkov-venv
+	target/checkov-venv/bin/pip install --quiet --require-hashes -r provisioner/tests/checkov/requirements.txt
+	touch $@
+
+checkov: target/checkov-venv/.made ## checkov over the rendered manifests, the foundation's template and the Dockerfile
+	rm -rf target/rendered
+	RENDER_TO=$(abspath target/rendered) $(CARGO) test -q -p provisioner --lib -- --ignored --exact \
+	  cluster::render_tests::manifests_are_rendered_into_a_folder
+	test -s target/rendered/app.yaml
+	$(CHECKOV) --directory target/rendered
+	$(CHECKOV) --file Dockerfile provisioner/src/aws/foundation.json
 
 e2e: build venv ## the flows on the sandbox; it is started and left running
 	$(SANDBOX) up
@@ -79,8 +99,10 @@ test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 	$(MAKE) e2e
 	$(SANDBOX) down
 
-test-full: test image-tools ## everything: also each kill point and missing IAM action, one by one, and the image built in two folders
+test-full: test image-tools checkov ## everything: also each kill point and missing IAM action, one by one, and the image built in two folders
 	$(CARGO) test -p provisioner --lib -- --ignored two_folders
+	$(CARGO) test -p provisioner --test it -- --ignored full_disk
+	$(MAKE) fuzz
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1 --nocapture --ignored
 	$(SANDBOX) down

@@ -152,6 +152,9 @@ pub struct Bootstrap {
     /// How quickly the stack reacts to load: fast or seed [default: fast]
     #[arg(long, value_name = "PROFILE")]
     pub reaction: Option<String>,
+    /// Who signs the metrics API's certificate: auto (cert-manager where installed), cert-manager or own [default: auto]
+    #[arg(long, value_name = "AUTHORITY")]
+    pub certificates: Option<String>,
     /// What is built.
     #[command(flatten)]
     pub image: ImageArgs,
@@ -328,6 +331,7 @@ impl Bootstrap {
         switch(layer, "force-conflicts", self.force_conflicts);
         switch(layer, "adopt", self.adopt);
         text(layer, "reaction", self.reaction.as_ref());
+        text(layer, "certificates", self.certificates.as_ref());
         list(layer, "without", &self.without);
         self.image.layer(layer);
     }

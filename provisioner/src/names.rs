@@ -43,6 +43,9 @@ pub const ANNOTATION_LOAD_IMAGE: &str = "provisioner/load-image";
 pub const ANNOTATION_REPLACED: &str = "provisioner/replaced";
 /// Annotation of an object that is left out where the server does not know its kind; the value is `kind`.
 pub const ANNOTATION_OPTIONAL: &str = "provisioner/optional";
+/// Annotation of an object that belongs to the stack only where this authority signs certificates: `own` or
+/// `cert-manager`.
+pub const ANNOTATION_CERTIFICATES: &str = "provisioner/certificates";
 /// Annotation of pod templates: a hash of the `ConfigMap`s and Secrets that the pods use.
 pub const ANNOTATION_CHECKSUM: &str = "provisioner/config-checksum";
 

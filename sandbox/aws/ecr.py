@@ -3,7 +3,8 @@
 Modelled: the token is Basic authentication (user AWS) for 12 hours at `proxyEndpoint`, which is the
 local registry, while repositoryUri keeps AWS's form; images are what the registry holds, so a
 repository that was pushed to is not empty. Assumptions: the registry does not list untagged
-manifests, so neither does this; push times are when an image was first seen here.
+manifests, so neither does this, but by its digest one is found; push times are when an image was
+first seen here.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class EcrCalls(ECRResponse):
     def describe_images(self) -> ActionResult:
         repository, images = self._repository(), self._images()
         wanted = self._get_param("imageIds")
+        self._add_untagged(images, wanted or [])
         digests = [self._found(images, one) for one in wanted] if wanted else list(images)
         details = [image_view(repository, *images[digest]) for digest in dict.fromkeys(digests)]
         return ActionResult({"imageDetails": details})
@@ -76,6 +78,7 @@ class EcrCalls(ECRResponse):
     def batch_get_image(self) -> ActionResult:
         repository, images = self._repository(), self._images()
         found, failures = [], []
+        self._add_untagged(images, self._get_param("imageIds") or [])
         for wanted in self._get_param("imageIds") or []:
             digest = find(images, wanted)
             if digest is None:
@@ -89,6 +92,7 @@ class EcrCalls(ECRResponse):
         """By digest the image with all its tags; by tag the tag, and the image with its last one."""
         name, images = self._repository().name, self._images()
         gone, failures = [], []
+        self._add_untagged(images, self._get_param("imageIds") or [])
         for wanted in self._get_param("imageIds") or []:
             digest, tag = find(images, wanted), wanted.get("imageTag")
             if digest is None:
@@ -98,7 +102,7 @@ class EcrCalls(ECRResponse):
             by_tag = tag is not None and len(tags) > 1 and "imageDigest" not in wanted
             reachable(lambda r=tag if by_tag else digest: registry.delete(name, r))
             removed = [tag] if by_tag else list(tags)
-            gone += [{"imageDigest": digest, "imageTag": one} for one in removed]
+            gone += [{"imageDigest": digest, "imageTag": one} for one in removed or [None]]
             images[digest] = (images[digest][0], [one for one in tags if one not in removed])
         return ActionResult({"imageIds": gone, "failures": failures})
 
@@ -133,6 +137,13 @@ class EcrCalls(ECRResponse):
     def _images(self) -> Images:
         name = self._repository().name
         return reachable(lambda: registry.images(name))
+
+    def _add_untagged(self, images: Images, wanted: list[dict[str, str]]) -> None:
+        """What is asked for by its digest alone, and has no tag: the platforms of an index, say."""
+        name = self._repository().name
+        for digest in {one["imageDigest"] for one in wanted if "imageDigest" in one} - set(images):
+            if found := reachable(lambda one=digest: registry.manifest(name, one)):
+                images[digest] = (found, [])
 
 
 def reachable(work: Any) -> Any:

@@ -3,6 +3,7 @@
 //! Ours are named `NAME/IMAGE`, with immutable tags (but for those that are made to move), AES256 and a lifecycle
 //! policy that bounds their cost.
 
+mod host;
 mod password;
 mod settings;
 
@@ -11,6 +12,7 @@ use aws_sdk_ecr::operation::delete_repository::DeleteRepositoryError;
 use aws_sdk_ecr::operation::describe_repositories::DescribeRepositoriesError;
 use aws_sdk_ecr::types::{self as ecr, ImageTagMutability, Tag};
 
+pub use host::Host;
 pub(super) use password::Kept;
 pub use password::{RegistryAuth, authorize, reauthorize};
 

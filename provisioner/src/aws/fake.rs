@@ -24,7 +24,7 @@ use crate::names::StackName;
 pub(super) use crate::report::Record;
 
 /// The body of an answer: text or JSON.
-pub(super) struct Body(String);
+pub(crate) struct Body(String);
 
 impl From<&str> for Body {
     fn from(text: &str) -> Self {
@@ -48,7 +48,7 @@ type Answers = HashMap<String, VecDeque<(u16, String)>>;
 
 /// A wire with prepared answers.
 #[derive(Clone, Default, Debug)]
-pub(super) struct Wire {
+pub(crate) struct Wire {
     answers: Arc<Mutex<Answers>>,
     calls: Arc<Mutex<Vec<(String, String)>>>,
     headers: Arc<Mutex<HashMap<String, HashMap<String, String>>>>,
@@ -56,7 +56,7 @@ pub(super) struct Wire {
 
 impl Wire {
     /// The next answer to `operation`; the last one given stays.
-    pub(super) fn on(self, operation: &str, status: u16, body: impl Into<Body>) -> Self {
+    pub(crate) fn on(self, operation: &str, status: u16, body: impl Into<Body>) -> Self {
         let Body(body) = body.into();
         let mut answers = self.answers.lock().expect("lock");
         let queue = answers.entry(operation.to_owned()).or_default();
@@ -82,7 +82,7 @@ impl Wire {
     }
 
     /// The operations called so far, in order.
-    pub(super) fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         let calls = self.calls.lock().expect("lock");
         calls.iter().map(|(operation, _)| operation.clone()).collect()
     }
@@ -102,7 +102,7 @@ impl Wire {
     }
 
     /// Headers of the last call of `operation`, names in lower case, with the host as `host`.
-    pub(super) fn headers(&self, operation: &str) -> HashMap<String, String> {
+    pub(crate) fn headers(&self, operation: &str) -> HashMap<String, String> {
         self.headers
             .lock()
             .expect("lock")
@@ -131,7 +131,7 @@ impl Wire {
     }
 
     /// A connection over this wire that looks every millisecond and gives up after one second.
-    pub(super) fn aws(&self) -> Aws {
+    pub(crate) fn aws(&self) -> Aws {
         over(self.config())
     }
 

@@ -180,10 +180,23 @@ impl Aws {
         &self.region
     }
 
-    /// Whether `host` is the registry of this account and region: `ACCOUNT.dkr.ecr.REGION.` and the partition's domain.
-    pub fn is_registry(&self, host: &str) -> bool {
-        let own = format!("{}.dkr.ecr.{}.amazonaws.com", self.identity.account, self.region);
-        host.strip_prefix(&own).is_some_and(|rest| matches!(rest, "" | ".cn"))
+    /// The same account in `region`: what is asked there is asked of that region, and passwords are its own.
+    pub fn in_region(&self, region: &str) -> Self {
+        if region == self.region {
+            return self.clone();
+        }
+        let options = Options {
+            poll: self.poll,
+            timeout: self.timeout,
+            ..Options::default()
+        };
+        let config = self.config.to_builder().region(Region::new(region.to_owned())).build();
+        Self::over(config, self.identity.clone(), region.to_owned(), &options, self.run)
+    }
+
+    /// Whether ECR itself calls this account's registry in this region `host`.
+    pub fn is_registry(&self, host: &ecr::Host) -> bool {
+        host.is_usual && (&host.account, &host.region) == (&self.identity.account, &self.region)
     }
 
     /// Host of the registry of this account and region.

@@ -6,6 +6,8 @@ pub(super) struct Partition {
     pub(super) dns_suffix: &'static str,
     /// Hosts that answer over IPv6 too.
     pub(super) dual_stack_suffix: &'static str,
+    /// Registries that answer over IPv6 too, where there are any.
+    pub(super) registry_suffix: Option<&'static str>,
 }
 
 /// The partition that a region is of; an unknown one is of the commercial partition.
@@ -19,8 +21,14 @@ pub(super) fn of(region: &str) -> Partition {
         r if r.starts_with("eusc-") => ("amazonaws.eu", "api.amazonwebservices.eu"),
         _ => ("amazonaws.com", "api.aws"),
     };
+    let registry_suffix = match dns_suffix {
+        "amazonaws.com" => Some("on.aws"),
+        "amazonaws.com.cn" => Some("on.amazonwebservices.com.cn"),
+        _ => None,
+    };
     Partition {
         dns_suffix,
         dual_stack_suffix,
+        registry_suffix,
     }
 }

@@ -78,7 +78,7 @@ fn stage_of(p: &Planned) -> u8 {
 
 async fn one(cluster: &Cluster, p: &Planned, options: Options, report: &dyn Reporter) -> Result<(), ClusterError> {
     if matches!(p.change.outcome, Outcome::Created | Outcome::Updated) {
-        changes::send(cluster, &p.object, &p.wanted, options, false).await?;
+        changes::send(cluster, &p.object, &p.wanted, options.forced(p.force), false).await?;
     }
     let detail = p.change.fields.join(", ");
     report.done(&p.object.kind, &p.object.path(), p.change.outcome, &detail);

@@ -16,6 +16,7 @@ use rcgen::{
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::authority::{self, Authority};
 use super::connect::Cluster;
 use super::error::ClusterError;
 use super::object::ObjectRef;
@@ -30,7 +31,7 @@ pub const SERVING_SECRET: &str = "cm-adapter-serving-certs";
 pub const SERVICE: &str = "custom-metrics-apiserver";
 
 /// What clients reach that Service through, and where they learn whom to trust.
-const API_SERVICE: &str = "v1beta1.custom.metrics.k8s.io";
+pub(super) const API_SERVICE: &str = "v1beta1.custom.metrics.k8s.io";
 
 const CA_YEARS: i32 = 10;
 const SERVING_YEARS: i32 = 1;
@@ -38,11 +39,13 @@ const SERVING_YEARS: i32 = 1;
 /// Certificates and keys, PEM.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Certificates {
+    /// Who signs. Where cert-manager does, only `ca_bundle` is known here.
+    pub authority: Authority,
     /// The authority; after a renewal the former one follows until it ends.
     pub ca_certificate: String,
     /// Its key.
     pub ca_key: String,
-    /// What clients trust: the same text as `ca_certificate`.
+    /// What clients trust: the same text as `ca_certificate`, or what cert-manager wrote.
     pub ca_bundle: String,
     /// The serving certificate.
     pub serving_certificate: String,
@@ -53,6 +56,7 @@ pub struct Certificates {
 impl fmt::Debug for Certificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Certificates")
+            .field("authority", &self.authority)
             .field("ca_certificate", &self.ca_certificate)
             .field("serving_certificate", &self.serving_certificate)
             .finish_non_exhaustive()
@@ -60,8 +64,22 @@ impl fmt::Debug for Certificates {
 }
 
 /// The certificates in the cluster, renewed where needed; new ones where there are none. `namespace` is the custom
-/// metrics API server's.
-pub async fn prepare(cluster: &Cluster, namespace: &str, now: Timestamp) -> Result<Certificates, ClusterError> {
+/// metrics API server's. Where cert-manager signs, that is its business: clients go on trusting whom they trust until it
+/// says otherwise.
+pub async fn prepare(
+    cluster: &Cluster,
+    namespace: &str,
+    authority: Authority,
+    now: Timestamp,
+) -> Result<Certificates, ClusterError> {
+    let trusted = trusted(cluster, namespace).await?;
+    if authority == Authority::CertManager {
+        return Ok(Certificates {
+            authority,
+            ca_bundle: trusted.bundle,
+            ..Certificates::default()
+        });
+    }
     let read = async |name: &'static str| -> Result<Pair, ClusterError> {
         let data = stored::secret(cluster, namespace, name).await?.unwrap_or_default();
         let text = |key: &str| data.get(key).map(|b| String::from_utf8_lossy(b).into_owned());
@@ -74,15 +92,26 @@ pub async fn prepare(cluster: &Cluster, namespace: &str, now: Timestamp) -> Resu
     if with(&ca.certificate, |_| ()).is_none() {
         // The Secret is gone or broken: what clients trust still says who the former authority was.
         ca = Pair {
-            certificate: trusted(cluster, namespace).await?.unwrap_or_default(),
+            certificate: trusted.bundle,
             key: String::new(),
         };
+    } else if trusted.is_injected && !ca.certificate.contains(trusted.bundle.trim()) {
+        // cert-manager signed so far, and its certificate is served until the pods have changed over.
+        ca.certificate.push_str(&trusted.bundle);
     }
     renew(&ca, &serving, namespace, now)
 }
 
-/// The bundle that the API server trusts for our server now; none where the `APIService` is another's.
-async fn trusted(cluster: &Cluster, namespace: &str) -> Result<Option<String>, ClusterError> {
+/// Whom the API server trusts for our server.
+#[derive(Debug, Default)]
+struct Trusted {
+    /// PEM; empty where the `APIService` is absent or another's.
+    bundle: String,
+    /// Whether cert-manager wrote it.
+    is_injected: bool,
+}
+
+async fn trusted(cluster: &Cluster, namespace: &str) -> Result<Trusted, ClusterError> {
     let object = ObjectRef {
         api_version: "apiregistration.k8s.io/v1".to_owned(),
         kind: "APIService".to_owned(),
@@ -90,8 +119,9 @@ async fn trusted(cluster: &Cluster, namespace: &str) -> Result<Option<String>, C
         name: API_SERVICE.to_owned(),
     };
     let Some(live) = cluster.get(&object).await? else {
-        return Ok(None);
+        return Ok(Trusted::default());
     };
+    let is_injected = authority::is_injected(&live);
     let labels = live.metadata.labels.unwrap_or_default();
     let spec = &live.data["spec"];
     let ours = labels.get(LABEL_MANAGED_BY).is_some_and(|by| by == FIELD_MANAGER)
@@ -99,7 +129,54 @@ async fn trusted(cluster: &Cluster, namespace: &str) -> Result<Option<String>, C
         && spec["service"]["namespace"] == namespace;
     let bundle = spec["caBundle"].as_str().filter(|_| ours);
     let bundle = bundle.and_then(|text| STANDARD.decode(text).ok());
-    Ok(bundle.map(|pem| String::from_utf8_lossy(&pem).into_owned()))
+    Ok(Trusted {
+        bundle: String::from_utf8_lossy(&bundle.unwrap_or_default()).into_owned(),
+        is_injected,
+    })
+}
+
+/// The certificate that the custom metrics API is served with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Serving {
+    /// When it ends.
+    #[serde(serialize_with = "as_text")]
+    pub ends_at: Timestamp,
+    /// Whether less than a third of its life is left: it should have been renewed.
+    pub is_due: bool,
+    /// Who renews it.
+    pub authority: Authority,
+}
+
+fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+/// What the stack's adapter serves with; none where there is no adapter, or it serves with something of others.
+pub async fn serving(cluster: &Cluster, namespace: &str, now: Timestamp) -> Result<Option<Serving>, ClusterError> {
+    let deployment = ObjectRef {
+        api_version: "apps/v1".to_owned(),
+        kind: "Deployment".to_owned(),
+        namespace: Some(namespace.to_owned()),
+        name: SERVICE.to_owned(),
+    };
+    let Some(live) = cluster.get(&deployment).await? else {
+        return Ok(None);
+    };
+    let volumes = live.data.pointer("/spec/template/spec/volumes");
+    let volumes = volumes.and_then(serde_json::Value::as_array).into_iter().flatten();
+    let secrets: Vec<&str> = volumes.filter_map(|v| v["secret"]["secretName"].as_str()).collect();
+    let known = [Authority::Own, Authority::CertManager];
+    let Some(authority) = known.into_iter().find(|a| secrets.contains(&a.serving_secret())) else {
+        return Ok(None);
+    };
+    let data = stored::secret(cluster, namespace, authority.serving_secret()).await?;
+    let pem = data.and_then(|mut data| data.remove("tls.crt")).unwrap_or_default();
+    let pem = String::from_utf8_lossy(&pem);
+    Ok(ends(&pem).map(|ends_at| Serving {
+        ends_at,
+        is_due: is_due(&pem, now),
+        authority,
+    }))
 }
 
 /// A certificate with its key, PEM; empty where absent.
@@ -127,6 +204,7 @@ pub(super) fn renew(ca: &Pair, serving: &Pair, namespace: &str, now: Timestamp) 
         issue(&authority, namespace, now)?
     };
     Ok(Certificates {
+        authority: Authority::Own,
         ca_bundle: authority.certificate.clone(),
         ca_certificate: authority.certificate,
         ca_key: authority.key,

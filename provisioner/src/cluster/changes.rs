@@ -15,7 +15,7 @@ use super::manifest::Component;
 use super::mark;
 use super::object::ObjectRef;
 use super::ownership::{self, Existing, PARALLEL};
-use super::{retry, take_over};
+use super::{authority, retry, take_over};
 use crate::names::{FIELD_MANAGER, StackName};
 use crate::report::Outcome;
 
@@ -47,6 +47,16 @@ pub struct Options {
     pub adopt: bool,
 }
 
+impl Options {
+    /// The same, taking fields from other managers where `force` says so too.
+    pub(super) fn forced(self, force: bool) -> Self {
+        Self {
+            force_conflicts: self.force_conflicts || force,
+            ..self
+        }
+    }
+}
+
 /// One object of the manifests and what is to be done.
 #[derive(Debug, Clone)]
 pub struct Planned {
@@ -58,6 +68,8 @@ pub struct Planned {
     pub wanted: DynamicObject,
     /// What would become of it; none where that is not known yet.
     pub answer: Option<Answer>,
+    /// Whether fields that others manage are taken although that was not asked for.
+    pub force: bool,
 }
 
 impl Planned {
@@ -129,7 +141,7 @@ async fn homes(
 }
 
 impl Planned {
-    fn new(wanted: &DynamicObject, outcome: Outcome, fields: Vec<String>) -> Self {
+    pub(crate) fn new(wanted: &DynamicObject, outcome: Outcome, fields: Vec<String>) -> Self {
         let object = ObjectRef::of(wanted);
         Self {
             change: Change {
@@ -142,6 +154,7 @@ impl Planned {
             object,
             wanted: wanted.clone(),
             answer: None,
+            force: false,
         }
     }
 }
@@ -183,7 +196,8 @@ async fn decide(
         return Ok(Planned::new(wanted, Outcome::Skipped, why));
     }
     let live = &existing.live;
-    let answer = match dry_run::ask(cluster, &object, wanted, options).await? {
+    let force = authority::is_taken_back(wanted, live);
+    let answer = match dry_run::ask(cluster, &object, wanted, options.forced(force)).await? {
         Some(after) => Answer::of_server(Some(live), after),
         None => Answer::guessed(wanted, live),
     };
@@ -195,6 +209,7 @@ async fn decide(
     };
     Ok(Planned {
         answer: Some(answer),
+        force,
         ..Planned::new(wanted, outcome, fields)
     })
 }

@@ -83,6 +83,12 @@ pub enum ClusterError {
         /// Why not.
         message: String,
     },
+    /// cert-manager was asked for and the cluster does not know its kinds.
+    #[error("cannot use cert-manager: the cluster does not know its kinds:{}", list(.0))]
+    NoCertManager(Vec<String>),
+    /// cert-manager is there and does not accept a Certificate.
+    #[error("cannot use cert-manager: it does not accept a Certificate: {0}")]
+    CertManager(Failure),
     /// Another run is changing the stack.
     #[error("cannot get the lease of stack `{stack}`: after {:.0} s it is still held by {holder}", waited.as_secs_f64())]
     Leased {
@@ -260,6 +266,12 @@ impl ClusterError {
                 "where others changed a field, `--force-conflicts` takes it back; mend what is refused otherwise, then run again",
             ),
             Self::NotReady { .. } => Some("run again to go on waiting; `provisioner status` shows the pods"),
+            Self::NoCertManager(_) => {
+                Some("install cert-manager, or take `--certificates own`: then an authority of the stack's own signs")
+            }
+            Self::CertManager(_) => Some(
+                "see that the pods of cert-manager run, its webhook's too, then run again; or take `--certificates own`",
+            ),
             Self::Leased { .. } => Some("wait until that run has ended, or end it: then run again"),
             Self::LeaseLost { .. } => Some("run again when the other run has ended"),
             Self::Newer { .. } => Some("install that version of provisioner or a newer one"),
@@ -282,7 +294,7 @@ impl ClusterError {
     /// Whether somebody else's objects or rights are in the way, which trying again does not mend.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Foreign(_) | Self::Rejected(_) | Self::UnknownKinds(_) => true,
+            Self::Foreign(_) | Self::Rejected(_) | Self::UnknownKinds(_) | Self::NoCertManager(_) => true,
             Self::Request { failure, .. } => failure.code == Some(403),
             _ => self.is_configuration(),
         }

@@ -59,6 +59,9 @@ pub fn load(
     sources.retain(|s| !without.contains(&s.name));
     let placeholders = values.placeholders(certificates);
     let mut components = render(&sources, &placeholders, values)?;
+    for component in &mut components {
+        component.objects.retain(|object| certificates.authority.needs(object));
+    }
     let home = &values.namespaces.app;
     let parent = mark::applyset_parent(&values.stack, home, &components);
     components.push(Component {
@@ -162,7 +165,10 @@ fn parse(text: &str) -> Result<Vec<DynamicObject>, String> {
         if document.get("status").is_some() {
             return Err(format!("{kind}: `status` is the cluster's to write"));
         }
-        objects.push(serde_json::from_value(document).map_err(|e| format!("{kind}: {e}"))?);
+        let mut object: DynamicObject = serde_json::from_value(document).map_err(|e| format!("{kind}: {e}"))?;
+        // Nothing is said where all that was said is null.
+        object.metadata.annotations = object.metadata.annotations.filter(|all| !all.is_empty());
+        objects.push(object);
     }
     Ok(objects)
 }

@@ -20,12 +20,13 @@ pub(super) const APPLYSET: &str = "applyset";
 
 /// Whether an object may be left out where its kind is unknown.
 pub(super) fn is_optional(object: &DynamicObject) -> bool {
-    object
-        .metadata
-        .annotations
-        .as_ref()
-        .and_then(|all| all.get(ANNOTATION_OPTIONAL))
-        .is_some_and(|value| value == "kind")
+    annotation(object, ANNOTATION_OPTIONAL).is_some_and(|value| value == "kind")
+}
+
+/// An annotation of an object.
+pub(super) fn annotation<'a>(object: &'a DynamicObject, key: &str) -> Option<&'a str> {
+    let all = object.metadata.annotations.as_ref()?;
+    all.get(key).map(String::as_str)
 }
 
 /// Labels of ownership and of the `ApplySet` on an object.

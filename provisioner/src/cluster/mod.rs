@@ -12,6 +12,7 @@
 
 mod applied;
 pub mod apply;
+pub mod authority;
 pub mod certificate;
 pub mod changes;
 mod connect;
@@ -58,7 +59,15 @@ mod fixtures;
 #[cfg(test)]
 mod flow_tests;
 #[cfg(test)]
+mod network_tests;
+#[cfg(test)]
 mod pod_tests;
+#[cfg(test)]
+mod render_tests;
+#[cfg(test)]
+mod restricted_tests;
+#[cfg(test)]
+mod rights_tests;
 #[cfg(test)]
 mod safety_tests;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! In which order objects are applied and deleted. Pure.
 
+use super::authority;
 use super::object::ObjectRef;
 
 /// Stages of an apply; what a stage needs is in an earlier one.
@@ -26,7 +27,8 @@ pub(super) fn wave(object: &ObjectRef) -> u8 {
     match (object.group(), object.kind.as_str()) {
         ("autoscaling", _) => 0,
         ("apiregistration.k8s.io" | "admissionregistration.k8s.io", _) => 1,
-        ("apps" | "batch", _) | ("", "Pod") => 2,
+        // Before the Secrets that cert-manager would make again.
+        ("apps" | "batch" | authority::GROUP, _) | ("", "Pod") => 2,
         _ => 3,
     }
 }
@@ -72,6 +74,7 @@ mod tests {
             ("apps/v1", "Deployment"),
             ("v1", "ConfigMap"),
         ];
+        assert_eq!(wave(&object("cert-manager.io/v1", "Certificate")), 2);
         let waves: Vec<u8> = order.iter().map(|(v, k)| wave(&object(v, k))).collect();
         assert_eq!(waves, [0, 1, 2, 3]);
         assert!(is_last(&object("v1", "Secret"), "x") && !is_last(&object("v1", "Secret"), "y"));

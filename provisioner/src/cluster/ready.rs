@@ -3,6 +3,7 @@
 use kube::core::DynamicObject;
 use serde_json::Value;
 
+use super::authority;
 use super::object::ObjectRef;
 
 /// The state of an object, with a sentence where it is not ready.
@@ -17,6 +18,9 @@ pub enum Readiness {
 }
 
 use Readiness::{Failed, Progressing, Ready};
+
+/// What an object of cert-manager says that its controller has not looked at.
+pub(super) const NO_CERT_MANAGER: &str = "no controller has looked at it: are the pods of cert-manager running?";
 
 /// Reads the state from the object alone.
 pub fn readiness(object: &DynamicObject) -> Readiness {
@@ -41,7 +45,7 @@ pub fn readiness(object: &DynamicObject) -> Readiness {
         ("", "Service") => service(object),
         ("apiregistration.k8s.io", "APIService") => required(status, "Available"),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => required(status, "Established"),
-        ("cert-manager.io", _) => required(status, "Ready"),
+        (authority::GROUP, _) => issued(status),
         // What an HPA says about its metrics is the chain's business: it needs pods that are ready first.
         ("autoscaling", "HorizontalPodAutoscaler") => Ready,
         _ => other(status),
@@ -132,6 +136,14 @@ fn service(object: &DynamicObject) -> Readiness {
         return Progressing("has no load balancer yet".to_owned());
     }
     Ready
+}
+
+/// cert-manager says of each object of its kinds whether it is ready, once it has looked.
+fn issued(status: &Value) -> Readiness {
+    match condition(status, "Ready") {
+        None => Progressing(NO_CERT_MANAGER.to_owned()),
+        Some(_) => required(status, "Ready"),
+    }
 }
 
 fn phase(status: &Value, wanted: &str) -> Readiness {

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::authority::Authority;
 use super::certificate::{self, Certificates};
 use super::changes::Options;
 use super::fixtures::{components, components_with, stack};
@@ -150,7 +151,7 @@ async fn where_the_authority_was_lost_the_one_that_clients_trust_stays_in_the_bu
     let wire = Wire::default();
     let now: Timestamp = "2026-01-10T12:00:00Z".parse().expect("a time");
     let prepare = || async {
-        certificate::prepare(&wire.cluster(), "custom-metrics", now)
+        certificate::prepare(&wire.cluster(), "custom-metrics", Authority::Own, now)
             .await
             .expect("made")
     };

@@ -77,6 +77,21 @@ impl Values {
             .unwrap_or_else(|| format!("http://prometheus.{}.svc:9090", self.namespaces.monitoring))
     }
 
+    /// The egress rule of a `NetworkPolicy` that leads to Prometheus. Policies see the port of a pod, not that of the
+    /// Service before it, so nothing of a foreign URL narrows it down.
+    fn prometheus_egress(&self) -> serde_json::Value {
+        if self.prometheus_url.is_some() {
+            return serde_json::json!({"ports": [{"protocol": "TCP"}]});
+        }
+        serde_json::json!({
+            "to": [{
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self.namespaces.monitoring}},
+                "podSelector": {"matchLabels": {"app": "prometheus"}},
+            }],
+            "ports": [{"protocol": "TCP", "port": 9090}],
+        })
+    }
+
     /// Every placeholder with its text: as it stands in YAML, so values with special characters are JSON strings.
     pub(super) fn placeholders(&self, certificates: &Certificates) -> BTreeMap<&'static str, String> {
         let intervals = self.reaction.intervals();
@@ -96,8 +111,14 @@ impl Values {
             ("metrics_max_age", seconds(intervals.max_age_s)),
             ("hpa_behavior", self.reaction.hpa_behavior(self.tolerance).to_string()),
             ("prometheus_url", self.prometheus_url()),
+            ("prometheus_egress", self.prometheus_egress().to_string()),
             ("dashboard", serde_json::Value::from(dashboard()).to_string()),
             ("grafana_password", STANDARD.encode(&self.grafana_password)),
+            ("serving_secret", certificates.authority.serving_secret().to_owned()),
+            (
+                "ca_injected_from",
+                certificates.authority.injected_from(&self.namespaces.metrics),
+            ),
             ("ca_certificate", STANDARD.encode(&certificates.ca_certificate)),
             ("ca_key", STANDARD.encode(&certificates.ca_key)),
             ("ca_bundle", STANDARD.encode(&certificates.ca_bundle)),

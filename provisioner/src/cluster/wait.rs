@@ -13,12 +13,14 @@ use super::mark;
 use super::object::ObjectRef;
 use super::ownership::PARALLEL;
 use super::pace::Pace;
-use super::ready::{Readiness, readiness};
+use super::ready::{NO_CERT_MANAGER, Readiness, readiness};
 use super::trouble::{self, Trouble};
 use crate::report::{Outcome, Reporter};
 
 /// How long a failure must stand that no pod explains.
 const STANDING: Duration = Duration::from_secs(10);
+/// How long a controller may take to look at an object: it may be starting, or changing over.
+const UNSEEN: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(400);
 
 /// Waits for every object of the components. The error lists every laggard with its last message; a failure that stands
@@ -111,6 +113,9 @@ async fn look(cluster: &Cluster, object: &ObjectRef) -> Result<State, ClusterErr
         return Ok(explained(Readiness::Failed(message), None));
     };
     let state = readiness(&live);
+    if let Some(unseen) = unseen(&state) {
+        return Ok(unseen);
+    }
     let trouble = match &state {
         Readiness::Progressing(_) | Readiness::Failed(_) if object.kind == "Deployment" => {
             trouble::of_deployment(cluster, &live).await?
@@ -118,6 +123,17 @@ async fn look(cluster: &Cluster, object: &ObjectRef) -> Result<State, ClusterErr
         _ => None,
     };
     Ok(explained(state, trouble))
+}
+
+/// An object of cert-manager that none of its controllers looks at: a controller that runs looks at once.
+fn unseen(state: &Readiness) -> Option<State> {
+    match state {
+        Readiness::Progressing(message) if message == NO_CERT_MANAGER => Some(State::Failed {
+            message: message.clone(),
+            patience: UNSEEN,
+        }),
+        _ => None,
+    }
 }
 
 /// A state with its cause. The deadline of a Deployment counts from its change, also while a node is made or an image

@@ -12,7 +12,7 @@ use super::Cluster;
 use crate::names::FIELD_MANAGER;
 
 /// `(group, version, kind, plural, namespaced)` of every kind that the server knows.
-const KINDS: [(&str, &str, &str, &str, bool); 19] = [
+const KINDS: [(&str, &str, &str, &str, bool); 20] = [
     ("", "v1", "Namespace", "namespaces", false),
     ("", "v1", "ServiceAccount", "serviceaccounts", true),
     ("", "v1", "ConfigMap", "configmaps", true),
@@ -50,6 +50,7 @@ const KINDS: [(&str, &str, &str, &str, bool); 19] = [
         false,
     ),
     ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", true),
+    ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", true),
 ];
 
 /// What the server holds and has heard.
@@ -59,7 +60,7 @@ pub(super) struct State {
     pub(super) objects: BTreeMap<String, Value>,
     /// `METHOD path?query` of each request but discovery, in order.
     pub(super) log: Vec<String>,
-    /// Paths whose apply is answered with this status.
+    /// Paths whose apply, or creation in them, is answered with this status.
     pub(super) refusals: BTreeMap<String, Value>,
     /// Lists that are answered with 503.
     pub(super) outages: BTreeSet<String>,
@@ -153,9 +154,7 @@ impl Wire {
                 reply(&json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": state.list(&path, &query)}))
             }
             Method::PATCH => state.apply(&path, &query, &body),
-            // What is only tried is taken as it is.
-            Method::POST if query.contains("dryRun=All") => Response::new(Body::from(body.to_vec())),
-            Method::POST => state.create(&path, &body),
+            Method::POST => state.create(&path, &query, &body),
             Method::PUT => state.replace(&path, &body),
             Method::DELETE => state.delete(&path, &body),
             _ => status(&json!({"code": 405, "message": "no"})),
@@ -228,7 +227,10 @@ impl State {
     }
 
     /// As the real one: the namespace has to be there, and names are given once.
-    fn create(&mut self, list: &str, body: &[u8]) -> Response<Body> {
+    fn create(&mut self, list: &str, query: &str, body: &[u8]) -> Response<Body> {
+        if let Some(refusal) = self.refusals.get(list) {
+            return status(refusal);
+        }
         let mut object: Value = serde_json::from_slice(body).unwrap_or_default();
         let path = format!("{list}/{}", object["metadata"]["name"].as_str().unwrap_or_default());
         let home = list
@@ -239,6 +241,9 @@ impl State {
         }
         if self.objects.contains_key(&path) {
             return conflict("AlreadyExists");
+        }
+        if query.contains("dryRun=All") {
+            return reply(&object);
         }
         self.uids += 1;
         object["metadata"]["uid"] = self.uids.to_string().into();

@@ -17,6 +17,7 @@ use std::time::Duration;
 pub use layer::Layer;
 
 use crate::aws::eks::Compute;
+use crate::cluster::authority::Choice;
 use crate::cluster::reaction::Reaction;
 use crate::image::{Given, ImageRef, Local, Platform, RegistryPrefix};
 use crate::names::StackName;
@@ -40,6 +41,8 @@ pub struct Config {
     pub stack: Stack,
     /// How quickly the stack reacts to load.
     pub reaction: Reaction,
+    /// Who signs the certificate of the custom metrics API.
+    pub certificates: Choice,
     /// How the tool talks and how long it waits.
     pub output: Output,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::layer::{Layer, Setting};
 use super::{Config, Format, Image, Load, Output, Problem, Stack, Target, duration};
+use crate::cluster::authority::Choice;
 use crate::cluster::reaction::Reaction;
 use crate::image::{Given, INPUT_TAG, Platform, RegistryPrefix};
 use crate::names::StackName;
@@ -13,6 +14,11 @@ use crate::spelling::nearest;
 /// Longest single wait where nothing else is said: a cluster takes up to 25 minutes.
 const TIMEOUT: Duration = Duration::from_mins(30);
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
+const CERTIFICATES: [(&str, Choice); 3] = [
+    ("auto", Choice::Auto),
+    ("cert-manager", Choice::CertManager),
+    ("own", Choice::Own),
+];
 
 pub(super) struct Reader<'a> {
     layers: [&'a Layer; 3],
@@ -40,6 +46,7 @@ impl<'a> Reader<'a> {
                 adopt: self.switch("stack.adopt"),
             },
             reaction: self.choice("reaction", &[("fast", Reaction::Fast), ("seed", Reaction::Seed)]),
+            certificates: self.choice("certificates", &CERTIFICATES),
             output: self.output(),
         }
     }

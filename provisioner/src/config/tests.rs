@@ -60,6 +60,7 @@ fn flags_beat_variables_beat_the_file() {
 fn every_key_of_the_file_is_read() {
     let file = r#"
 reaction = "seed"
+certificates = "own"
 [target]
 cluster = "Demo"
 name = "demo"
@@ -124,6 +125,7 @@ poll-interval = "500ms"
         Some("ghcr.io/team")
     );
     assert_eq!(config.reaction, Reaction::Seed);
+    assert_eq!(config.certificates, Choice::Own);
     let output = config.output;
     assert_eq!(output.format, Format::Json);
     assert!(output.quiet && output.verbose && output.no_color);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::fmt::rfc2822::DateTimeParser;
-use oci_client::errors::{OciDistributionError, OciEnvelope, OciErrorCode};
+use oci_client::errors::{OciEnvelope, OciErrorCode};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
@@ -39,9 +39,6 @@ pub enum RegistryError {
     /// The answer breaks the protocol.
     #[error("the registry does not keep to the protocol: {0}")]
     Protocol(String),
-    /// The registry did not say who may sign in, or refused who did.
-    #[error(transparent)]
-    SignIn(#[from] OciDistributionError),
     /// What was to be sent could not be had.
     #[error(transparent)]
     Origin(Box<ImageError>),
@@ -116,8 +113,6 @@ impl RegistryError {
                 });
                 told.or(Some(*status))
             }
-            Self::SignIn(OciDistributionError::RequestError(error)) => error.status().map(|status| status.as_u16()),
-            Self::SignIn(OciDistributionError::AuthenticationFailure(_)) => Some(401),
             _ => None,
         }
     }
@@ -132,11 +127,7 @@ impl RegistryError {
 
     /// Whether there was no answer at all.
     pub(super) fn is_unanswered(&self) -> bool {
-        match self {
-            Self::Unanswered(_) | Self::Silent(_) => true,
-            Self::SignIn(OciDistributionError::RequestError(error)) => error.status().is_none(),
-            _ => false,
-        }
+        matches!(self, Self::Unanswered(_) | Self::Silent(_))
     }
 
     /// Whether the same request may succeed a moment later: no answer, an overloaded or failing server, or an upload
@@ -147,9 +138,7 @@ impl RegistryError {
             (Self::Refused { errors, .. }, Some(400 | 404 | 416)) => {
                 errors.iter().any(|(code, _)| is_lost_upload(code))
             }
-            (Self::Unanswered(error), _) | (Self::SignIn(OciDistributionError::RequestError(error)), None) => {
-                !error.is_builder() && !error.is_redirect()
-            }
+            (Self::Unanswered(error), _) => !error.is_builder() && !error.is_redirect(),
             _ => false,
         }
     }

@@ -197,17 +197,21 @@ async fn a_failing_build_carries_its_command_line_and_output() {
 #[tokio::test]
 async fn a_full_disk_is_named_with_the_folder_that_fills_it() {
     let (folder, spec) = workspace();
-    let said = "error: failed to write `/t/app.rlib`\n\nCaused by:\n  No space left on device (os error 28)\n";
-    std::fs::write(folder.path().join("fail"), said).expect("written");
-    let error = build_with(&toolchain("rustc-with-musl"), &spec, &Record::default())
-        .await
-        .expect_err("fails");
-    let hint = error.hint().expect("hint");
-    assert!(
-        hint.contains("/target` is full") && hint.contains("CARGO_TARGET_DIR"),
-        "{hint}"
-    );
-    assert!(!error.is_configuration());
+    for said in [
+        "error: failed to write `/t/app.rlib`\n\nCaused by:\n  No space left on device (os error 28)\n",
+        "error: linking with `rust-lld` failed: signal: 7 (SIGBUS)\n",
+    ] {
+        std::fs::write(folder.path().join("fail"), said).expect("written");
+        let error = build_with(&toolchain("rustc-with-musl"), &spec, &Record::default())
+            .await
+            .expect_err("fails");
+        let hint = error.hint().expect("hint");
+        assert!(
+            hint.contains("/target` is full") && hint.contains("CARGO_TARGET_DIR"),
+            "{hint}"
+        );
+        assert!(!error.is_configuration());
+    }
 }
 
 #[tokio::test]

@@ -188,6 +188,8 @@ pub enum ImageError {
         place: String,
         /// How often it was tried.
         attempts: u32,
+        /// Whether nothing but reading was wanted there.
+        reads: bool,
         /// The last answer.
         source: Box<RegistryError>,
     },
@@ -211,9 +213,12 @@ pub enum ImageError {
     },
 }
 
-/// Whether a compiler or linker ran out of space: Rust's programs give the system's number, others its words.
+/// Whether a compiler or linker ran out of space: Rust's programs give the system's number, others its words, and a
+/// linker that writes through a memory map is killed where the file has no room.
 fn says_disk_is_full(output: &str) -> bool {
-    output.contains("(os error 28)") || output.contains("No space left on device")
+    ["(os error 28)", "No space left on device", "(SIGBUS)"]
+        .iter()
+        .any(|sign| output.contains(sign))
 }
 
 impl ImageError {
@@ -250,18 +255,34 @@ impl ImageError {
                 Some("somebody else may have pushed the same tag: push again".to_owned())
             }
             Self::Import { source, .. } => source.hint(),
-            Self::Registry { source, .. } => registry_hint(source),
+            Self::Registry { source, reads, .. } => registry_hint(source, *reads),
+            _ => None,
+        }
+    }
+
+    /// The HTTP status of a registry's refusal.
+    pub(super) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Registry { source, .. } => source.status(),
             _ => None,
         }
     }
 
     /// Whether the registry does not accept who asks.
     pub(super) fn is_unauthorized(&self) -> bool {
-        matches!(self, Self::Registry { source, .. } if source.status() == Some(401))
+        self.status() == Some(401)
     }
 
     /// Whether the user's input or environment is at fault and nothing was changed (exit code 2).
     pub fn is_configuration(&self) -> bool {
+        match self {
+            // A full disk is nobody's setting.
+            Self::Import { source, .. } => !matches!(source, import::Defect::Unpack { .. }),
+            _ => self.is_of_settings(),
+        }
+    }
+
+    fn is_of_settings(&self) -> bool {
         matches!(
             self,
             Self::Toolchain { .. }
@@ -275,7 +296,6 @@ impl ImageError {
                 | Self::Read { .. }
                 | Self::NotRunnable { .. }
                 | Self::Platforms { .. }
-                | Self::Import { .. }
                 | Self::Epoch { .. }
                 | Self::Endpoint { .. }
                 | Self::Tag { .. }
@@ -283,10 +303,13 @@ impl ImageError {
     }
 }
 
-fn registry_hint(error: &RegistryError) -> Option<String> {
+fn registry_hint(error: &RegistryError, reads: bool) -> Option<String> {
     let hint = match error.status() {
         Some(401) => {
-            "the registry does not accept the credentials: ECR's are valid for 12 hours and for their own registry only"
+            "the registry does not accept the credentials: ECR's are valid for 12 hours and in their own region only"
+        }
+        Some(403) if reads => {
+            "the credentials may not read there: ECR needs `ecr:BatchGetImage` and `ecr:GetDownloadUrlForLayer` on the repository, and the repository's own policy has to allow another account"
         }
         Some(403) => {
             "the credentials may not push there: ECR needs `ecr:BatchCheckLayerAvailability`, `ecr:BatchGetImage`, `ecr:InitiateLayerUpload`, `ecr:UploadLayerPart`, `ecr:CompleteLayerUpload` and `ecr:PutImage` on the repository"

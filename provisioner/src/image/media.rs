@@ -17,17 +17,20 @@ pub(super) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v
 /// A layer.
 pub(super) const LAYER_TAR: &str = "application/vnd.oci.image.layer.v1.tar";
 pub(super) const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+pub(super) const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 /// Every kind of layer that a node unpacks and that may be sent to any registry.
 pub(super) const LAYERS: [&str; 5] = [
     LAYER_TAR,
     LAYER_GZIP,
-    "application/vnd.oci.image.layer.v1.tar+zstd",
+    LAYER_ZSTD,
     "application/vnd.docker.image.rootfs.diff.tar",
     "application/vnd.docker.image.rootfs.diff.tar.gzip",
 ];
 
 /// The longest manifest or configuration in bytes: what registries take at least, and ECR and distribution at most.
 pub(super) const LONGEST_MANIFEST: usize = 4 * 1024 * 1024;
+/// All manifests of an image together, which are kept in memory: hundreds of the usual length.
+pub(super) const LONGEST_MANIFESTS: usize = 8 * LONGEST_MANIFEST;
 /// An image with more layers runs nowhere: Linux stacks 500 in one overlay.
 pub(super) const MOST_LAYERS: usize = 500;
 /// Manifests below one root: more platforms than Rust, Go and Linux know together, attestations included.

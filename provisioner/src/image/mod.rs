@@ -14,6 +14,7 @@ mod answer;
 mod build;
 pub mod built;
 mod cargo;
+mod challenge;
 mod command;
 mod content;
 mod digest;

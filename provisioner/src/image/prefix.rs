@@ -97,7 +97,7 @@ impl RegistryPrefix {
 }
 
 /// Grammar of a repository name's parts in the OCI distribution specification.
-fn is_path_part(part: &str) -> bool {
+pub(super) fn is_path_part(part: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let separators = part.split(plain).filter(|between| !between.is_empty());
     part.starts_with(plain)

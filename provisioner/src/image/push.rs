@@ -248,6 +248,7 @@ fn is_conflict(error: &ImageError) -> bool {
     matches!(error, ImageError::Registry { source, .. } if matches!(source.status(), Some(400 | 409 | 412)))
 }
 
+/// Grammar of tags in the OCI distribution specification.
 pub(super) fn is_tag(text: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.len() <= 128 && text.starts_with(word) && text.chars().all(|c| word(c) || c == '.' || c == '-')

@@ -1,7 +1,10 @@
 //! One repository of a registry: the requests of a push or a pull, each with its retries.
 //!
-//! Protocol: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>. Signing in is `oci_client`'s; its
-//! other requests lack what a push needs: the registry's `Retry-After`, and the upload that a refused mount opens.
+//! Protocol: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>. The requests are ours: those of
+//! `oci_client` lack what a push needs, the registry's `Retry-After`, the upload that a refused mount opens, and a token for
+//! two repositories.
+
+mod access;
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,8 +33,9 @@ const CONTENT_DIGEST: &str = "docker-content-digest";
 /// A repository with a client that is signed in.
 pub struct Repository {
     target: RegistryTarget,
-    reference: Reference,
     operation: RegistryOperation,
+    /// `https://HOST/v2/`.
+    registry: Url,
     /// `https://HOST/v2/NAME/`.
     base: Url,
     http: reqwest::Client,
@@ -68,21 +72,22 @@ impl Repository {
         target.check()?;
         let reference = Reference::with_tag(target.registry.clone(), target.repository.clone(), "latest".to_owned());
         let scheme = if target.plain_http { "http" } else { "https" };
-        let base = format!("{scheme}://{}/v2/{}/", reference.resolve_registry(), target.repository);
+        let registry = format!("{scheme}://{}/v2/", reference.resolve_registry());
+        let url = |text: &str| Url::parse(text).map_err(|error| RegistryError::Protocol(error.to_string()));
         let first = Access {
             auth: session::credentials(target),
             header: None,
             is_token: false,
             generation: 0,
         };
-        let set_up = |error: RegistryError| refused(target, "set up a client for", 1, error);
+        let set_up = |error: RegistryError| refused((target, operation), "set up a client for", 1, error);
         let repository = Self {
-            base: Url::parse(&base).map_err(|error| set_up(RegistryError::Protocol(error.to_string())))?,
+            base: url(&format!("{registry}{}/", target.repository)).map_err(set_up)?,
+            registry: url(&registry).map_err(set_up)?,
             http: session::client().map_err(set_up)?,
             access: RwLock::new(Arc::new(first)),
             target: target.clone(),
             refuses_mounts: AtomicBool::new(false),
-            reference,
             operation,
             policy,
         };
@@ -108,48 +113,6 @@ impl Repository {
 
     async fn access(&self) -> Arc<Access> {
         self.access.read().await.clone()
-    }
-
-    async fn exchange(
-        &self,
-        former: &Access,
-        auth: oci_client::secrets::RegistryAuth,
-        reporter: &dyn Reporter,
-    ) -> Result<Arc<Access>, ImageError> {
-        let with = (auth, self.operation, former.generation + 1);
-        let access = self.tried((self.policy, reporter), "sign in to", || {
-            session::exchange(&self.target, &self.reference, with.clone())
-        });
-        access.await.map(Arc::new)
-    }
-
-    /// A new token for the same password, unless another request got one meanwhile.
-    async fn refresh(&self, refused: &Access, reporter: &dyn Reporter) -> Result<(), ImageError> {
-        let mut current = self.access.write().await;
-        if current.generation == refused.generation {
-            *current = self.exchange(refused, refused.auth.clone(), reporter).await?;
-        }
-        Ok(())
-    }
-
-    /// A new password, unless another request got one meanwhile.
-    async fn renew(&self, refused: &Access, reporter: &dyn Reporter) -> Result<(), ImageError> {
-        let Some(renewal) = &self.target.renewal else {
-            return Ok(());
-        };
-        let mut current = self.access.write().await;
-        if current.auth != refused.auth {
-            return Ok(());
-        }
-        let place = self.place();
-        reporter.note(&format!(
-            "registry `{place}` no longer takes the password: a new one is asked for"
-        ));
-        let renewed = renewal.renew(refused.password().to_owned()).await;
-        let renewed = renewed.map_err(|source| ImageError::Renewal { place, source })?;
-        let auth = oci_client::secrets::RegistryAuth::Basic(renewed.username, renewed.password);
-        *current = self.exchange(&current, auth, reporter).await?;
-        Ok(())
     }
 
     /// A request with its retries; where the registry no longer takes the token, once more with a new one, and where it
@@ -192,7 +155,8 @@ impl Repository {
     {
         let what = format!("{action} `{}`", self.place());
         let outcome = policy.run(&what, reporter, request).await;
-        outcome.map_err(|Exhausted { attempts, error }| refused(&self.target, action, attempts, error))
+        outcome
+            .map_err(|Exhausted { attempts, error }| refused((&self.target, self.operation), action, attempts, error))
     }
 
     /// The policy of requests that send next to nothing.
@@ -233,17 +197,19 @@ impl Repository {
     /// Opens an upload; before that the registry is asked to take the blob from the repository that may have it too.
     pub(super) async fn start_upload(&self, access: &Access, digest: &Digest) -> Result<Upload, RegistryError> {
         let plain = self.url("blobs/uploads/")?;
-        let sibling = self.target.sibling.as_ref();
-        if let Some(from) = sibling.filter(|_| !self.refuses_mounts.load(Ordering::Relaxed)) {
+        if let Some(from) = self.source() {
             let mut mount = plain.clone();
             mount
                 .query_pairs_mut()
                 .append_pair("mount", digest.as_str())
                 .append_pair("from", from);
             match self.open(access, mount).await {
-                // No such repository, no right to read it, no such query: the upload of its own decides.
-                Err(error) if matches!(error.status(), Some(400..=428 | 430..=499)) => {
+                // No such repository, no right to read it, no such query: the upload of its own decides, also whether it is
+                // the token that ended.
+                Err(error) if error.status().is_some_and(is_refusal) => {
+                    let upload = self.open(access, plain).await?;
                     self.refuses_mounts.store(true, Ordering::Relaxed);
+                    return Ok(upload);
                 }
                 outcome => return outcome,
             }
@@ -260,7 +226,7 @@ impl Repository {
         let response = answer::expect("POST", response, StatusCode::ACCEPTED).await?;
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
         let location = location.and_then(|text| self.base.join(text).ok());
-        match location.filter(session::is_safe) {
+        match location.filter(|to| session::is_safe(&self.base, to)) {
             Some(url) => Ok(Upload::To(url)),
             None => Err(RegistryError::Protocol("it does not say where to upload to".to_owned())),
         }
@@ -340,13 +306,24 @@ pub(super) fn digest_of(response: &Response) -> Result<Option<Digest>, RegistryE
         .ok_or_else(|| RegistryError::Protocol("it names content by no digest".to_owned()))
 }
 
-fn refused(target: &RegistryTarget, action: &str, attempts: u32, error: RegistryError) -> ImageError {
+/// An answer that would be the same a moment later.
+fn is_refusal(status: u16) -> bool {
+    matches!(status, 400..=407 | 409..=424 | 426..=428 | 430..=499)
+}
+
+fn refused(
+    (target, operation): (&RegistryTarget, RegistryOperation),
+    action: &str,
+    attempts: u32,
+    error: RegistryError,
+) -> ImageError {
     match error {
         RegistryError::Origin(error) => *error,
         error => ImageError::Registry {
             action: action.to_owned(),
             place: target.place(),
             attempts,
+            reads: operation == RegistryOperation::Pull,
             source: Box::new(error),
         },
     }

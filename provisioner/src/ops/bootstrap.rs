@@ -10,11 +10,13 @@ use super::images::Checked;
 use super::summary::Summary;
 use super::{ANSWER, Bill, Context, ask, deploy, elsewhere, images};
 use crate::aws::{drift, preflight};
+use crate::cluster::authority::{Authority, Choice};
 use crate::cluster::manifest::Component;
 use crate::cluster::nodes::{self, Node};
 use crate::cluster::ownership::{self, Existing};
 use crate::cluster::values::Namespaces;
 use crate::cluster::{ClusterError, parent};
+use crate::config::Config;
 use crate::error::Error;
 use crate::image::Platform;
 use crate::plan::Plan;
@@ -24,7 +26,7 @@ use crate::target::{self, Place, Prepared, Registry, Session, State};
 /// What a bootstrap knows once it has looked at everything, before it asks or changes anything.
 pub(super) struct Looked {
     pub(super) plan: Plan,
-    /// The stack's objects, as far as they are known before the images are.
+    /// The stack's objects, as far as they are known before images and cluster are.
     pub(super) wanted: Vec<Component>,
     pub(super) place: Place,
     pub(super) registry: Registry,
@@ -90,7 +92,7 @@ pub(super) async fn look(context: &Context) -> Result<Looked, Error> {
     let (config, report) = (&context.config, &*context.report);
     let (cluster, stack) = context.target()?;
     let plan = Plan::build(config, cluster, stack);
-    let wanted = deploy::render_unresolved(config, stack)?;
+    let wanted = deploy::render_unresolved(config, stack, Authority::Own)?;
     let images = images::check(&config.image).await?;
 
     report.phase("check");
@@ -122,6 +124,7 @@ pub(super) async fn reach(context: &Context, looked: &Looked) -> Result<Option<S
     let (plan, found, platforms) = (&looked.plan, &looked.prepared.found, &looked.images.platforms);
     match found.state() {
         State::Missing if !plan.create_cluster => Err(looked.place.missing()),
+        State::Missing if needs_cert_manager(&context.config) => Err(no_cert_manager_yet()),
         State::Missing => {
             preflight::check_platform(&platforms.iter().map(|platform| platform.name()).collect::<Vec<_>>())?;
             Ok(None)
@@ -154,7 +157,10 @@ async fn check_target(context: &Context, looked: &Looked) -> Result<Option<Sessi
         return Ok(None);
     };
     let options = deploy::options(&context.config);
-    let checked = ownership::check(&session.cluster, &plan.stack, &looked.wanted, options).await;
+    let authority = deploy::authority(&context.config, &session.cluster).await;
+    let authority = authority.map_err(refused_before_any_change)?;
+    let wanted = deploy::render_unresolved(&context.config, &plan.stack, authority)?;
+    let checked = ownership::check(&session.cluster, &plan.stack, &wanted, options).await;
     let existing = checked.map_err(refused_before_any_change)?;
     confirm_adoption(context, plan, &existing).await?;
     Ok(Some(session))
@@ -165,6 +171,16 @@ pub(super) fn refused_before_any_change(error: ClusterError) -> Error {
     let is_refusal = error.is_refusal();
     let error = Error::from(error);
     if is_refusal { error.before_any_change() } else { error }
+}
+
+fn needs_cert_manager(config: &Config) -> bool {
+    config.certificates == Choice::CertManager && deploy::has_adapter(config)
+}
+
+/// A new cluster has no cert-manager: that is known before it is paid for.
+fn no_cert_manager_yet() -> Error {
+    Error::usage("cannot use cert-manager on a cluster that is yet to be made")
+        .hint("take `--certificates auto`, and run again once cert-manager is installed: the stack changes over to it")
 }
 
 /// Shows what is marked again, and asks.

@@ -2,6 +2,7 @@
 
 use crate::chain::{self, Chain};
 use crate::cluster::apply::{execute, made_before};
+use crate::cluster::authority::{self, Authority};
 use crate::cluster::certificate::{self, Certificates};
 use crate::cluster::changes::{self, Change, Options, Planned};
 use crate::cluster::manifest::{self, Component};
@@ -19,7 +20,9 @@ use super::bootstrap::refused_before_any_change;
 /// Stands for an image that is not pushed yet: it decides neither names nor kinds of objects.
 const UNRESOLVED: &str = "unresolved.invalid/image";
 /// Without one of these there is no chain to verify.
-const CHAIN: [&str; 3] = ["app", "prometheus", "adapter"];
+const CHAIN: [&str; 3] = ["app", "prometheus", ADAPTER];
+/// The component whose certificate somebody has to sign.
+const ADAPTER: &str = "adapter";
 
 /// What was done on the cluster.
 pub(super) struct Deployed {
@@ -29,14 +32,36 @@ pub(super) struct Deployed {
 }
 
 /// The stack's objects as far as they are known before the images are: reads and renders every manifest without a
-/// network.
+/// network. Which objects there are depends on who signs certificates.
 ///
 /// # Errors
 /// Unknown components, unknown placeholders, broken YAML: exit 2.
-pub(super) fn render_unresolved(config: &Config, stack: &StackName) -> Result<Vec<Component>, Error> {
+pub(super) fn render_unresolved(
+    config: &Config,
+    stack: &StackName,
+    authority: Authority,
+) -> Result<Vec<Component>, Error> {
     let mut values = Values::new(stack.clone(), UNRESOLVED, UNRESOLVED);
     values.reaction = config.reaction;
-    render(config, &values, &Certificates::default())
+    let certificates = Certificates {
+        authority,
+        ..Certificates::default()
+    };
+    render(config, &values, &certificates)
+}
+
+/// Who signs the certificate of the custom metrics API; nobody is asked where the stack has none.
+pub(super) async fn authority(config: &Config, cluster: &Cluster) -> Result<Authority, ClusterError> {
+    if has_adapter(config) {
+        authority::decide(cluster, config.certificates).await
+    } else {
+        Ok(Authority::Own)
+    }
+}
+
+/// Whether the custom metrics API is part of the stack.
+pub(super) fn has_adapter(config: &Config) -> bool {
+    !config.stack.without.iter().any(|left_out| left_out == ADAPTER)
 }
 
 /// Applies the stack, waits for it, and verifies that metrics arrive.
@@ -193,7 +218,8 @@ impl Wanted<'_> {
         values.tolerance = self.tolerance;
         values.grafana_password = password::prepare(cluster, &values.namespaces.monitoring).await?;
         let metrics = &values.namespaces.metrics;
-        let certificates = certificate::prepare(cluster, metrics, jiff::Timestamp::now()).await?;
+        let authority = authority(self.config, cluster).await?;
+        let certificates = certificate::prepare(cluster, metrics, authority, jiff::Timestamp::now()).await?;
         let mut components = render(self.config, &values, &certificates)?;
         if let Some(load) = &load {
             parent::annotate(&mut components, stack, ANNOTATION_LOAD_IMAGE, load);

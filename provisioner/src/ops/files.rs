@@ -1,5 +1,6 @@
 //! Files that results are also written to: checked before the work, written after it.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::error::Error;
@@ -22,8 +23,15 @@ pub(super) fn check(path: Option<&Path>) -> Result<(), Error> {
 /// Writes `text` to the file, if one is named.
 pub(super) fn write(path: Option<&Path>, text: &str) -> Result<(), Error> {
     let Some(path) = path else { return Ok(()) };
-    let cannot = |error| Error::failed(format!("cannot write file `{}`: {error}", path.display()));
-    std::fs::write(path, text).map_err(cannot)
+    std::fs::write(path, text).map_err(|error| {
+        let failed = Error::failed(format!("cannot write file `{}`: {error}", path.display()));
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                failed.hint("make room there, or name a file elsewhere; run it again: what was done is kept")
+            }
+            _ => failed,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -42,5 +50,14 @@ mod tests {
             assert_eq!(check(Some(&path)).is_ok(), valid, "{}", path.display());
         }
         assert!(check(None).is_ok());
+    }
+
+    #[test]
+    fn a_full_disk_is_told_with_what_to_do() {
+        let error = write(Some(Path::new("/dev/full")), "text").unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("error: cannot write file `/dev/full`"), "{text}");
+        assert!(text.contains("hint: make room there"), "{text}");
+        assert_eq!(error.exit().code(), 1);
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Context, bill};
@@ -11,7 +12,10 @@ use crate::aws::eks::EksCluster;
 use crate::aws::{Aws, foundation};
 use crate::chain::{Sample, sample};
 use crate::cli;
+use crate::cluster::authority::Authority;
+use crate::cluster::certificate::{self, Serving};
 use crate::cluster::nodes;
+use crate::cluster::values::Namespaces;
 use crate::error::Error;
 use crate::report::Answer;
 use crate::target::{Found, Place, Session};
@@ -29,11 +33,16 @@ pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Er
         .await?;
     let began = Instant::now();
     if !flags.watch {
-        let (sample, cost) = tokio::join!(sample(&session.cluster), cost(context, &place, &found, &session));
+        let (sample, cost, certificate) = tokio::join!(
+            sample(&session.cluster),
+            cost(context, &place, &found, &session),
+            serving(context, &session)
+        );
         let look = Look {
             elapsed_s: 0.0,
             sample: sample?,
             cost,
+            certificate,
         };
         return context.print(&Answer::of(&look).map_err(Error::failed)?).map(drop);
     }
@@ -47,6 +56,7 @@ pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Er
                     elapsed_s: began.elapsed().as_secs_f64(),
                     sample,
                     cost: None,
+                    certificate: None,
                 };
                 let row = Answer::of(&Row(&look)).map_err(Error::failed)?;
                 if !context.print(&row)? {
@@ -75,6 +85,35 @@ async fn cost(context: &Context, place: &Place, found: &Found, session: &Session
     }
 }
 
+/// What the metrics API is served with; warns where that should have been renewed.
+async fn serving(context: &Context, session: &Session) -> Option<Serving> {
+    let namespace = Namespaces::default().metrics;
+    match certificate::serving(&session.cluster, &namespace, Timestamp::now()).await {
+        Ok(serving) => {
+            if let Some(due) = serving.as_ref().and_then(overdue) {
+                context.report.warning(&due);
+            }
+            serving
+        }
+        Err(error) => {
+            let why = Error::from(error).message();
+            context.report.warning(&format!("the certificate is not known: {why}"));
+            None
+        }
+    }
+}
+
+/// What to do about a certificate that should have been renewed.
+fn overdue(serving: &Serving) -> Option<String> {
+    let day = serving.ends_at.strftime("%Y-%m-%d");
+    let what = match serving.authority {
+        Authority::Own => "run `provisioner bootstrap`, which renews it",
+        Authority::CertManager => "cert-manager has not renewed it: see what its Certificate says",
+    };
+    let said = format!("the certificate of the custom metrics API ends on {day}: {what}");
+    serving.is_due.then_some(said)
+}
+
 /// Whether the stack has a NAT gateway to pay for.
 async fn has_gateway(aws: &Aws, context: &Context, found: &EksCluster) -> Result<bool, Error> {
     if !found.created_by_us {
@@ -94,6 +133,9 @@ struct Look {
     /// What it costs; not in a table, which is for figures that move.
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<Cost>,
+    /// What the metrics API is served with; it does not move either.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<Serving>,
 }
 
 /// A look as a line of the table.
@@ -166,6 +208,7 @@ mod tests {
             elapsed_s: 12.3,
             sample,
             cost: Some(Cost::of(&Intents::auto_mode_cluster(), "eu-west-1")),
+            certificate: None,
         }
     }
 
@@ -181,11 +224,32 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_that_should_have_been_renewed_is_told_with_who_renews_it() {
+        let serving = |is_due, authority| Serving {
+            ends_at: "2027-03-01T10:00:00Z".parse().unwrap(),
+            is_due,
+            authority,
+        };
+        assert_eq!(overdue(&serving(false, Authority::Own)), None);
+        let own = overdue(&serving(true, Authority::Own)).unwrap();
+        assert_eq!(
+            own,
+            "the certificate of the custom metrics API ends on 2027-03-01: run `provisioner bootstrap`, which renews it"
+        );
+        let theirs = overdue(&serving(true, Authority::CertManager)).unwrap();
+        assert!(theirs.contains("cert-manager has not renewed it"), "{theirs}");
+        let json = serde_json::to_value(serving(true, Authority::CertManager)).unwrap();
+        let want = serde_json::json!({"ends_at": "2027-03-01T10:00:00Z", "is_due": true, "authority": "cert-manager"});
+        assert_eq!(json, want);
+    }
+
+    #[test]
     fn rows_stand_in_columns_and_name_the_problem() {
         let mut blind = Look {
             elapsed_s: 3.0,
             sample: Sample::default(),
             cost: None,
+            certificate: None,
         };
         blind.sample.problem = Some("FailedGetPodsMetric: no such metric".into());
         insta::assert_snapshot!(format!("{}\n{}", Row(&look()), Row(&blind)), @r#"

@@ -62,19 +62,32 @@ impl Registry {
         }
     }
 
-    /// The repository that an image of any registry is in, with the credentials for it: ECR's own where it is there.
+    /// The repository that an image of any registry is in, with the credentials for it: those of `docker login`, and for
+    /// every registry of ECR, that of another account or region too, a password of its region where there are none.
     ///
     /// # Errors
     /// The credentials cannot be read, or ECR gives none.
     pub async fn source(&self, image: &ImageRef) -> Result<RegistryTarget, Error> {
-        let Some(aws) = self.aws().filter(|aws| aws.is_registry(image.host())) else {
+        let (Some(aws), Some(host)) = (self.aws(), ecr::Host::of(image.host())) else {
             return Ok(image.target(credentials::find(image.host()).await?));
         };
-        let auth = ecr::authorize(aws).await?;
-        let base = format!("{}/{}", image.host(), image.repository());
-        let target =
-            RegistryTarget::from_endpoint(&auth.endpoint, auth.username, auth.password, image.repository(), &base)?;
-        Ok(target.renewed_by(renewal(aws)))
+        let aws = aws.in_region(&host.region);
+        if aws.is_registry(&host) {
+            let auth = ecr::authorize(&aws).await?;
+            let base = format!("{}/{}", image.host(), image.repository());
+            let (username, password) = (auth.username, auth.password);
+            let target = RegistryTarget::from_endpoint(&auth.endpoint, username, password, image.repository(), &base)?;
+            return Ok(target.renewed_by(renewal(&aws)));
+        }
+        // Whoever signed in to another account's registry may have had other rights in mind than the profile's.
+        let credentials = match credentials::find(image.host()).await? {
+            Some(found) => found,
+            None => {
+                let auth = ecr::authorize(&aws).await?;
+                (auth.username, auth.password)
+            }
+        };
+        Ok(image.target(Some(credentials)).renewed_by(renewal(&aws)))
     }
 
     /// The same after reading the repositories of `images`, unless they are known: [`Self::target`] then reads nothing.
@@ -182,4 +195,67 @@ fn renewal(aws: &Aws) -> Renewal {
             })
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use serde_json::json;
+
+    use super::*;
+    use crate::aws::fake::Wire;
+
+    const OWN: &str = "123456789012";
+    const OTHER: &str = "210987654321";
+
+    /// Where the image is looked for, and which region was asked for the password.
+    async fn source(account: &str, place: &str) -> (RegistryTarget, String) {
+        let token = base64::engine::general_purpose::STANDARD.encode("AWS:secret");
+        let endpoint = format!("https://{OWN}.dkr.ecr.REGION.amazonaws.com");
+        let answer = json!({ "authorizationData": [{ "authorizationToken": token, "proxyEndpoint": endpoint }] });
+        let wire = Wire::default().on("GetAuthorizationToken", 200, answer);
+        let image = format!("{account}.dkr{place}/team/app:1").parse().expect("a reference");
+        let target = Registry::ecr(wire.aws()).source(&image).await.expect("a password");
+        assert_eq!(wire.calls(), ["GetAuthorizationToken"]);
+        let headers = wire.headers("GetAuthorizationToken");
+        let scope = headers["authorization"].split('/').nth(2).expect("a region").to_owned();
+        assert!(headers["host"].contains(&scope), "{headers:?}");
+        (target, scope)
+    }
+
+    #[tokio::test]
+    async fn every_registry_of_ecr_gets_a_password_of_its_own_region() {
+        for (account, place, registry, region) in [
+            // The answer's own address where it is the account's, as everywhere else.
+            (OWN, ".ecr.eu-central-1.amazonaws.com", None, "eu-central-1"),
+            (OWN, ".ecr.us-west-2.amazonaws.com", None, "us-west-2"),
+            (OTHER, ".ecr.eu-central-1.amazonaws.com", Some(OTHER), "eu-central-1"),
+            (OTHER, ".ecr.us-west-2.amazonaws.com", Some(OTHER), "us-west-2"),
+            (OTHER, "-ecr.us-west-2.on.aws", Some(OTHER), "us-west-2"),
+            (OWN, ".ecr-fips.us-west-2.amazonaws.com", Some(OWN), "us-west-2"),
+        ] {
+            let (target, asked) = source(account, place).await;
+            let host = format!("{account}.dkr{place}");
+            let wanted = registry.map_or(format!("{OWN}.dkr.ecr.region.amazonaws.com"), |_| host.clone());
+            assert_eq!((target.registry, asked.as_str()), (wanted, region), "{host}");
+            assert_eq!(target.reference_base, format!("{host}/team/app"));
+            assert_eq!(target.password.as_deref(), Some("secret"), "{host}");
+            assert!(target.renewal.is_some(), "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_other_registry_gets_one() {
+        let wire = Wire::default();
+        for host in [
+            "ghcr.io",
+            "public.ecr.aws",
+            "210987654321.dkr.ecr.us-west-2.amazonaws.com.evil.example",
+        ] {
+            let image = format!("{host}/team/app:1").parse().expect("a reference");
+            let target = Registry::ecr(wire.aws()).source(&image).await.expect("no password");
+            assert_eq!((target.password, target.renewal), (None, None), "{host}");
+        }
+        assert!(wire.calls().is_empty());
+    }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why")]
 
+mod certificates;
 mod control;
 mod crash;
 mod dockerfile;
@@ -17,6 +18,7 @@ mod options;
 mod plan;
 mod programs;
 mod rollout;
+mod signer;
 mod story;
 mod support;
 mod targets;

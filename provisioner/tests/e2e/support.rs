@@ -292,7 +292,7 @@ impl Sandbox {
 
     /// Every object of the stack, as text; empty when none is left. A namespace that holds something foreign stays.
     pub(crate) fn labelled(&self) -> String {
-        let kinds = "all,configmaps,secrets,serviceaccounts,roles,rolebindings,hpa,pdb,clusterroles,clusterrolebindings,apiservices";
+        let kinds = "all,configmaps,secrets,serviceaccounts,roles,rolebindings,hpa,pdb,networkpolicies,clusterroles,clusterrolebindings,apiservices";
         self.kubectl(&[
             "get",
             kinds,
@@ -307,8 +307,7 @@ impl Sandbox {
 
     /// Name and resourceVersion of what the stack applied (status changes bump those of workloads, so generations there).
     pub(crate) fn resource_versions(&self) -> String {
-        let kinds =
-            "configmaps,secrets,serviceaccounts,services,roles,rolebindings,clusterroles,clusterrolebindings,pdb";
+        let kinds = "configmaps,secrets,serviceaccounts,services,roles,rolebindings,clusterroles,clusterrolebindings,pdb,networkpolicies";
         let form = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}{\"\\n\"}{end}";
         let still = self.kubectl(&["get", kinds, "-A", "-l", "app.kubernetes.io/part-of=demo", "-o", form]);
         let form = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.generation}{\"\\n\"}{end}";

@@ -145,6 +145,9 @@ fn help_of_bootstrap_shows_its_flags() {
           --reaction <PROFILE>
               How quickly the stack reacts to load: fast or seed [default: fast]
 
+          --certificates <AUTHORITY>
+              Who signs the metrics API's certificate: auto (cert-manager where installed), cert-manager or own [default: auto]
+
           --tag <TAG>
               Tag of the image [default: from its content]
 

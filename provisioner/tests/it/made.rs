@@ -27,7 +27,7 @@ async fn found(registry: &Registry, tag: &str, wanted: &[&str]) -> Result<Found,
 }
 
 /// Writes `image` as a folder in the OCI layout.
-fn write_layout(image: &Image, folder: &Path) {
+pub(crate) fn write_layout(image: &Image, folder: &Path) {
     let blobs = folder.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();
     std::fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
@@ -118,6 +118,9 @@ async fn an_image_of_one_platform_says_so_in_its_configuration() {
     let error = found(&registry, "v1", &["linux/arm64"]).await.expect_err("another");
     assert!(error.is_configuration());
     assert!(error.hint().is_some_and(|hint| hint.contains("--platform linux/arm64")));
+    registry.inject("GET manifests/v1", 1, Fault::Answer(403, ""));
+    let error = found(&registry, "v1", &AMD64).await.expect_err("refused");
+    assert!(error.hint().is_some_and(|hint| hint.contains("may not read there")));
     let error = found(&registry, "v2", &AMD64).await.expect_err("none");
     assert!(
         !error.is_configuration() && error.to_string().starts_with("cannot read `v2` from"),

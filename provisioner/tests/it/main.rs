@@ -6,13 +6,16 @@
     reason = "in a test, giving up loudly is the right answer; clippy.toml covers only what bears #[test] itself"
 )]
 
+mod certificates;
 mod cli;
 mod contexts;
 mod fake_aws;
+mod full_disk;
 mod help;
 mod iam;
 mod loader;
 mod made;
+mod mounts;
 mod plan;
 mod plan_on_aws;
 mod preflight;

@@ -90,6 +90,21 @@ impl Run {
         self
     }
 
+    /// The same, started by a shell script that ends with `exec "$@"`.
+    pub(crate) fn started_by(mut self, script: &str) -> Self {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", script, "sh"])
+            .arg(self.command.get_program())
+            .args(self.command.get_args())
+            .env_clear()
+            .envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .current_dir(self.home.path())
+            .stdin(Stdio::null());
+        self.command = shell;
+        self
+    }
+
     pub(crate) fn start(mut self) -> Started {
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = self.command.spawn().unwrap();

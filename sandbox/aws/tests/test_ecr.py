@@ -78,6 +78,23 @@ def test_batch_delete_by_tag_and_digest(endpoint: Endpoint) -> None:
     assert endpoint.registry.manifests["demo/app"] == {}
 
 
+def test_a_manifest_without_a_tag_is_found_by_its_digest(endpoint: Endpoint) -> None:
+    ecr = endpoint.client("ecr")
+    ecr.create_repository(repositoryName="demo/app")
+    digest = endpoint.registry.put("demo/app", "v1")
+    del endpoint.registry.tags["demo/app"]["v1"]
+    wanted = {"repositoryName": "demo/app", "imageIds": [{"imageDigest": digest}]}
+    (image,) = ecr.batch_get_image(**wanted)["images"]
+    assert image["imageId"] == {"imageDigest": digest}
+    (detail,) = ecr.describe_images(**wanted)["imageDetails"]
+    assert "imageTags" not in detail
+    done = ecr.batch_delete_image(**wanted)
+    assert done["imageIds"] == [{"imageDigest": digest}]
+    assert [f["failureCode"] for f in ecr.batch_get_image(**wanted)["failures"]] == [
+        "ImageNotFound"
+    ]
+
+
 def test_immutable_tag_and_existing_image_are_two_errors(endpoint: Endpoint) -> None:
     ecr = endpoint.client("ecr")
     ecr.create_repository(repositoryName="demo/app", imageTagMutability="IMMUTABLE")

@@ -1,40 +1,37 @@
-//! A tar archive as a store: what it holds is listed once, and read from where it lies. One that is compressed by gzip is
-//! unpacked into a file without a name first, which is gone when nobody reads it any more.
+//! A tar archive as a store: what it holds is listed once, and read from where it lies. One that is compressed is unpacked
+//! into a file without a name first, which is gone when nobody reads it any more.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write as _};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use flate2::read::MultiGzDecoder;
 use tar::EntryType;
 
 use super::Defect;
 use super::graph::bounded;
-use super::store::{Packed, Store, clean, each_chunk, unreadable};
+use super::store::{Packed, Store, clean, unreadable};
+use super::unpack::{Budget, MOST_UNPACKED, Packing};
 
 /// Entries of an archive: 500 layers in Docker's older form are 2000.
 const MOST_ENTRIES: usize = 50_000;
-/// Bytes of an archive that is unpacked: larger than any image, smaller than what a few megabytes of zeros may become.
-const MOST_UNPACKED: u64 = 32 * 1024 * 1024 * 1024;
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Bytes of headers and long names, which are read into memory: those of as many entries, each with a name of 500 bytes.
+const LONGEST_LISTING: u64 = 100 * 1024 * 1024;
 
 /// Opens the archive at `path` and lists it.
 pub(super) fn open(path: &Path) -> Result<Store, Defect> {
     let cannot = |source| unreadable(&path.display(), source);
     let mut file = File::open(path).map_err(cannot)?;
-    let mut magic = [0; 4];
-    let read = file.read(&mut magic).and_then(|count| file.rewind().map(|()| count));
-    let magic = magic.get(..read.map_err(cannot)?).unwrap_or_default();
-    if magic == ZSTD {
-        return Err(Defect::Form(
-            "it is compressed by zstd: unpack it with `zstd -d` first".to_owned(),
-        ));
-    }
-    if magic.starts_with(&GZIP) {
-        file = unpack(file, MOST_UNPACKED)?;
+    let mut start = Vec::new();
+    (&file)
+        .take(Packing::MAGIC as u64)
+        .read_to_end(&mut start)
+        .map_err(cannot)?;
+    file.rewind().map_err(cannot)?;
+    match Packing::of(&start) {
+        Packing::Plain => {}
+        packing => file = unpack(path, file, packing)?,
     }
     let entries = list(&file)?;
     Ok(Store::Archive {
@@ -43,30 +40,22 @@ pub(super) fn open(path: &Path) -> Result<Store, Defect> {
     })
 }
 
-/// The bytes of a file that is compressed by gzip, in a file without a name.
-fn unpack(file: File, most: u64) -> Result<File, Defect> {
+/// The bytes of a file that is compressed, in a file without a name.
+fn unpack(path: &Path, file: File, packing: Packing) -> Result<File, Defect> {
     let mut unpacked = BufWriter::new(tempfile::tempfile().map_err(no_room)?);
-    let mut size = 0;
     let mut failed = None;
-    let decoder = MultiGzDecoder::new(BufReader::new(file));
-    let outcome = each_chunk(decoder, |chunk| {
-        size += chunk.len() as u64;
-        if size > most {
-            failed = Some(Defect::TooMany {
-                what: "bytes when it is unpacked",
-                found: usize::try_from(size).unwrap_or(usize::MAX),
-                most: usize::try_from(most).unwrap_or(usize::MAX),
-            });
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        unpacked.write_all(chunk).inspect_err(|error| {
-            failed = Some(no_room(io::Error::new(error.kind(), error.to_string())));
+    let packed = (BufReader::new(file), packing);
+    let outcome = Budget::new(MOST_UNPACKED).unpack(&path.display().to_string(), packed, |chunk| {
+        unpacked.write_all(chunk).map_err(|error| {
+            let kind = error.kind();
+            failed = Some(no_room(error));
+            kind.into()
         })
     });
     if let Some(defect) = failed {
         return Err(defect);
     }
-    outcome.map_err(|error| Defect::Malformed(format!("its gzip stream is damaged or cut off: {error}")))?;
+    outcome?;
     let mut unpacked = unpacked.into_inner().map_err(|error| no_room(error.into_error()))?;
     unpacked.rewind().map_err(no_room)?;
     Ok(unpacked)
@@ -81,11 +70,36 @@ pub(super) fn no_room(source: io::Error) -> Defect {
     }
 }
 
+/// What is read of an archive while it is listed: the library reads headers and, however long they say that they are,
+/// names; content is passed over.
+struct Listing<'a> {
+    file: &'a File,
+    left: u64,
+}
+
+impl Read for Listing<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        let left = self.left.checked_sub(count as u64);
+        self.left = left.ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(count)
+    }
+}
+
+impl Seek for Listing<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
 fn list(file: &File) -> Result<BTreeMap<String, Packed>, Defect> {
     // The library's own words quote what it could not read, byte by byte.
     let broken = |_| Defect::Malformed("it is no tar archive, or a damaged one".to_owned());
     let length = file.metadata().map_err(broken)?.len();
-    let mut archive = tar::Archive::new(file);
+    let mut archive = tar::Archive::new(Listing {
+        file,
+        left: LONGEST_LISTING,
+    });
     let mut entries = BTreeMap::new();
     for entry in archive.entries_with_seek().map_err(broken)? {
         let entry = entry.map_err(broken)?;

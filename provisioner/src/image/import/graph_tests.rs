@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::image::import::document::platforms;
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -19,7 +20,7 @@ fn image() -> Value {
 
 /// What a walk says to a root of this type.
 fn walk(media_type: &str, root: &Value) -> Result<Walk, Defect> {
-    Walk::from(Manifest::new(media_type, root.to_string()))
+    Walk::from(Manifest::new(media_type, root.to_string()), Configurations::All)
 }
 
 fn refusal(root: &Value) -> String {
@@ -112,7 +113,7 @@ fn indexes_within_indexes_end() {
         .to_string();
         below.push(manifest.bytes);
     }
-    let mut walk = Walk::from(Manifest::new(media_type, inner)).expect("an index");
+    let mut walk = Walk::from(Manifest::new(media_type, inner), Configurations::All).expect("an index");
     let mut outcome = Ok(());
     while let (Ok(()), Some(bytes)) = (&outcome, below.pop()) {
         outcome = walk.give(bytes);
@@ -133,12 +134,12 @@ fn attestations_go_along_and_are_no_platform() {
     let root = json!({ "schemaVersion": 2, "mediaType": media::INDEX, "manifests": entries });
     let root = Manifest::new(media::INDEX, root.to_string());
     assert_eq!(platforms(&root), Some(vec!["linux/arm64".to_owned()]));
-    let mut walk = Walk::from(root).expect("an index");
+    let mut walk = Walk::from(root, Configurations::ForPlatform).expect("an index");
     for bytes in [&image.bytes, &attestation.bytes] {
         walk.give(bytes.clone()).expect("as described");
     }
     assert!(walk.wanted().is_none(), "the index names the platform");
-    let found = walk.finish(|_| Ok(Content::Memory(Bytes::new()))).expect("whole");
+    let found = walk.finish(|_, _| Ok(Content::Memory(Bytes::new()))).expect("whole");
     assert_eq!(
         (found.children.len(), found.platforms),
         (2, vec!["linux/arm64".to_owned()])
@@ -171,4 +172,84 @@ fn an_image_for_another_platform_is_refused_with_those_that_it_is_for() {
         "it is not for linux/amd64, but for linux/arm64, windows/amd64"
     );
     assert!(said.hint().is_some_and(|hint| hint.contains("--platform linux/amd64")));
+}
+
+/// An image with two layers, its index and its configuration; what a walk through all of them says.
+fn configured(index: &Value, configuration: &Value) -> Result<Image, String> {
+    let configuration = Manifest::new(media::CONFIG, configuration.to_string());
+    let mut image = image();
+    image["config"] = configuration.descriptor.to_json();
+    let layer = Descriptor::of(media::LAYER_GZIP, b"layer").to_json();
+    image["layers"] = json!([descriptor(media::LAYER_GZIP), layer]);
+    let image = Manifest::new(media::MANIFEST, image.to_string());
+    let mut entry = image.descriptor.to_json();
+    entry["platform"] = index.clone();
+    let root = json!({ "schemaVersion": 2, "mediaType": media::INDEX, "manifests": [entry] });
+    let root = Manifest::new(media::INDEX, root.to_string());
+    let walked = Walk::from(root, Configurations::All).and_then(|mut walk| {
+        walk.give(image.bytes)?;
+        walk.give(configuration.bytes)?;
+        walk.finish(|_, _| Ok(Content::Memory(Bytes::new())))
+    });
+    walked.map_err(|defect| defect.to_string())
+}
+
+fn runs_on_arm(variant: Option<&str>, diff_ids: &Value) -> Value {
+    let mut configuration = json!({ "os": "linux", "architecture": "arm", "rootfs": { "diff_ids": diff_ids } });
+    if let Some(variant) = variant {
+        configuration["variant"] = variant.into();
+    }
+    configuration
+}
+
+#[test]
+fn an_index_and_its_configurations_say_the_same() {
+    let two = json!([DIGEST, DIGEST]);
+    let arm = json!({ "os": "linux", "architecture": "arm", "variant": "v7" });
+    for variant in [None, Some("v7")] {
+        let image = configured(&arm, &runs_on_arm(variant, &two)).expect("the same");
+        assert_eq!(image.platforms, ["linux/arm/v7"]);
+    }
+    for (index, configuration, wanted) in [
+        (
+            json!({ "os": "linux", "architecture": "amd64" }),
+            runs_on_arm(Some("v7"), &two),
+            "its index says that it is for linux/amd64, and its configuration for linux/arm/v7",
+        ),
+        (arm.clone(), json!({ "os": "linux" }), "is not valid: missing field"),
+        (
+            arm.clone(),
+            json!({ "os": "linux", "architecture": "arm" }),
+            "is not valid: missing field `rootfs`",
+        ),
+        (
+            arm.clone(),
+            runs_on_arm(None, &json!([DIGEST])),
+            "it has 2 layers, and its configuration names 1",
+        ),
+        (
+            arm.clone(),
+            runs_on_arm(None, &json!([DIGEST, "sha256:no"])),
+            "a layer of its configuration: `sha256:no` is no digest",
+        ),
+    ] {
+        let said = configured(&index, &configuration).expect_err(wanted);
+        assert!(said.contains(wanted), "{said}");
+    }
+}
+
+#[test]
+fn manifests_are_bounded_together_too() {
+    let mut manifests = Vec::new();
+    for number in 0..9 {
+        let mut image = image();
+        image["annotations"] = json!({ "number": number, "long": "a".repeat(media::LONGEST_MANIFEST - 1000) });
+        manifests.push(Manifest::new(media::MANIFEST, image.to_string()));
+    }
+    let entries: Vec<_> = manifests.iter().map(|manifest| manifest.descriptor.to_json()).collect();
+    let root = json!({ "schemaVersion": 2, "mediaType": media::INDEX, "manifests": entries });
+    let mut walk = Walk::from(Manifest::new(media::INDEX, root.to_string()), Configurations::All).expect("an index");
+    let mut given = manifests.into_iter().map(|manifest| walk.give(manifest.bytes));
+    let said = given.find_map(Result::err).expect("too much").to_string();
+    assert!(said.ends_with("bytes of manifests, more than 33554432"), "{said}");
 }

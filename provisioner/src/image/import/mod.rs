@@ -6,11 +6,14 @@
 
 mod archive;
 mod docker;
+mod document;
 mod graph;
+mod layers;
 mod layout;
 mod reference;
 mod remote;
 mod store;
+mod unpack;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -85,9 +88,25 @@ pub enum Defect {
         /// How many there may be.
         most: usize,
     },
+    /// It has more bytes than any real image.
+    #[error("it is larger than {most} bytes {what}")]
+    TooLarge {
+        /// When, or which part.
+        what: &'static str,
+        /// How many there may be.
+        most: u64,
+    },
     /// It holds several images.
     #[error("it holds several images: `{}`", .0.join("`, `"))]
     Several(Vec<String>),
+    /// It is said to be for one platform and made for another.
+    #[error("its index says that it is for {index}, and its configuration for {own}")]
+    TwoPlatforms {
+        /// As its index says.
+        index: String,
+        /// As its own configuration says.
+        own: String,
+    },
     /// It does not run where it should.
     #[error("it is not for {wanted}, but for {}", if found.is_empty() { "no platform".to_owned() } else { found.join(", ") })]
     Platform {
@@ -119,7 +138,7 @@ impl Defect {
 pub enum Local {
     /// A folder in the OCI image layout.
     Layout(PathBuf),
-    /// A tar archive, which may be compressed by gzip: of such a folder, or as `docker save` writes it.
+    /// A tar archive, which may be compressed by gzip or zstd: of such a folder, or as `docker save` writes it.
     Archive(PathBuf),
 }
 
@@ -169,5 +188,4 @@ pub async fn import(from: &Local, wanted: &[&str]) -> Result<Image, ImageError> 
 }
 
 #[cfg(test)]
-#[path = "import_tests.rs"]
 mod tests;

@@ -7,7 +7,12 @@ use oci_client::Reference;
 
 use crate::image::RegistryTarget;
 use crate::image::digest::Digest;
+use crate::image::prefix::is_path_part;
+use crate::image::push::is_tag;
 use crate::image::target::parse;
+
+/// Longer than any host, name, tag and digest may be together.
+const LONGEST: usize = 1000;
 
 /// `[HOST[:PORT]/]NAME[:TAG][@DIGEST]` as Docker reads it: without a host it is on Docker Hub, without tag and digest it
 /// is `latest`. Loopback hosts speak plain HTTP, all others HTTPS.
@@ -34,12 +39,21 @@ impl FromStr for ImageRef {
                 "leave the scheme out, like `ghcr.io/team/app:1.2`".to_owned(),
             ));
         }
+        if text.len() > LONGEST {
+            return Err(InvalidRef(format!("it is longer than {LONGEST} characters")));
+        }
         let reference: Reference = text
             .parse()
             .map_err(|error: oci_client::ParseError| InvalidRef(error.to_string()))?;
         let host = reference.registry();
         let parsed = parse(&format!("http://{host}")).or_else(|_| parse(&format!("https://{host}")));
         let (host, plain_http) = parsed.map_err(|error| InvalidRef(error.to_string()))?;
+        // The parser's own letters and digits are those of all scripts.
+        if !reference.repository().split('/').all(is_path_part) || !reference.tag().is_none_or(is_tag) {
+            return Err(InvalidRef(
+                "names and tags are letters and digits, divided by `-`, `.` or `_`".to_owned(),
+            ));
+        }
         let digest = reference.digest().map(str::parse).transpose();
         Ok(Self {
             host,
@@ -143,6 +157,9 @@ mod tests {
             "https://ghcr.io/team/app",
             "ghcr.io/../../etc/passwd",
             "ghcr.io/team/app:1.2 ; rm",
+            "ghcr.io/team/app:1.2\u{1d6db}",
+            "ghcr.io/te\u{e4}m/app:1.2",
+            "ghcr.io/team/app:\u{661}",
             "user:hunter2@ghcr.io/team/app",
             &long,
         ] {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use oci_client::RegistryOperation;
 
-use super::graph::{self, Walk};
+use super::document::platforms;
+use super::graph::{self, Configurations, Walk};
 use super::{Defect, ImageRef};
 use crate::image::content::{Content, Image, Manifest};
 use crate::image::media::MANIFESTS;
@@ -40,7 +41,7 @@ pub async fn find(
     let mut found = Found {
         reference: format!("{}@{}", target.reference_base, root.digest()),
         name: image.to_string(),
-        platforms: graph::platforms(&root).unwrap_or_default(),
+        platforms: platforms(&root).unwrap_or_default(),
         repository: Arc::new(repository),
         root,
     };
@@ -67,7 +68,7 @@ impl Found {
 
     async fn walked(&self, reporter: &dyn Reporter) -> Result<Image, ImageError> {
         let refused = |defect| self.refused(defect);
-        let mut walk = Walk::from(self.root.clone()).map_err(refused)?;
+        let mut walk = Walk::from(self.root.clone(), Configurations::ForPlatform).map_err(refused)?;
         while let Some(wanted) = walk.wanted() {
             let bytes = if MANIFESTS.contains(&wanted.media_type.as_str()) {
                 self.repository.manifest(wanted.digest.as_str(), reporter).await?.bytes
@@ -76,7 +77,7 @@ impl Found {
             };
             walk.give(bytes).map_err(refused)?;
         }
-        let content = |_: &_| Ok(Content::Remote(self.repository.clone()));
+        let content = |_: &_, _: Option<&_>| Ok(Content::Remote(self.repository.clone()));
         walk.finish(content).map_err(refused)
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::Defect;
 use super::graph::bounded;
 use crate::image::content::{Content, Descriptor, Mismatch};
-use crate::image::digest::Hasher;
+use crate::image::digest::{Digest, Hasher};
 
 /// Links that lead to links: more are a circle.
 const LINKS: usize = 8;
@@ -78,19 +78,24 @@ impl Store {
         Ok(bytes)
     }
 
+    /// The file `name`, which must have `size` bytes.
+    pub(super) fn sized(&self, name: &str, size: u64) -> Result<Stored, Defect> {
+        let found = self.find(name)?;
+        if found.size == size {
+            return Ok(found);
+        }
+        Err(Defect::Mismatch {
+            what: name.to_owned(),
+            source: Mismatch::Size {
+                expected: size,
+                actual: found.size,
+            },
+        })
+    }
+
     /// Where the blob is, once all of its bytes have been found to be what its descriptor says.
     pub(super) fn blob(&self, name: &str, blob: &Descriptor) -> Result<Content, Defect> {
-        let found = self.find(name)?;
-        let mismatch = |source| Defect::Mismatch {
-            what: name.to_owned(),
-            source,
-        };
-        if found.size != blob.size {
-            return Err(mismatch(Mismatch::Size {
-                expected: blob.size,
-                actual: found.size,
-            }));
-        }
+        let found = self.sized(name, blob.size)?;
         let mut hasher = Hasher::default();
         let outcome = found.reader().and_then(|reader| {
             each_chunk(reader, |chunk| {
@@ -99,13 +104,23 @@ impl Store {
             })
         });
         outcome.map_err(|source| unreadable(&name, source))?;
-        let actual = hasher.finish();
-        if actual != blob.digest {
-            let expected = blob.digest.clone();
-            return Err(mismatch(Mismatch::Digest { expected, actual }));
-        }
+        mismatch(name, &blob.digest, hasher.finish())?;
         Ok(found.content)
     }
+}
+
+/// Refuses what has another digest.
+pub(super) fn mismatch(what: &str, expected: &Digest, actual: Digest) -> Result<(), Defect> {
+    if actual == *expected {
+        return Ok(());
+    }
+    Err(Defect::Mismatch {
+        what: what.to_owned(),
+        source: Mismatch::Digest {
+            expected: expected.clone(),
+            actual,
+        },
+    })
 }
 
 impl Stored {

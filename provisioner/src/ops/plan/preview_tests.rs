@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::aws::cost::Intents;
 use crate::aws::drift::Aspect;
-use crate::cluster::changes::{Change, Planned};
+use crate::cluster::changes::Planned;
 use crate::cluster::dry_run::Answer;
 use crate::ops::plan::image::UNBUILT;
 use crate::report::Outcome;
@@ -14,28 +14,14 @@ use crate::report::Outcome;
 fn planned(outcome: Outcome, before: Option<&Value>, after: &Value) -> ObjectPlan {
     let object = |value: &Value| serde_json::from_value::<kube::core::DynamicObject>(value.clone()).expect("an object");
     let wanted = object(after);
-    let reference = crate::cluster::ObjectRef::of(&wanted);
-    let change = Change {
-        kind: reference.kind.clone(),
-        namespace: reference.namespace.clone(),
-        name: reference.name.clone(),
-        outcome,
-        fields: (outcome == Outcome::Skipped)
-            .then(|| "why".to_owned())
-            .into_iter()
-            .collect(),
-    };
-    let answer = (outcome != Outcome::Deleted).then(|| Answer {
+    let reasons = (outcome == Outcome::Skipped).then(|| "why".to_owned());
+    let mut planned = Planned::new(&wanted, outcome, reasons.into_iter().collect());
+    planned.answer = (outcome != Outcome::Deleted).then(|| Answer {
         before: before.map(object),
-        after: wanted.clone(),
+        after: wanted,
         by_server: true,
     });
-    ObjectPlan::of(&Planned {
-        change,
-        object: reference,
-        wanted,
-        answer,
-    })
+    ObjectPlan::of(&planned)
 }
 
 fn deployment(image: &str) -> Value {

@@ -21,11 +21,13 @@ pub(crate) struct Kubernetes {
 }
 
 impl Kubernetes {
-    /// Starts on a free port; it holds the app's namespace.
+    /// Starts on a free port; it holds the app's namespace and that which is always there.
     pub(crate) async fn start() -> Self {
         let wire = Wire::default();
-        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "web-app"}});
-        wire.put("/api/v1/namespaces/web-app", namespace);
+        for name in ["default", "web-app"] {
+            let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+            wire.put(&format!("/api/v1/namespaces/{name}"), namespace);
+        }
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(answer).with_state(wire.clone());

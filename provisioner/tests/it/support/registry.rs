@@ -1,7 +1,9 @@
 //! A registry in this process: the part of the distribution specification that a push uses, strict about digests and
 //! order, with a record of requests and faults on demand.
 
+mod asked;
 mod store;
+mod tokens;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -9,12 +11,14 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
 use axum::http::request::Parts;
-use axum::http::{Request, Response, header};
+use axum::http::{Method, Request, Response, header};
 use base64::Engine as _;
 use futures::StreamExt as _;
 use provisioner::image::RegistryTarget;
 
+use asked::Asked;
 use store::{Store, answer, error, set};
+use tokens::Tokens;
 
 /// The repository whose requests are recorded without its name.
 pub(crate) const REPOSITORY: &str = "demo/web-app";
@@ -44,6 +48,8 @@ pub(crate) enum Fault {
     TokenEnds,
     /// 429, and this many seconds to wait.
     Throttle(u32),
+    /// 429, and the same as a date, counted from the answer's own.
+    ThrottleUntil(u32),
     /// No answer ever comes; nothing is done.
     Silence,
     /// The request is carried out, then the connection closes without an answer.
@@ -60,8 +66,7 @@ pub(crate) enum Fault {
 struct Desk {
     auth: Option<Auth>,
     password: Option<String>,
-    /// How many tokens ended.
-    tokens: u32,
+    tokens: Tokens,
     store: Store,
     requests: Vec<Recorded>,
     faults: Vec<(String, u32, Fault)>,
@@ -103,6 +108,13 @@ impl Registry {
     /// Takes blobs over from other repositories from now on.
     pub(crate) fn mounts(&self) {
         locked(&self.desk).store.mounts = true;
+    }
+
+    /// Gives nobody a right to `repository`; where `strict`, whoever asks for it gets no token.
+    pub(crate) fn deny(&self, repository: &str, strict: bool) {
+        let mut desk = locked(&self.desk);
+        desk.tokens.denied.push(repository.to_owned());
+        desk.tokens.all_or_nothing = strict;
     }
 
     /// The target with valid credentials.
@@ -198,46 +210,6 @@ async fn read_some(body: Body, most: usize) {
     }
 }
 
-/// What a request is for.
-struct Asked {
-    /// The repository's name.
-    name: String,
-    /// The path below it; all of it where it is no repository's.
-    place: String,
-    query: String,
-    line: String,
-}
-
-impl Asked {
-    fn of(parts: &Parts) -> Self {
-        let path = parts.uri.path();
-        let kinds = ["/blobs/", "/manifests/"];
-        let below = path.strip_prefix("/v2/").unwrap_or_default();
-        let split = kinds
-            .iter()
-            .find_map(|kind| below.find(kind))
-            .map(|at| below.split_at(at));
-        let (name, place) = split.map_or(("", path), |(name, place)| (name, &place[1..]));
-        let query = parts.uri.query().unwrap_or_default().replace("%3A", ":");
-        let shown = if place.starts_with("blobs/uploads/") {
-            let digest = query.strip_prefix("digest=").unwrap_or(&query);
-            format!("blobs/uploads/{digest}")
-        } else {
-            place.to_owned()
-        };
-        let line = match name {
-            REPOSITORY | "" => format!("{} {shown}", parts.method),
-            other => format!("{} {other} {shown}", parts.method),
-        };
-        Self {
-            name: name.to_owned(),
-            place: place.to_owned(),
-            query,
-            line,
-        }
-    }
-}
-
 /// The answer; none where none ever comes.
 fn respond(
     desk: &Shared,
@@ -253,7 +225,7 @@ fn respond(
     };
     let mut guard = locked(desk);
     guard.requests.push(Recorded {
-        line: asked.line,
+        line: asked.line.clone(),
         bytes: body.len() as u64,
     });
     match fault {
@@ -262,12 +234,11 @@ fn respond(
             cut();
         }
         Some(Fault::NewPassword(password)) => guard.password = Some(password.to_owned()),
-        Some(Fault::TokenEnds) => guard.tokens += 1,
+        Some(Fault::TokenEnds) => guard.tokens.ended += 1,
         Some(Fault::Silence) => return None,
         _ => {}
     }
-    let authorization = text(header::AUTHORIZATION);
-    if let Some(refusal) = guard.refusal(&asked.place, authorization.as_deref(), &parts.headers) {
+    if let Some(refusal) = guard.refusal(&asked, (&parts.method, &parts.headers)) {
         return Some(refusal);
     }
     match fault {
@@ -275,6 +246,16 @@ fn respond(
         Some(Fault::Throttle(seconds)) => {
             let mut response = answer(429, &error("TOOMANYREQUESTS"));
             set(&mut response, "retry-after", &seconds.to_string());
+            return Some(response);
+        }
+        Some(Fault::ThrottleUntil(seconds)) => {
+            let mut response = answer(429, &error("TOOMANYREQUESTS"));
+            set(&mut response, "date", "Wed, 21 Oct 2026 07:28:00 GMT");
+            set(
+                &mut response,
+                "retry-after",
+                &format!("Wed, 21 Oct 2026 07:28:{seconds:02} GMT"),
+            );
             return Some(response);
         }
         Some(Fault::Overtaken(digest)) => {
@@ -285,7 +266,7 @@ fn respond(
         _ => {}
     }
     let mut response = match asked.place.as_str() {
-        "/token" => answer(200, &serde_json::json!({ "token": guard.token() }).to_string()),
+        "/token" => guard.tokens.give(&asked.query),
         "/v2/" => answer(200, "{}"),
         place => guard.store.serve(&store::Request {
             method: &parts.method,
@@ -311,10 +292,6 @@ fn cut() -> ! {
 }
 
 impl Desk {
-    fn token(&self) -> String {
-        format!("token-{}", self.tokens)
-    }
-
     fn fault(&mut self, line: &str) -> Option<Fault> {
         let (_, times, fault) = self
             .faults
@@ -324,20 +301,23 @@ impl Desk {
         Some(fault.clone())
     }
 
-    fn refusal(&self, place: &str, authorization: Option<&str>, headers: &header::HeaderMap) -> Option<Response<Body>> {
+    fn refusal(&self, asked: &Asked, (method, headers): (&Method, &header::HeaderMap)) -> Option<Response<Body>> {
+        let authorization = headers.get(header::AUTHORIZATION).and_then(|text| text.to_str().ok());
         let password = self.password.as_deref().unwrap_or(PASSWORD);
         let basic = base64::engine::general_purpose::STANDARD.encode(format!("AWS:{password}"));
-        let basic = format!("Basic {basic}");
         let host = headers[header::HOST].to_str().expect("an address");
-        let (wanted, challenge) = match self.auth {
-            Some(Auth::Bearer) if place != "/token" => (
-                format!("Bearer {}", self.token()),
+        let (is_taken, challenge) = match self.auth {
+            Some(Auth::Bearer) if asked.place != "/token" => (
+                asked.place != "/v2/" && self.tokens.takes(authorization, &asked.rights(method)),
                 format!(r#"Bearer realm="http://{host}/token",service="registry""#),
             ),
-            Some(Auth::Basic | Auth::Bearer) => (basic, r#"Basic realm="registry""#.to_owned()),
+            Some(Auth::Basic | Auth::Bearer) => (
+                authorization == Some(&format!("Basic {basic}")),
+                r#"Basic realm="registry""#.to_owned(),
+            ),
             _ => return None,
         };
-        (authorization != Some(&wanted)).then(|| {
+        (!is_taken).then(|| {
             let mut response = answer(401, &error("UNAUTHORIZED"));
             let challenge = challenge.parse().expect("a header value");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);

@@ -1,0 +1,242 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+
+use super::super::certificate::{self, CA_SECRET, Certificates};
+use super::super::changes::{Change, Options};
+use super::super::fixtures::{components_with, stack};
+use super::super::wire::Wire;
+use super::super::{apply, delete, wait};
+use super::*;
+use crate::report::{Outcome, Silent};
+
+const HOME: &str = "custom-metrics";
+const SERVICE: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.custom.metrics.k8s.io";
+const CERTIFICATES: &str = "/apis/cert-manager.io/v1/namespaces/custom-metrics/certificates";
+const PROBE: &str = "/apis/cert-manager.io/v1/namespaces/default/certificates";
+
+/// A cluster that has the namespace `default`, and the kinds of cert-manager where that is asked for.
+fn wire(with_cert_manager: bool) -> Wire {
+    let wire = Wire::default();
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}});
+    wire.put("/api/v1/namespaces/default", namespace);
+    for (kind, plural) in [("Certificate", "certificates"), ("Issuer", "issuers")] {
+        let name = format!("{plural}.{GROUP}");
+        let definition = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": name}, "spec": {"group": GROUP, "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural}, "versions": [{"name": "v1", "served": true}]}});
+        if with_cert_manager {
+            let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/";
+            wire.put(&format!("{path}{name}"), definition);
+        }
+    }
+    wire
+}
+
+async fn prepared(wire: &Wire, authority: Authority) -> Certificates {
+    let now: Timestamp = "2026-01-10T12:00:00Z".parse().expect("a time");
+    let prepared = certificate::prepare(&wire.cluster(), HOME, authority, now).await;
+    prepared.expect("made")
+}
+
+async fn up(wire: &Wire, authority: Authority) -> Result<Vec<Change>, ClusterError> {
+    let components = components_with(&prepared(wire, authority).await);
+    apply::apply(&wire.cluster(), &stack(), &components, Options::default(), &Silent).await
+}
+
+/// What cert-manager does: it writes whom to trust.
+fn inject(wire: &Wire, bundle: &str) {
+    let mut state = wire.state();
+    let service = state.objects.get_mut(SERVICE).expect("applied");
+    assert_eq!(
+        service["metadata"]["annotations"][INJECT],
+        "custom-metrics/cm-adapter-serving-certs"
+    );
+    service["spec"]["caBundle"] = STANDARD.encode(bundle).into();
+}
+
+#[tokio::test]
+async fn auto_takes_cert_manager_where_its_kinds_are_known_and_asks_it_without_making_anything() {
+    let without = wire(false);
+    let decided = decide(&without.cluster(), Choice::Auto).await.expect("decided");
+    assert_eq!(decided, Authority::Own);
+    let with = wire(true);
+    let before = with.state().objects.clone();
+    let decided = decide(&with.cluster(), Choice::Auto).await.expect("decided");
+    assert_eq!(decided, Authority::CertManager);
+    assert_eq!(with.state().log, [format!("POST {PROBE}?dryRun=All")]);
+    assert_eq!(with.state().objects, before);
+    let decided = decide(&with.cluster(), Choice::Own).await.expect("decided");
+    assert_eq!(decided, Authority::Own);
+}
+
+#[tokio::test]
+async fn cert_manager_that_is_named_and_absent_is_a_refusal_that_names_its_kinds() {
+    let error = decide(&wire(false).cluster(), Choice::CertManager)
+        .await
+        .expect_err("refused");
+    assert_eq!(
+        error.to_string(),
+        "cannot use cert-manager: the cluster does not know its kinds:\n  Certificate (cert-manager.io/v1)\n  Issuer (cert-manager.io/v1)"
+    );
+    assert!(error.is_refusal() && error.hint().is_some_and(|hint| hint.contains("--certificates own")));
+}
+
+#[tokio::test]
+async fn a_webhook_that_does_not_answer_is_waited_for_and_named() {
+    let wire = wire(true);
+    let refusal =
+        json!({"code": 500, "reason": "InternalError", "message": "failed calling webhook: connection refused"});
+    wire.state().refusals.insert(PROBE.to_owned(), refusal);
+    let cluster = wire.cluster();
+    let error = accepts(&cluster, Duration::ZERO).await.expect_err("refused");
+    assert_eq!(
+        error.to_string(),
+        "cannot use cert-manager: it does not accept a Certificate: failed calling webhook: connection refused (HTTP 500)"
+    );
+    let starts = async {
+        sleep(Duration::from_millis(100)).await;
+        wire.state().refusals.clear();
+    };
+    let (decided, ()) = futures::join!(decide(&cluster, Choice::CertManager), starts);
+    assert_eq!(decided.expect("decided"), Authority::CertManager);
+}
+
+#[tokio::test]
+async fn rights_that_are_missing_are_told_at_once() {
+    let wire = wire(true);
+    let refusal = json!({"code": 403, "reason": "Forbidden", "message": "no"});
+    wire.state().refusals.insert(PROBE.to_owned(), refusal);
+    decide(&wire.cluster(), Choice::Auto).await.expect_err("refused");
+    assert_eq!(wire.state().log.len(), 1);
+}
+
+#[tokio::test]
+async fn cert_manager_gets_an_authority_for_this_stack_and_we_keep_no_key() {
+    let wire = wire(true);
+    up(&wire, Authority::CertManager).await.expect("applied");
+    {
+        let state = wire.state();
+        let paths: Vec<&String> = state.objects.keys().collect();
+        for name in ["cm-adapter-ca", SERVING_SECRET] {
+            assert!(
+                state.objects.contains_key(&format!("{CERTIFICATES}/{name}")),
+                "{paths:?}"
+            );
+        }
+        for name in [CA_SECRET, SERVING_SECRET] {
+            let ours = format!("/api/v1/namespaces/{HOME}/secrets/{name}");
+            assert!(!state.objects.contains_key(&ours), "{paths:?}");
+        }
+        let service = &state.objects[SERVICE];
+        assert_eq!(service["spec"]["caBundle"], Value::Null);
+        let adapter =
+            state.objects[&format!("/apis/apps/v1/namespaces/{HOME}/deployments/custom-metrics-apiserver")].to_string();
+        assert!(adapter.contains(ISSUED_SECRET) && !adapter.contains(SERVING_SECRET));
+        let serving = &state.objects[&format!("{CERTIFICATES}/{SERVING_SECRET}")]["spec"];
+        assert_eq!(serving["secretName"], ISSUED_SECRET);
+        let labels = serving["secretTemplate"]["labels"].as_object().expect("labels");
+        let labels: Vec<(&String, &Value)> = labels.iter().collect();
+        let marked = stack().labels("adapter");
+        assert!(
+            labels
+                .iter()
+                .all(|(key, value)| marked.get(*key).map(String::as_str) == value.as_str())
+        );
+        assert_eq!(labels.len(), 2, "both marks of ownership: {labels:?}");
+    }
+    inject(&wire, "-----BEGIN CERTIFICATE-----\n");
+    let again = up(&wire, Authority::CertManager).await.expect("applied");
+    let quiet = |c: &Change| matches!(c.outcome, Outcome::Unchanged | Outcome::Skipped);
+    assert!(again.iter().all(quiet), "{again:#?}");
+}
+
+#[tokio::test]
+async fn clients_go_on_trusting_ours_until_cert_manager_has_signed() {
+    let wire = wire(true);
+    up(&wire, Authority::Own).await.expect("applied");
+    let ours = wire.state().objects[SERVICE]["spec"]["caBundle"].clone();
+    assert!(ours.is_string());
+    let wanted = components_with(&prepared(&wire, Authority::CertManager).await);
+    let mut wanted = wanted.iter().flat_map(|component| &component.objects);
+    let service = wanted.find(|object| ObjectRef::of(object).name == API_SERVICE);
+    assert_eq!(service.expect("the APIService").data["spec"]["caBundle"], ours);
+}
+
+#[tokio::test]
+async fn taken_back_from_cert_manager_both_are_trusted_and_only_the_bundle_is_forced() {
+    for (keeps_ours, trusted) in [(false, 2), (true, 2)] {
+        let wire = wire(true);
+        if keeps_ours {
+            up(&wire, Authority::Own).await.expect("applied");
+        }
+        up(&wire, Authority::CertManager).await.expect("applied");
+        let theirs = prepared(&Wire::default(), Authority::Own).await.ca_certificate;
+        inject(&wire, &theirs);
+        let conflict = json!({"code": 409, "reason": "Conflict", "details": {"causes": [{"reason": "FieldManagerConflict",
+            "field": ".spec.caBundle", "message": "conflict with \"cert-manager-cainjector\""}]}});
+        wire.state().refusals.insert(SERVICE.to_owned(), conflict);
+        wire.state().log.clear();
+        up(&wire, Authority::Own).await.expect("applied");
+        let bundle = wire.state().objects[SERVICE]["spec"]["caBundle"].clone();
+        let bundle = STANDARD.decode(bundle.as_str().expect("text")).expect("base64");
+        let bundle = String::from_utf8(bundle).expect("text");
+        assert!(bundle.contains(&theirs) && pem::parse_many(&bundle).expect("PEM").len() == trusted);
+        let forced: Vec<String> = wire
+            .changes()
+            .into_iter()
+            .filter(|l| l.contains("force=true"))
+            .collect();
+        assert!(forced.len() == 1 && forced[0].contains(SERVICE), "{forced:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_teardown_takes_the_certificates_before_the_secrets_that_were_made_for_them() {
+    let wire = wire(true);
+    up(&wire, Authority::CertManager).await.expect("applied");
+    let made = format!("/api/v1/namespaces/{HOME}/secrets/{ISSUED_SECRET}");
+    let secret = json!({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": ISSUED_SECRET, "namespace": HOME, "labels": stack().labels("adapter")}});
+    wire.put(&made, secret);
+    wire.state().log.clear();
+    let receipt = delete::delete_stack(&wire.cluster(), &stack(), Duration::from_mins(1), &Silent).await;
+    assert_eq!(receipt.expect("deleted").left, []);
+    let sent = wire.changes();
+    let at = |part: &str| {
+        sent.iter()
+            .position(|l| l.contains(part))
+            .unwrap_or_else(|| panic!("{part}: {sent:#?}"))
+    };
+    assert!(at(&format!("DELETE {CERTIFICATES}")) < at(&format!("DELETE {made}")));
+    assert_eq!(wire.state().objects.len(), 3, "default and the kinds of cert-manager");
+}
+
+#[tokio::test]
+async fn certificates_that_no_controller_looks_at_name_cert_manager() {
+    let wire = wire(true);
+    up(&wire, Authority::CertManager).await.expect("applied");
+    let components = components_with(&prepared(&wire, Authority::CertManager).await);
+    let waited = wait::wait(&wire.cluster(), &components, Duration::ZERO, &Silent).await;
+    let said = waited.expect_err("not ready").to_string();
+    let line = "Certificate `custom-metrics/cm-adapter-serving-certs`: no controller has looked at it: are the pods of cert-manager running?";
+    assert!(said.contains(line), "{said}");
+}
+
+#[tokio::test]
+async fn what_is_served_is_told_by_the_pods_that_serve_it() {
+    let wire = wire(true);
+    let serving = async |now: &str| {
+        let now = now.parse().expect("a time");
+        certificate::serving(&wire.cluster(), HOME, now).await.expect("read")
+    };
+    assert_eq!(serving("2026-01-10T12:00:00Z").await, None);
+    up(&wire, Authority::Own).await.expect("applied");
+    let first = serving("2026-01-11T00:00:00Z").await.expect("served");
+    assert_eq!((first.authority, first.is_due), (Authority::Own, false));
+    assert_eq!(first.ends_at.to_string(), "2027-01-10T00:00:00Z");
+    assert!(serving("2026-10-01T00:00:00Z").await.expect("served").is_due);
+    // Theirs is not there yet.
+    up(&wire, Authority::CertManager).await.expect("applied");
+    assert_eq!(serving("2026-01-11T00:00:00Z").await, None);
+}
