@@ -40,14 +40,14 @@ lint: ## formatting and lints, warnings are errors
 	@! command -v gofmt >/dev/null || test -z "$$(gofmt -l sandbox/kubernetes)" || { gofmt -d sandbox/kubernetes; exit 1; }
 
 unit: ## tests that need neither root nor a sandbox
-	$(CARGO) test -p app -p provisioner --lib --bins --test it
+	$(CARGO) test --workspace --lib --bins --test it
 
 check: lint unit ## lints and fast tests
 
 FUZZ_SECONDS ?= 60
 
 fuzz: ## foreign bytes into everything that reads some, for FUZZ_SECONDS; a finding says how to repeat it
-	$(CARGO) test -p provisioner --test fuzz -- --seconds $(FUZZ_SECONDS)
+	$(CARGO) test --workspace --test fuzz -- --seconds $(FUZZ_SECONDS)
 
 venv: target/aws-venv/.made ## the Python tools of the tests, pinned
 
@@ -70,7 +70,7 @@ target/checkov-venv/.made: provisioner/tests/checkov/requirements.txt
 
 checkov: target/checkov-venv/.made ## checkov over the rendered manifests, the foundation's template and the Dockerfile
 	rm -rf target/rendered
-	RENDER_TO=$(abspath target/rendered) $(CARGO) test -q -p provisioner --lib -- --ignored --exact \
+	RENDER_TO=$(abspath target/rendered) $(CARGO) test -q --workspace --lib -- --ignored --exact \
 	  cluster::render_tests::manifests_are_rendered_into_a_folder
 	test -s target/rendered/app.yaml
 	$(CHECKOV) --directory target/rendered
@@ -89,19 +89,19 @@ image-tools: # Debian's buildah and skopeo; crane, pinned in its own Go module
 
 image-check: build image-tools ## buildah, skopeo and crane make and take the image that `push` makes
 	$(SANDBOX) up
-	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test -p provisioner --test e2e -- --nocapture --ignored --test-threads=1 dockerfile tools
+	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --nocapture --ignored --test-threads=1 dockerfile tools
 
 test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 	$(SANDBOX) down
 	$(MAKE) unit
-	$(CARGO) test -p sandbox
+	$(CARGO) test --workspace --test lifecycle -- --test-threads=1
 	$(MAKE) python
 	$(MAKE) e2e
 	$(SANDBOX) down
 
 test-full: test image-tools checkov ## everything: also each kill point and missing IAM action, one by one, and the image built in two folders
-	$(CARGO) test -p provisioner --lib -- --ignored two_folders
-	$(CARGO) test -p provisioner --test it -- --ignored full_disk
+	$(CARGO) test --workspace --lib -- --ignored two_folders
+	$(CARGO) test --workspace --test it -- --ignored full_disk
 	$(MAKE) fuzz
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1 --nocapture --ignored
