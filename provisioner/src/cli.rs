@@ -137,7 +137,7 @@ pub struct Bootstrap {
     /// Leave a component out; may be repeated
     #[arg(long, value_name = "COMPONENT", value_delimiter = ',')]
     pub without: Vec<String>,
-    /// Apply the manifests of this folder instead of the shipped ones
+    /// Folder of components (NN-NAME/*.yaml) that replace shipped ones of the same name, or join them
     #[arg(long, value_name = "DIR")]
     pub manifests: Option<PathBuf>,
     /// Replace a metrics API that others installed; teardown gives it back
@@ -146,6 +146,9 @@ pub struct Bootstrap {
     /// Take fields that others changed on objects of this stack
     #[arg(long)]
     pub force_conflicts: bool,
+    /// Delete and make anew objects of this stack that cannot be changed in place
+    #[arg(long)]
+    pub recreate: bool,
     /// Mark objects of this stack again that lost their labels, after showing them
     #[arg(long)]
     pub adopt: bool,
@@ -329,6 +332,7 @@ impl Bootstrap {
         path(layer, "manifests", self.manifests.as_ref());
         switch(layer, "take-over", self.take_over);
         switch(layer, "force-conflicts", self.force_conflicts);
+        switch(layer, "recreate", self.recreate);
         switch(layer, "adopt", self.adopt);
         text(layer, "reaction", self.reaction.as_ref());
         text(layer, "certificates", self.certificates.as_ref());

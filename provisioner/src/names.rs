@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 /// The field manager of every server-side apply.
 pub const FIELD_MANAGER: &str = "provisioner";
+/// The field manager that a number of pods is handed over to, for the autoscaler to take.
+pub const FIELD_MANAGER_SCALE: &str = "provisioner-handover";
 /// AWS tag and value of [`StackName::aws_tags`] that mark what belongs to a stack.
 pub const TAG_STACK: &str = "provisioner:stack";
 /// AWS tag: the version of the tool that created the resource.
@@ -46,6 +48,12 @@ pub const ANNOTATION_OPTIONAL: &str = "provisioner/optional";
 /// Annotation of an object that belongs to the stack only where this authority signs certificates: `own` or
 /// `cert-manager`.
 pub const ANNOTATION_CERTIFICATES: &str = "provisioner/certificates";
+/// Annotation of an object that stays where the manifests no longer have it; the value is `true`.
+pub const ANNOTATION_KEEP: &str = "provisioner/keep";
+/// Annotation of an object: `required`, `reported` or `none`, what it means for a run that it is not ready.
+pub const ANNOTATION_WAIT: &str = "provisioner/wait";
+/// Annotation of the `ApplySet`'s parent: a hash of which objects the set has.
+pub const ANNOTATION_MEMBERS: &str = "provisioner/members";
 /// Annotation of pod templates: a hash of the `ConfigMap`s and Secrets that the pods use.
 pub const ANNOTATION_CHECKSUM: &str = "provisioner/config-checksum";
 

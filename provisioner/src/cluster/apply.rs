@@ -12,11 +12,12 @@ use super::connect::Cluster;
 use super::error::{ClusterError, Failure};
 #[cfg(test)]
 use super::manifest::Component;
+use super::mark;
 use super::object::ObjectRef;
 use super::order;
 use super::ownership::PARALLEL;
 use super::ready::{Readiness, readiness};
-use super::retry;
+use super::{recreate, retry, scale};
 #[cfg(test)]
 use crate::names::StackName;
 use crate::report::{Outcome, Reporter};
@@ -46,15 +47,20 @@ pub fn made_before(planned: &mut Vec<Planned>, home: &DynamicObject) -> Option<C
     Some(change)
 }
 
-/// Carries out a plan, stage by stage.
+/// Carries out a plan, stage by stage, but for what is to be deleted: see [`super::prune`]. The `ApplySet`'s parent is
+/// first, in its namespace: what it does not record would not be found again after an interruption.
 pub async fn execute(
     cluster: &Cluster,
     planned: &[Planned],
     options: Options,
     report: &dyn Reporter,
 ) -> Result<Vec<Change>, ClusterError> {
+    let (first, others) = parent_first(planned);
+    for p in first {
+        one(cluster, p, options, report).await?;
+    }
     for stage in 0..order::STAGES {
-        let part = planned.iter().filter(|p| stage_of(p) == stage);
+        let part = others.iter().filter(|p| stage_of(p) == stage);
         let applied = part.map(|p| one(cluster, p, options, report));
         let results: Vec<_> = stream::iter(applied).buffer_unordered(PARALLEL).collect().await;
         results.into_iter().collect::<Result<Vec<()>, ClusterError>>()?;
@@ -62,7 +68,21 @@ pub async fn execute(
             definitions_established(cluster, planned).await?;
         }
     }
-    Ok(planned.iter().map(|p| p.change.clone()).collect())
+    let done = planned.iter().filter(|p| p.change.outcome != Outcome::Deleted);
+    Ok(done.map(|p| p.change.clone()).collect())
+}
+
+/// The parent after its namespace, and all others.
+fn parent_first(planned: &[Planned]) -> (Vec<&Planned>, Vec<&Planned>) {
+    let parent = planned.iter().find(|p| mark::is_parent(&p.wanted));
+    let home = parent.and_then(|p| p.object.namespace.as_deref());
+    let is_home = |p: &Planned| p.object.kind == "Namespace" && Some(p.object.name.as_str()) == home;
+    let (mut first, others): (Vec<&Planned>, Vec<&Planned>) = planned
+        .iter()
+        .filter(|p| p.change.outcome != Outcome::Deleted)
+        .partition(|p| mark::is_parent(&p.wanted) || is_home(p));
+    first.sort_by_key(|p| mark::is_parent(&p.wanted));
+    (first, others)
 }
 
 /// An `APIService` that is answered by the same server as before learns whom to trust before that server gets a
@@ -77,8 +97,15 @@ fn stage_of(p: &Planned) -> u8 {
 }
 
 async fn one(cluster: &Cluster, p: &Planned, options: Options, report: &dyn Reporter) -> Result<(), ClusterError> {
-    if matches!(p.change.outcome, Outcome::Created | Outcome::Updated) {
-        changes::send(cluster, &p.object, &p.wanted, options.forced(p.force), false).await?;
+    if p.hands_over {
+        scale::hand_over(cluster, &p.object).await?;
+    }
+    match p.change.outcome {
+        Outcome::Created | Outcome::Updated => {
+            changes::send(cluster, &p.object, &p.wanted, options.forced(p.force), false).await?;
+        }
+        Outcome::Recreated => recreate::anew(cluster, p, options, report).await?,
+        _ => {}
     }
     let detail = p.change.fields.join(", ");
     report.done(&p.object.kind, &p.object.path(), p.change.outcome, &detail);

@@ -15,7 +15,9 @@ use super::manifest::Component;
 use super::mark;
 use super::object::ObjectRef;
 use super::ownership::{self, Existing, PARALLEL};
-use super::{authority, retry, take_over};
+use super::parent::Parent;
+use super::prune::{self, Leftover};
+use super::{authority, recreate, retry, scale, take_over};
 use crate::names::{FIELD_MANAGER, StackName};
 use crate::report::Outcome;
 
@@ -29,14 +31,18 @@ pub struct Change {
     pub namespace: Option<String>,
     /// Its name.
     pub name: String,
-    /// Created, updated, unchanged or skipped.
+    /// Created, updated, unchanged or skipped; deleted or kept where the manifests no longer have it.
     pub outcome: Outcome,
-    /// The fields that differ, e.g. `spec.template`; the reason for a skip.
+    /// The fields that differ, e.g. `spec.template`; the reason why it is skipped or kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
 }
 
 /// How an apply treats what others own.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what a user allows is a flag of its own each"
+)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// Takes fields from other managers.
@@ -45,6 +51,8 @@ pub struct Options {
     pub take_over: bool,
     /// Marks objects again that this program applied and that lost their labels.
     pub adopt: bool,
+    /// Deletes and makes anew what cannot be changed in place.
+    pub recreate: bool,
 }
 
 impl Options {
@@ -70,12 +78,19 @@ pub struct Planned {
     pub answer: Option<Answer>,
     /// Whether fields that others manage are taken although that was not asked for.
     pub force: bool,
+    /// Of the object that is deleted and made anew.
+    pub(super) uid: Option<String>,
+    /// Whether the number of pods has to be handed over to the autoscaler first.
+    pub(super) hands_over: bool,
 }
 
 impl Planned {
     /// Whether there is nothing to send.
     pub fn is_as_wanted(&self) -> bool {
-        matches!(self.change.outcome, Outcome::Unchanged | Outcome::Skipped)
+        matches!(
+            self.change.outcome,
+            Outcome::Unchanged | Outcome::Skipped | Outcome::Kept
+        )
     }
 }
 
@@ -91,28 +106,66 @@ pub async fn plan(
     let existing: HashMap<ObjectRef, Existing> = existing.into_iter().map(|e| (e.object.clone(), e)).collect();
     let wanted = || components.iter().flat_map(|c| &c.objects);
     let homes = homes(cluster, wanted().filter(|w| !existing.contains_key(&ObjectRef::of(w)))).await?;
+    let scaled = scale::targets(components);
+    let leftovers = leftovers(cluster, stack, components, &existing).await?;
+    let recorded = recorded(components, &leftovers);
     let decisions = wanted().map(|wanted| {
+        let wanted = recorded.as_ref().filter(|_| mark::is_parent(wanted)).unwrap_or(wanted);
         let object = ObjectRef::of(wanted);
         let has_home = object.namespace.as_ref().is_none_or(|home| homes.contains(home));
         match existing.get(&object) {
-            Some(live) => decide(cluster, wanted, live, options).boxed(),
+            Some(live) => {
+                let scaled = scaled.contains(&object.unversioned());
+                decide(cluster, wanted, (live, scaled), options).boxed()
+            }
             None => create(cluster, wanted, options, has_home).boxed(),
         }
     });
     let decisions: Vec<_> = stream::iter(decisions).buffered(PARALLEL).collect().await;
-    let (mut planned, mut problems) = (Vec::new(), Vec::new());
+    let (mut planned, mut problems, mut immutable) = (Vec::new(), Vec::new(), Vec::new());
     for decision in decisions {
         match decision {
             Ok(p) => planned.push(p),
             Err(ClusterError::Request { object, failure, .. }) => problems.extend(refusals(&object, &failure)),
+            Err(ClusterError::Immutable(fields)) => immutable.extend(fields),
             Err(other) => return Err(other),
         }
     }
-    if problems.is_empty() {
-        Ok(planned)
-    } else {
-        Err(ClusterError::Rejected(problems))
-    }
+    refused(problems, immutable)?;
+    planned.extend(leftovers.iter().map(Planned::leftover));
+    Ok(planned)
+}
+
+/// Both kinds of refusal as one error, where there is one.
+pub(super) fn refused(problems: Vec<String>, immutable: Vec<String>) -> Result<(), ClusterError> {
+    let errors = [
+        (!problems.is_empty()).then(|| ClusterError::Rejected(problems)),
+        (!immutable.is_empty()).then(|| ClusterError::Immutable(immutable)),
+    ];
+    ClusterError::all(errors.into_iter().flatten())
+}
+
+/// What the stack has and the components do not.
+async fn leftovers(
+    cluster: &Cluster,
+    stack: &StackName,
+    components: &[Component],
+    existing: &HashMap<ObjectRef, Existing>,
+) -> Result<Vec<Leftover>, ClusterError> {
+    let Some(parent) = prune::parent_of(components) else {
+        return Ok(Vec::new());
+    };
+    let live = existing
+        .get(&ObjectRef::of(parent))
+        .map(|existing| Parent::of(&existing.live));
+    prune::find(cluster, stack, (parent, &live.unwrap_or_default()), components).await
+}
+
+/// The parent with the kinds of what is still to be deleted: until that is gone, it has to be found again.
+fn recorded(components: &[Component], leftovers: &[Leftover]) -> Option<DynamicObject> {
+    let mut parent = prune::parent_of(components)?.clone();
+    mark::record(&mut parent, leftovers.iter().map(|leftover| &leftover.live.object));
+    Some(parent)
 }
 
 /// The namespaces that objects of known kinds name and that are there already.
@@ -141,6 +194,17 @@ async fn homes(
 }
 
 impl Planned {
+    /// What the manifests no longer have.
+    fn leftover(leftover: &Leftover) -> Self {
+        let object = &leftover.live.object;
+        let outcome = if leftover.stays.is_some() {
+            Outcome::Kept
+        } else {
+            Outcome::Deleted
+        };
+        Self::new(&object.bare(), outcome, leftover.stays.clone().into_iter().collect())
+    }
+
     pub(crate) fn new(wanted: &DynamicObject, outcome: Outcome, fields: Vec<String>) -> Self {
         let object = ObjectRef::of(wanted);
         Self {
@@ -155,6 +219,16 @@ impl Planned {
             wanted: wanted.clone(),
             answer: None,
             force: false,
+            uid: None,
+            hands_over: false,
+        }
+    }
+
+    /// What is deleted and made anew because of these fields.
+    pub(super) fn recreated(wanted: &DynamicObject, fields: Vec<String>, uid: Option<String>) -> Self {
+        Self {
+            uid,
+            ..Self::new(wanted, Outcome::Recreated, fields)
         }
     }
 }
@@ -184,10 +258,11 @@ async fn create(
     })
 }
 
-async fn decide(
+/// What is to be done about an object that is there, by dry run.
+pub(super) async fn decide(
     cluster: &Cluster,
     wanted: &DynamicObject,
-    existing: &Existing,
+    (existing, scaled): (&Existing, bool),
     options: Options,
 ) -> Result<Planned, ClusterError> {
     let object = ObjectRef::of(wanted);
@@ -197,11 +272,14 @@ async fn decide(
     }
     let live = &existing.live;
     let force = authority::is_taken_back(wanted, live);
-    let answer = match dry_run::ask(cluster, &object, wanted, options.forced(force)).await? {
-        Some(after) => Answer::of_server(Some(live), after),
-        None => Answer::guessed(wanted, live),
+    let answer = match dry_run::ask(cluster, &object, wanted, options.forced(force)).await {
+        Ok(Some(after)) => Answer::of_server(Some(live), after),
+        Ok(None) => Answer::guessed(wanted, live),
+        Err(refused) => return recreate::instead(cluster, wanted, existing, options, refused).await,
     };
-    let fields = difference(wanted, live, &answer.after);
+    let mut fields = difference(wanted, live, &answer.after);
+    let hands_over = scaled && scale::is_ours(live);
+    fields.extend(hands_over.then(|| scale::HANDED_OVER.to_owned()));
     let outcome = if fields.is_empty() {
         Outcome::Unchanged
     } else {
@@ -210,6 +288,7 @@ async fn decide(
     Ok(Planned {
         answer: Some(answer),
         force,
+        hands_over,
         ..Planned::new(wanted, outcome, fields)
     })
 }
@@ -234,7 +313,7 @@ pub(super) async fn send(
 }
 
 /// A refusal as lines: one for each conflicting field with its manager.
-fn refusals(object: &str, failure: &Failure) -> Vec<String> {
+pub(super) fn refusals(object: &str, failure: &Failure) -> Vec<String> {
     if failure.is_conflict() && !failure.causes.is_empty() {
         let causes = failure.causes.iter();
         return causes

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::changes::{Change, Options};
+use super::changes::{self, Change, Options};
 use super::fixtures::{components, stack};
+use super::prune_tests::{prune, without};
 use super::wire::Wire;
 use super::{ClusterError, apply, delete, lease, parent, take_over};
 use crate::names::ANNOTATION_REPLACED;
@@ -99,6 +100,32 @@ async fn what_was_taken_over_is_given_back_at_teardown_also_after_more_runs() {
     assert_eq!(restored, ["APIService `v1beta1.custom.metrics.k8s.io`"]);
     assert_eq!(facts(&wire.state().objects[SERVICE]), facts(&before));
     assert!(!wire.state().objects.contains_key(PARENT));
+}
+
+#[tokio::test]
+async fn a_stack_that_no_longer_has_the_api_gives_it_back_and_forgets_it() {
+    let wire = Wire::default();
+    let before = others(&wire);
+    up(&wire, take_over()).await.expect("taken");
+    let wanted = || async {
+        let mut left = without(&["adapter"]);
+        let remembered = take_over::remember(&wire.cluster(), &stack(), ("web-app", false), &mut left).await;
+        remembered.map(|()| left).expect("remembered")
+    };
+    let left = wanted().await;
+    let applied = apply::apply(&wire.cluster(), &stack(), &left, Options::default(), &Silent).await;
+    applied.expect("applied");
+    let pruned = prune(&wire, &left).await.expect("pruned");
+    let told = |outcome: Outcome| pruned.iter().filter(move |change| change.outcome == outcome).count();
+    assert_eq!(told(Outcome::Updated), 1, "{pruned:#?}");
+    assert!(told(Outcome::Deleted) > 5);
+    assert_eq!(facts(&wire.state().objects[SERVICE]), facts(&before));
+    assert_eq!(
+        wire.state().objects[PARENT]["metadata"]["annotations"].get(ANNOTATION_REPLACED),
+        None
+    );
+    let planned = changes::plan(&wire.cluster(), &stack(), &wanted().await, Options::default()).await;
+    assert!(planned.expect("planned").iter().all(changes::Planned::is_as_wanted));
 }
 
 #[tokio::test]

@@ -145,6 +145,17 @@ impl Cluster {
         Ok(found.map(|(resource, can)| (resource, can.scope == Scope::Namespaced)))
     }
 
+    /// How objects of a kind are addressed in the version that the server prefers; `Deployment.apps`, `Secret`.
+    pub(super) async fn kind_of_group(&self, group_kind: &str) -> Result<Option<(ApiResource, bool)>, ClusterError> {
+        let (kind, group) = group_kind.split_once('.').unwrap_or((group_kind, ""));
+        let discovery = self.discovery().await?;
+        let kinds = discovery
+            .get(group)
+            .map(kube::discovery::ApiGroup::resources_by_stability);
+        let found = kinds.into_iter().flatten().find(|(resource, _)| resource.kind == kind);
+        Ok(found.map(|(resource, can)| (resource, can.scope == Scope::Namespaced)))
+    }
+
     /// The API of an object, or an error that names its kind.
     pub(super) async fn api_of(&self, object: &ObjectRef) -> Result<Api<DynamicObject>, ClusterError> {
         match self.resolve(&object.gvk()).await? {

@@ -66,7 +66,7 @@ pub async fn delete_stack(
     timeout: Duration,
     report: &dyn Reporter,
 ) -> Result<DeleteReceipt, ClusterError> {
-    let mut run = Run::new(cluster, stack, timeout, report);
+    let mut run = Run::new(cluster, timeout, report);
     let record = parent::read(cluster, stack, &Namespaces::default().app).await?;
     take_over::restore(cluster, stack, record, &mut run.receipt, report).await?;
     let parent = stack.applyset_parent();
@@ -79,13 +79,10 @@ pub async fn delete_stack(
     found.retain(|live| live.object.kind != "Lease" || live.object.name != stack.lease());
     let (namespaces, objects): (Vec<Live>, Vec<Live>) = found.into_iter().partition(|l| l.object.kind == "Namespace");
     let (last, objects): (Vec<Live>, Vec<Live>) = objects.into_iter().partition(|l| order::is_last(&l.object, &parent));
-    for wave in 0..order::WAVES {
-        let part: Vec<&Live> = objects.iter().filter(|l| order::wave(&l.object) == wave).collect();
-        run.delete(&part).await?;
-    }
+    run.in_waves(&objects.iter().collect::<Vec<&Live>>()).await?;
     let mut empty = Vec::new();
     for namespace in &namespaces {
-        match run.foreign(&kinds, &namespace.object.name).await? {
+        match foreign(cluster, &kinds, (stack, &namespace.object.name)).await? {
             foreign if foreign.is_empty() => empty.push(namespace),
             foreign => run.leave(
                 namespace.object.clone(),
@@ -115,12 +112,11 @@ pub async fn delete_stack(
 /// Deletes the named objects and waits until they are gone; what does not go in `timeout` is in `left`.
 pub(super) async fn delete_objects(
     cluster: &Cluster,
-    stack: &StackName,
     objects: impl Iterator<Item = ObjectRef>,
     timeout: Duration,
     report: &dyn Reporter,
 ) -> Result<DeleteReceipt, ClusterError> {
-    let mut run = Run::new(cluster, stack, timeout, report);
+    let mut run = Run::new(cluster, timeout, report);
     let mut there = Vec::new();
     for object in objects {
         if let Some(now) = cluster.get(&object).await? {
@@ -136,27 +132,35 @@ pub(super) async fn delete_objects(
     Ok(run.receipt)
 }
 
-struct Run<'a> {
+/// One deletion of several objects.
+pub(super) struct Run<'a> {
     cluster: &'a Cluster,
-    stack: &'a StackName,
     report: &'a dyn Reporter,
     give_up: Instant,
-    receipt: DeleteReceipt,
+    pub(super) receipt: DeleteReceipt,
 }
 
 impl<'a> Run<'a> {
-    fn new(cluster: &'a Cluster, stack: &'a StackName, timeout: Duration, report: &'a dyn Reporter) -> Self {
+    pub(super) fn new(cluster: &'a Cluster, timeout: Duration, report: &'a dyn Reporter) -> Self {
         Self {
             cluster,
-            stack,
             report,
             give_up: Instant::now() + timeout,
             receipt: DeleteReceipt::default(),
         }
     }
 
+    /// Deletes objects and waits until they are gone, what needs others before those.
+    pub(super) async fn in_waves(&mut self, objects: &[&Live]) -> Result<(), ClusterError> {
+        for wave in 0..order::WAVES {
+            let part = objects.iter().filter(|l| order::wave(&l.object) == wave).copied();
+            self.delete(&part.collect::<Vec<&Live>>()).await?;
+        }
+        Ok(())
+    }
+
     /// Deletes objects and waits until they are gone; what stays is left with its reason.
-    async fn delete(&mut self, objects: &[&Live]) -> Result<(), ClusterError> {
+    pub(super) async fn delete(&mut self, objects: &[&Live]) -> Result<(), ClusterError> {
         let cluster = self.cluster;
         let deletions = objects.iter().map(|live| delete_one(cluster, live));
         stream::iter(deletions)
@@ -197,15 +201,19 @@ impl<'a> Run<'a> {
         self.report.warning(&format!("{object} stays: {reason}"));
         self.receipt.left.push(Left { object, reason });
     }
+}
 
-    /// What is in a namespace and neither the stack's nor made by the cluster itself.
-    async fn foreign(&self, kinds: &Kinds, namespace: &str) -> Result<Vec<String>, ClusterError> {
-        let all = of_namespace(self.cluster, kinds, self.stack, namespace).await?;
-        let foreign = all
-            .into_iter()
-            .filter(|live| !live.ours && !live.controlled && !is_built_in(&live.object));
-        Ok(foreign.map(|live| live.object.to_string()).collect())
-    }
+/// What is in a namespace and neither the stack's nor made by the cluster itself.
+async fn foreign(
+    cluster: &Cluster,
+    kinds: &Kinds,
+    (stack, namespace): (&StackName, &str),
+) -> Result<Vec<String>, ClusterError> {
+    let all = of_namespace(cluster, kinds, stack, namespace).await?;
+    let foreign = all
+        .into_iter()
+        .filter(|live| !live.ours && !live.controlled && !is_built_in(&live.object));
+    Ok(foreign.map(|live| live.object.to_string()).collect())
 }
 
 async fn delete_one(cluster: &Cluster, live: &Live) -> Result<(), ClusterError> {

@@ -1,8 +1,9 @@
 //! What can go wrong with a cluster, in words a user can act on.
 
-use std::error::Error as _;
 use std::time::Duration;
 
+pub use super::failure::Failure;
+pub(super) use super::failure::chain;
 use super::object::ObjectRef;
 use crate::names::StackName;
 
@@ -55,6 +56,9 @@ pub enum ClusterError {
     /// The server does not know kinds that the manifests use.
     #[error("cannot apply objects of kinds that the cluster does not know:{}", list(.0))]
     UnknownKinds(Vec<String>),
+    /// Objects are to go into namespaces that nobody makes.
+    #[error("cannot apply objects into namespaces that do not exist:{}", list(.0))]
+    NoNamespace(Vec<String>),
     /// Objects exist that this stack did not make.
     #[error("cannot take objects that exist and are not part of this stack:{}", list(.0))]
     Foreign(Vec<String>),
@@ -64,6 +68,27 @@ pub enum ClusterError {
     /// Dry runs failed, so nothing was applied.
     #[error("cannot apply, nothing was changed:{}", list(.0))]
     Rejected(Vec<String>),
+    /// Fields cannot be changed in place.
+    #[error("cannot change objects in place, nothing was changed:{}", list(.0))]
+    Immutable(Vec<String>),
+    /// More than one thing is wrong.
+    #[error("{}", several(.0))]
+    Several(Vec<ClusterError>),
+    /// There is nothing to apply.
+    #[error("cannot apply stack `{stack}`: its manifests have no objects")]
+    Empty {
+        /// The stack.
+        stack: StackName,
+    },
+    /// Objects that are wanted no longer did not go.
+    #[error("cannot remove objects that the stack no longer has:{}", list(.0))]
+    NotPruned(Vec<String>),
+    /// Another run applied other manifests.
+    #[error("cannot remove what stack `{stack}` no longer has: another run applied other manifests meanwhile")]
+    Superseded {
+        /// The stack.
+        stack: StackName,
+    },
     /// Objects did not become ready.
     #[error("cannot wait for objects any longer, after {:.0} s not ready:{}", after.as_secs_f64(), list(laggards))]
     NotReady {
@@ -157,77 +182,6 @@ pub enum ClusterError {
     },
 }
 
-/// What a server or a connection said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// The HTTP status; none where no answer came.
-    pub code: Option<u16>,
-    /// The machine-readable reason, may be empty.
-    pub reason: String,
-    /// For people.
-    pub message: String,
-    /// `(field, message)` of each cause, e.g. of conflicts.
-    pub causes: Vec<(String, String)>,
-    /// Whether trying again later may help.
-    pub transient: bool,
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.code {
-            Some(code) if self.message.is_empty() => write!(f, "HTTP {code} {}", self.reason),
-            Some(code) => write!(f, "{} (HTTP {code})", self.message),
-            None => f.write_str(&self.message),
-        }
-    }
-}
-
-impl Failure {
-    /// A failure without an answer, e.g. a time limit.
-    pub(super) fn local(message: impl Into<String>, transient: bool) -> Self {
-        Self {
-            code: None,
-            reason: String::new(),
-            message: message.into(),
-            causes: Vec::new(),
-            transient,
-        }
-    }
-
-    /// Reads kube's error. Branches on codes and types, never on text.
-    pub(super) fn of(error: &kube::Error) -> Self {
-        if let kube::Error::Api(status) = error {
-            let causes = status.details.iter().flat_map(|d| &d.causes);
-            return Self {
-                code: Some(status.code),
-                reason: status.reason.clone(),
-                message: status.message.clone(),
-                causes: causes.map(|c| (c.field.clone(), c.message.clone())).collect(),
-                transient: matches!(status.code, 429 | 502 | 503 | 504),
-            };
-        }
-        let transient = matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_)) && !is_tls_refusal(error);
-        // The variant's name says nothing; what it wraps does.
-        match error {
-            kube::Error::Service(inner) => Self::local(chain(inner.as_ref()), transient),
-            other => Self::local(chain(other), transient),
-        }
-    }
-
-    pub(super) fn is_not_found(&self) -> bool {
-        self.code == Some(404)
-    }
-
-    pub(super) fn is_conflict(&self) -> bool {
-        self.code == Some(409)
-    }
-
-    /// Whether an admission webhook takes no part in dry runs. Nothing but the text tells that from other bad requests.
-    pub(super) fn is_of_dry_runs(&self) -> bool {
-        self.code == Some(400) && self.message.contains("does not support dry run")
-    }
-}
-
 impl ClusterError {
     pub(crate) fn request(verb: &'static str, object: impl Into<String>, failure: Failure) -> Self {
         Self::Request {
@@ -239,6 +193,19 @@ impl ClusterError {
 
     pub(super) fn on(verb: &'static str, object: &ObjectRef, failure: Failure) -> Self {
         Self::request(verb, object.to_string(), failure)
+    }
+
+    /// All of several refusals at once.
+    ///
+    /// # Errors
+    /// Always, where there is one.
+    pub(super) fn all(errors: impl Iterator<Item = Self>) -> Result<(), Self> {
+        let mut errors: Vec<Self> = errors.collect();
+        match errors.len() {
+            0 => Ok(()),
+            1 => Err(errors.remove(0)),
+            _ => Err(Self::Several(errors)),
+        }
     }
 
     /// What to try, in one sentence; none where the message says it all.
@@ -258,6 +225,7 @@ impl ClusterError {
             Self::UnknownKinds(_) => {
                 Some("leave the component out with `--without`, or install what defines the kinds")
             }
+            Self::NoNamespace(_) => Some("make these namespaces, or add them to the manifests"),
             Self::Foreign(_) => Some(
                 "delete or rename them, or leave the component out with `--without`; `--take-over` replaces an APIService until teardown, `--adopt` marks again what lost its labels",
             ),
@@ -272,6 +240,12 @@ impl ClusterError {
             Self::CertManager(_) => Some(
                 "see that the pods of cert-manager run, its webhook's too, then run again; or take `--certificates own`",
             ),
+            Self::Immutable(_) => Some(
+                "put the fields back, or give `--recreate`: it deletes these objects with their pods, and makes them anew; what holds data of others has to be deleted by hand",
+            ),
+            Self::Several(all) => all.iter().find_map(Self::hint),
+            Self::Empty { .. } => Some("leave fewer components out; `provisioner teardown` removes a stack"),
+            Self::NotPruned(_) => Some("look for finalizers on them, then run again: it goes on with them"),
             Self::Leased { .. } => Some("wait until that run has ended, or end it: then run again"),
             Self::LeaseLost { .. } => Some("run again when the other run has ended"),
             Self::Newer { .. } => Some("install that version of provisioner or a newer one"),
@@ -281,7 +255,7 @@ impl ClusterError {
             Self::NoTarget { .. } => {
                 Some("say where to, as a pod sees it, with `--url http://SERVICE.NAMESPACE.svc:PORT/`")
             }
-            Self::Overtaken { .. } => Some("see what that other run does, then run again"),
+            Self::Overtaken { .. } | Self::Superseded { .. } => Some("see what that other run does, then run again"),
             Self::Endpoint { .. }
             | Self::Manifests(_)
             | Self::UnknownComponent { .. }
@@ -294,7 +268,13 @@ impl ClusterError {
     /// Whether somebody else's objects or rights are in the way, which trying again does not mend.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Foreign(_) | Self::Rejected(_) | Self::UnknownKinds(_) | Self::NoCertManager(_) => true,
+            Self::Foreign(_)
+            | Self::Rejected(_)
+            | Self::Immutable(_)
+            | Self::UnknownKinds(_)
+            | Self::NoNamespace(_)
+            | Self::NoCertManager(_) => true,
+            Self::Several(all) => all.iter().all(Self::is_refusal),
             Self::Request { failure, .. } => failure.code == Some(403),
             _ => self.is_configuration(),
         }
@@ -308,11 +288,13 @@ impl ClusterError {
             | Self::Plugin { .. }
             | Self::Manifests(_)
             | Self::UnknownComponent { .. }
+            | Self::Empty { .. }
             | Self::NotInstalled { .. }
             | Self::NotApplied { .. }
             | Self::NoTarget { .. }
             | Self::Newer { .. } => true,
             Self::Request { failure, .. } => failure.code == Some(401),
+            Self::Several(all) => all.iter().all(Self::is_configuration),
             _ => false,
         }
     }
@@ -322,37 +304,13 @@ fn list(items: &[String]) -> String {
     items.iter().fold(String::new(), |all, item| all + "\n  " + item)
 }
 
+fn several(errors: &[ClusterError]) -> String {
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    texts.join("\nerror: ")
+}
+
 fn guess(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
-}
-
-/// The error and its sources, without repeating what a parent has said already.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
-/// A certificate that is refused stays refused; looks into io errors too, whose `source` skips what they wrap.
-fn is_tls_refusal(error: &kube::Error) -> bool {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = error.source();
-    while let Some(cause) = next {
-        if cause.is::<rustls::Error>() {
-            return true;
-        }
-        next = match cause.downcast_ref::<std::io::Error>() {
-            Some(io) => io.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static)),
-            None => cause.source(),
-        };
-    }
-    false
 }
 
 #[cfg(test)]

@@ -102,13 +102,12 @@ impl Outside {
 /// that. What does not go in `timeout` is in `left`. A `PersistentVolume` is left out: it is there to keep its data.
 pub async fn delete(
     cluster: &Cluster,
-    stack: &StackName,
     objects: &[External],
     timeout: Duration,
     report: &dyn Reporter,
 ) -> Result<DeleteReceipt, ClusterError> {
     let objects = objects.iter().filter(|one| one.object.kind != "PersistentVolume");
-    delete_objects(cluster, stack, objects.map(|one| one.object.clone()), timeout, report).await
+    delete_objects(cluster, objects.map(|one| one.object.clone()), timeout, report).await
 }
 
 fn external(resource: &ApiResource, object: &DynamicObject, stack: &StackName) -> Option<External> {

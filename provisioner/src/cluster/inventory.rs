@@ -72,7 +72,7 @@ pub(super) async fn kinds(cluster: &Cluster) -> Result<Kinds, ClusterError> {
 }
 
 /// Group and version of each API that another server is to answer and that is not available, with the reason.
-async fn broken_apis(cluster: &Cluster) -> Result<BTreeMap<String, String>, ClusterError> {
+pub(super) async fn broken_apis(cluster: &Cluster) -> Result<BTreeMap<String, String>, ClusterError> {
     let services = trouble::list(cluster, "apiregistration.k8s.io/v1", "APIService", None, "").await?;
     let broken = services.iter().filter_map(|service| {
         let spec = &service.data["spec"];
@@ -143,7 +143,7 @@ pub async fn of_stack(cluster: &Cluster, stack: &StackName) -> Result<Vec<Object
 }
 
 /// Names and marks of objects. A server of an extension that cannot give these alone gives the objects.
-async fn metadata(api: &Api<DynamicObject>, params: &ListParams) -> Result<Vec<ObjectMeta>, Failure> {
+pub(super) async fn metadata(api: &Api<DynamicObject>, params: &ListParams) -> Result<Vec<ObjectMeta>, Failure> {
     match retry::call(|| api.list_metadata(params)).await {
         Ok(list) => Ok(list.items.into_iter().map(|object| object.metadata).collect()),
         Err(Failure { code: Some(406), .. }) => {
@@ -154,7 +154,7 @@ async fn metadata(api: &Api<DynamicObject>, params: &ListParams) -> Result<Vec<O
     }
 }
 
-fn live(kind: &ApiResource, metadata: &ObjectMeta, stack: &StackName) -> Live {
+pub(super) fn live(kind: &ApiResource, metadata: &ObjectMeta, stack: &StackName) -> Live {
     let labels = metadata.labels.iter().flatten();
     Live {
         object: ObjectRef::listed(kind, metadata),

@@ -47,8 +47,10 @@ pub struct LoadSpec {
     pub url: Option<String>,
     /// Where the parts of the stack live.
     pub namespaces: Namespaces,
-    /// A folder of manifests instead of the embedded ones.
+    /// A folder whose components replace embedded ones.
     pub manifests: Option<PathBuf>,
+    /// Placeholders of the user's own.
+    pub own: BTreeMap<String, String>,
 }
 
 impl LoadSpec {
@@ -61,6 +63,7 @@ impl LoadSpec {
             url: None,
             namespaces: Namespaces::default(),
             manifests: None,
+            own: BTreeMap::new(),
         }
     }
 
@@ -138,6 +141,7 @@ impl LoadJob {
     ) -> Result<Self, ClusterError> {
         let mut values = Values::new(stack.clone(), "", &spec.image);
         values.namespaces = spec.namespaces.clone();
+        values.own.clone_from(&spec.own);
         let url = match &spec.url {
             Some(url) => url.clone(),
             None => service_url(cluster, &spec.namespaces.app).await?,

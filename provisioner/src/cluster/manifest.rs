@@ -8,8 +8,10 @@ use serde_json::Value;
 
 use super::certificate::Certificates;
 use super::error::ClusterError;
+use super::images;
 use super::mark;
 use super::object::ObjectRef;
+use super::scale;
 use super::scope;
 use super::source::{self, Source};
 use super::template;
@@ -35,7 +37,7 @@ pub fn components() -> Vec<String> {
         .collect()
 }
 
-/// Every component but those left out, rendered and marked as the stack's; the `ApplySet`'s parent is among them.
+/// Every component but those left out (those of `dir` replace or join the embedded ones), rendered and marked as the stack's; the `ApplySet`'s parent is among them.
 /// Reports every problem at once.
 pub fn load(
     dir: Option<&Path>,
@@ -62,12 +64,18 @@ pub fn load(
     for component in &mut components {
         component.objects.retain(|object| certificates.authority.needs(object));
     }
+    if components.iter().all(|component| component.objects.is_empty()) {
+        return Err(ClusterError::Empty {
+            stack: values.stack.clone(),
+        });
+    }
     let home = &values.namespaces.app;
     let parent = mark::applyset_parent(&values.stack, home, &components);
     components.push(Component {
         name: mark::APPLYSET.to_owned(),
         objects: vec![parent],
     });
+    scale::leave_to_autoscalers(&mut components);
     mark::checksums(&mut components);
     Ok(components)
 }
@@ -99,7 +107,7 @@ pub(super) fn load_job(
 
 fn render(
     sources: &[Source],
-    placeholders: &BTreeMap<&'static str, String>,
+    placeholders: &BTreeMap<&str, String>,
     values: &Values,
 ) -> Result<Vec<Component>, ClusterError> {
     let mut problems = Vec::new();
@@ -109,18 +117,17 @@ fn render(
         let mut objects = Vec::new();
         for (file, text) in &source.files {
             match template::render(text, placeholders).map(|text| parse(&text)) {
-                Ok(Ok(found)) => {
-                    let misplaced = found.iter().filter_map(misplaced);
-                    problems.extend(misplaced.map(|problem| format!("{file}: {problem}")));
+                Ok(Ok(mut found)) => {
+                    let wrong = found.iter_mut().flat_map(|object| fitted(object, values));
+                    problems.extend(wrong.map(|problem| format!("{file}: {problem}")));
                     objects.extend(found);
                 }
                 Ok(Err(problem)) => problems.push(format!("{file}: {problem}")),
-                Err(unknown) => problems.extend(unknown.iter().map(|p| format!("{file}: {p}"))),
+                Err(unknown) => problems.extend(unknown.iter().map(|u| format!("{file}:{}: {}", u.line, u.problem))),
             }
         }
         for object in &mut objects {
             mark::label(object, &values.stack, &source.name, &id);
-            replace_images(&mut object.data, &values.images);
         }
         components.push(Component {
             name: source.name.clone(),
@@ -133,6 +140,16 @@ fn render(
     } else {
         Err(ClusterError::Manifests(problems))
     }
+}
+
+/// Puts the images into an object, and says what is wrong with it as far as that needs no cluster.
+fn fitted(object: &mut DynamicObject, values: &Values) -> Vec<String> {
+    let mut problems = Vec::new();
+    images::resolve(&mut object.data, values, &mut problems);
+    let name = ObjectRef::of(object);
+    let problems = problems.into_iter().map(|problem| format!("{name}: {problem}"));
+    let policy = mark::policy(object).err();
+    problems.chain(policy).chain(misplaced(object)).collect()
 }
 
 /// What can be said without a cluster about where an object belongs.
@@ -185,38 +202,13 @@ fn drop_nulls(value: &mut Value) {
     }
 }
 
-fn replace_images(value: &mut Value, images: &BTreeMap<String, String>) {
-    match value {
-        Value::Object(fields) => {
-            for (key, field) in fields {
-                let other = field.as_str().and_then(|image| images.get(repository(image)));
-                match other {
-                    Some(other) if key == "image" => *field = other.clone().into(),
-                    _ => replace_images(field, images),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| replace_images(item, images)),
-        _ => {}
-    }
-}
-
-/// An image reference without tag and digest.
-fn repository(image: &str) -> &str {
-    let name = image.split('@').next().unwrap_or(image);
-    match name.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => repository,
-        _ => name,
-    }
-}
-
 fn duplicates(components: &[Component]) -> Vec<String> {
     let mut seen: BTreeMap<ObjectRef, &str> = BTreeMap::new();
     let mut problems = Vec::new();
     for component in components {
         for object in &component.objects {
             let object = ObjectRef::of(object);
-            if let Some(first) = seen.insert(object.clone(), &component.name) {
+            if let Some(first) = seen.insert(object.unversioned(), &component.name) {
                 problems.push(format!(
                     "{object} stands in `{first}` and again in `{}`",
                     component.name
@@ -230,16 +222,6 @@ fn duplicates(components: &[Component]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn image_references_split_at_the_tag_not_at_a_port() {
-        assert_eq!(repository("h:5000/a/b:v1@sha256:00"), "h:5000/a/b");
-        assert_eq!(repository("h:5000/a/b"), "h:5000/a/b");
-        assert_eq!(
-            repository("docker.io/grafana/grafana:1.2.3"),
-            "docker.io/grafana/grafana"
-        );
-    }
 
     #[test]
     fn bad_documents_say_why() {

@@ -1,6 +1,6 @@
 //! What the loader adds to objects: labels of ownership, the `ApplySet`, checksums of used configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use super::manifest::Component;
 use super::object::ObjectRef;
 use crate::names::{
-    ANNOTATION_CHECKSUM, ANNOTATION_KINDS, ANNOTATION_NAMESPACES, ANNOTATION_OPTIONAL, ANNOTATION_TOOLING,
-    LABEL_APPLYSET_ID, LABEL_APPLYSET_PART_OF, StackName,
+    ANNOTATION_CHECKSUM, ANNOTATION_KINDS, ANNOTATION_MEMBERS, ANNOTATION_NAMESPACES, ANNOTATION_OPTIONAL,
+    ANNOTATION_TOOLING, ANNOTATION_WAIT, LABEL_APPLYSET_ID, LABEL_APPLYSET_PART_OF, StackName,
 };
 
 /// Component of the `ApplySet`'s parent.
@@ -29,6 +29,32 @@ pub(super) fn annotation<'a>(object: &'a DynamicObject, key: &str) -> Option<&'a
     all.get(key).map(String::as_str)
 }
 
+/// What an object that is not ready means for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Policy {
+    /// The run waits for it, and fails without it.
+    #[default]
+    Required,
+    /// The run says so, and does not wait.
+    Reported,
+    /// It is not looked at.
+    None,
+}
+
+/// What an object says of that, or what is wrong with what it says.
+pub(super) fn policy(object: &DynamicObject) -> Result<Policy, String> {
+    let annotations = object.metadata.annotations.as_ref();
+    match annotations.and_then(|all| all.get(ANNOTATION_WAIT)).map(String::as_str) {
+        None | Some("required") => Ok(Policy::Required),
+        Some("reported") => Ok(Policy::Reported),
+        Some("none") => Ok(Policy::None),
+        Some(other) => Err(format!(
+            "{}: annotation `{ANNOTATION_WAIT}` is `{other}`: it must be `required`, `reported` or `none`",
+            ObjectRef::of(object)
+        )),
+    }
+}
+
 /// Labels of ownership and of the `ApplySet` on an object.
 pub(super) fn label(object: &mut DynamicObject, stack: &StackName, component: &str, id: &str) {
     let labels = object.metadata.labels.get_or_insert_default();
@@ -43,23 +69,10 @@ pub(super) fn applyset_id(stack: &StackName, namespace: &str) -> String {
     format!("applyset-{hash}-v1")
 }
 
-/// The parent Secret, which says which kinds and namespaces the members have.
+/// The parent Secret, which says which kinds and namespaces the members have, and by a hash which members.
 pub(super) fn applyset_parent(stack: &StackName, namespace: &str, members: &[Component]) -> DynamicObject {
-    let objects = || members.iter().flat_map(|c| &c.objects).map(ObjectRef::of);
-    let mut kinds: Vec<String> = objects()
-        .map(|o| match o.group() {
-            "" => o.kind.clone(),
-            group => format!("{}.{group}", o.kind),
-        })
-        .collect();
-    kinds.sort();
-    kinds.dedup();
-    let mut namespaces: Vec<String> = objects()
-        .filter_map(|o| o.namespace)
-        .filter(|n| n != namespace)
-        .collect();
-    namespaces.sort();
-    namespaces.dedup();
+    let objects = members.iter().flat_map(|c| &c.objects).map(ObjectRef::of);
+    let members: BTreeSet<ObjectRef> = objects.map(|object| object.unversioned()).collect();
     let mut labels = stack.labels(APPLYSET);
     labels.insert(LABEL_APPLYSET_ID.to_owned(), applyset_id(stack, namespace));
     let annotations = BTreeMap::from([
@@ -67,10 +80,9 @@ pub(super) fn applyset_parent(stack: &StackName, namespace: &str, members: &[Com
             ANNOTATION_TOOLING.to_owned(),
             format!("provisioner/v{}", env!("CARGO_PKG_VERSION")),
         ),
-        (ANNOTATION_KINDS.to_owned(), kinds.join(",")),
-        (ANNOTATION_NAMESPACES.to_owned(), namespaces.join(",")),
+        (ANNOTATION_MEMBERS.to_owned(), hash_of(&members)),
     ]);
-    DynamicObject {
+    let mut parent = DynamicObject {
         types: Some(kube::core::TypeMeta {
             api_version: "v1".to_owned(),
             kind: "Secret".to_owned(),
@@ -83,7 +95,45 @@ pub(super) fn applyset_parent(stack: &StackName, namespace: &str, members: &[Com
             ..Default::default()
         },
         data: serde_json::json!({"type": "Opaque"}),
+    };
+    record(&mut parent, &members);
+    parent
+}
+
+fn hash_of(members: &BTreeSet<ObjectRef>) -> String {
+    let mut hash = Sha256::new();
+    for member in members {
+        hash.update(format!("{} {}\n", member.group_kind(), member.path()));
     }
+    hex::encode(&hash.finalize()[..8])
+}
+
+/// Adds the kinds and namespaces of more members to what the parent records: an object whose kind is not recorded is not
+/// found again.
+pub(super) fn record<'a>(parent: &mut DynamicObject, members: impl IntoIterator<Item = &'a ObjectRef>) {
+    let home = parent.metadata.namespace.clone();
+    let annotations = parent.metadata.annotations.get_or_insert_default();
+    let known = |name: &str| listed(annotations.get(name)).collect::<BTreeSet<String>>();
+    let (mut kinds, mut namespaces) = (known(ANNOTATION_KINDS), known(ANNOTATION_NAMESPACES));
+    for member in members {
+        kinds.insert(member.group_kind());
+        namespaces.extend(member.namespace.clone().filter(|name| Some(name) != home.as_ref()));
+    }
+    for (name, all) in [(ANNOTATION_KINDS, kinds), (ANNOTATION_NAMESPACES, namespaces)] {
+        annotations.insert(name.to_owned(), Vec::from_iter(all).join(","));
+    }
+}
+
+/// The entries of an annotation with a list.
+pub(super) fn listed(annotation: Option<&String>) -> impl Iterator<Item = String> {
+    let entries = annotation.into_iter().flat_map(|text| text.split(','));
+    entries.filter(|entry| !entry.is_empty()).map(ToOwned::to_owned)
+}
+
+/// Whether an object is an `ApplySet`'s parent.
+pub(super) fn is_parent(object: &DynamicObject) -> bool {
+    let labels = object.metadata.labels.as_ref();
+    labels.is_some_and(|labels| labels.contains_key(LABEL_APPLYSET_ID))
 }
 
 /// Writes the checksum of used configuration on every pod template, so that a change rolls the pods.

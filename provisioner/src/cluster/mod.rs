@@ -3,9 +3,11 @@
 //! ```text
 //! manifests/ --manifest::load(values, certificates)--> components
 //! components --ownership::check--> existing objects   (foreign ones are refused before anything changes)
+//!            --preview::check---> what is refused before images are there
 //!            --changes::plan-----> created | updated | unchanged, by dry run
 //! lease::under(...)               one run at a time changes a stack
 //!            --apply::apply------> changes --wait::wait--> ready
+//! members    --prune::prune--> what is wanted no longer is gone
 //! applied    --rollout::roll--> another image, waited for, taken back where it fails
 //! labels     --delete::delete_stack--> receipt
 //! ```
@@ -23,7 +25,10 @@ pub mod dry_run;
 mod embedded;
 pub mod error;
 pub mod external;
+mod failure;
+mod images;
 pub mod inventory;
+mod last_words;
 pub mod lease;
 pub mod load_job;
 pub mod manifest;
@@ -35,15 +40,19 @@ pub mod ownership;
 pub(crate) mod pace;
 pub mod parent;
 pub mod password;
+pub mod preview;
+pub mod prune;
 pub mod reaction;
 pub mod ready;
+mod recreate;
 mod retry;
 pub mod rollout;
+mod scale;
 mod scope;
 mod source;
 mod stored;
 pub mod take_over;
-mod template;
+pub(crate) mod template;
 mod trouble;
 pub mod values;
 pub mod wait;
@@ -63,6 +72,10 @@ mod network_tests;
 #[cfg(test)]
 mod pod_tests;
 #[cfg(test)]
+mod prune_tests;
+#[cfg(test)]
+mod recreate_tests;
+#[cfg(test)]
 mod render_tests;
 #[cfg(test)]
 mod restricted_tests;
@@ -71,6 +84,10 @@ mod rights_tests;
 #[cfg(test)]
 mod safety_tests;
 #[cfg(test)]
+mod scale_tests;
+#[cfg(test)]
 mod stack_tests;
+#[cfg(test)]
+mod wait_tests;
 #[cfg(test)]
 mod wire;

@@ -1,5 +1,6 @@
 //! Every object is read before anything is applied: what exists without our label is refused by name.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -10,16 +11,16 @@ use super::changes::Options;
 use super::connect::Cluster;
 use super::error::ClusterError;
 use super::manifest::Component;
-use super::mark;
 use super::object::ObjectRef;
-use super::scope;
-use super::take_over;
+use super::{inventory, mark, prune, scope, take_over};
 use crate::names::{FIELD_MANAGER, LABEL_MANAGED_BY, LABEL_PART_OF, StackName};
 
 /// Requests at a time.
 pub(super) const PARALLEL: usize = 8;
 /// How long objects that are being deleted may take to go.
 const GOING: Duration = Duration::from_mins(1);
+/// Namespaces of every cluster.
+const BUILT_IN: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
 /// An object of the manifests that is in the cluster already.
 #[derive(Debug, Clone)]
@@ -34,45 +35,97 @@ pub struct Existing {
     pub adopted: bool,
 }
 
-/// Reads every object; an error lists all that exist and are not this stack's. Namespaces are exempt: they are used,
-/// not relabelled, not deleted. So are an `APIService` that is taken over and objects that are adopted. Objects that
-/// are being deleted are waited for.
+/// Reads every object. Everything that keeps the components from being applied is in one error: kinds that the cluster
+/// does not know, objects that do not say where they belong, namespaces that nobody makes, objects that exist and are
+/// not this stack's. Namespaces are exempt from the last: they are used, not relabelled, not deleted. So are an
+/// `APIService` that is taken over and objects that are adopted. Objects that are being deleted are waited for.
 pub async fn check(
     cluster: &Cluster,
     stack: &StackName,
     components: &[Component],
     options: Options,
 ) -> Result<Vec<Existing>, ClusterError> {
-    kinds_known(cluster, components).await?;
-    let objects: Vec<ObjectRef> = components.iter().flat_map(|c| &c.objects).map(ObjectRef::of).collect();
-    let give_up = Instant::now() + GOING;
-    let mut found = loop {
-        let found = read(cluster, stack, &objects).await?;
-        let going = |e: &&Existing| e.live.metadata.deletion_timestamp.is_some();
-        let names: Vec<String> = found.iter().filter(going).map(|e| e.object.to_string()).collect();
-        if names.is_empty() {
-            break found;
-        }
-        if Instant::now() > give_up {
-            return Err(ClusterError::Terminating(names));
-        }
-        sleep(Duration::from_millis(500)).await;
-    };
+    let sorted = sort(cluster, components).await?;
+    let mut found = settled(cluster, stack, &sorted.fit).await?;
     for existing in &mut found {
         existing.adopted = options.adopt && is_lost(existing);
         existing.ours |= existing.adopted;
     }
+    let homeless = homeless(cluster, components, (&sorted.fit, &found)).await?;
     let taken = |e: &Existing| options.take_over && e.object.kind == take_over::KIND;
     let foreign: Vec<String> = found
         .iter()
         .filter(|e| !e.ours && e.object.kind != "Namespace" && !taken(e))
         .map(describe)
         .collect();
-    if foreign.is_empty() {
-        Ok(found)
-    } else {
-        Err(ClusterError::Foreign(foreign))
+    let some = |names: Vec<String>| Some(names).filter(|names| !names.is_empty());
+    let problems = [
+        some(sorted.unknown).map(ClusterError::UnknownKinds),
+        some(sorted.misplaced).map(ClusterError::Manifests),
+        some(homeless).map(ClusterError::NoNamespace),
+        some(foreign).map(ClusterError::Foreign),
+    ];
+    ClusterError::all(problems.into_iter().flatten())?;
+    Ok(found)
+}
+
+/// Reads objects until none of them is being deleted any more.
+async fn settled(cluster: &Cluster, stack: &StackName, objects: &[ObjectRef]) -> Result<Vec<Existing>, ClusterError> {
+    let give_up = Instant::now() + GOING;
+    loop {
+        let found = read(cluster, stack, objects).await?;
+        let going = |e: &&Existing| e.live.metadata.deletion_timestamp.is_some();
+        let names: Vec<String> = found.iter().filter(going).map(|e| e.object.to_string()).collect();
+        if names.is_empty() {
+            return Ok(found);
+        }
+        if Instant::now() > give_up {
+            return Err(ClusterError::Terminating(names));
+        }
+        sleep(Duration::from_millis(500)).await;
     }
+}
+
+/// Namespaces that objects of a whole stack are to go into, that are not there and that it does not make, each with
+/// those objects. Its own is made for its lease.
+async fn homeless(
+    cluster: &Cluster,
+    components: &[Component],
+    (objects, found): (&[ObjectRef], &[Existing]),
+) -> Result<Vec<String>, ClusterError> {
+    let Some(parent) = prune::parent_of(components) else {
+        return Ok(Vec::new());
+    };
+    let made = objects
+        .iter()
+        .filter(|object| object.kind == "Namespace")
+        .map(|object| &object.name);
+    let made: BTreeSet<&String> = made.chain(&parent.metadata.namespace).collect();
+    let there: HashSet<&ObjectRef> = found.iter().map(|existing| &existing.object).collect();
+    let mut named: BTreeMap<&String, Vec<String>> = BTreeMap::new();
+    for object in objects.iter().filter(|object| !there.contains(object)) {
+        let namespace = object.namespace.as_ref();
+        if let Some(name) = namespace.filter(|name| !made.contains(name) && !BUILT_IN.contains(&name.as_str())) {
+            named.entry(name).or_default().push(object.to_string());
+        }
+    }
+    let mut missing = Vec::new();
+    for (name, objects) in named {
+        let namespace = ObjectRef {
+            api_version: "v1".to_owned(),
+            kind: "Namespace".to_owned(),
+            namespace: None,
+            name: name.clone(),
+        };
+        if cluster
+            .get(&namespace)
+            .await?
+            .is_none_or(|live| live.metadata.deletion_timestamp.is_some())
+        {
+            missing.push(format!("`{name}`: {}", objects.join(", ")));
+        }
+    }
+    Ok(missing)
 }
 
 /// Whether this program applied an object that says no more whose it is: the server remembers who applied its fields.
@@ -120,11 +173,21 @@ async fn read(cluster: &Cluster, stack: &StackName, objects: &[ObjectRef]) -> Re
     Ok(found.into_iter().flatten().collect())
 }
 
+/// The objects of components by what the cluster says of their kinds.
+#[derive(Default)]
+struct Sorted {
+    /// Those that can be applied, or left out.
+    fit: Vec<ObjectRef>,
+    unknown: Vec<String>,
+    misplaced: Vec<String>,
+}
+
 /// Every kind must be known to the server, defined by a manifest, or optional; every object must say where it belongs.
-async fn kinds_known(cluster: &Cluster, components: &[Component]) -> Result<(), ClusterError> {
+async fn sort(cluster: &Cluster, components: &[Component]) -> Result<Sorted, ClusterError> {
     let objects = || components.iter().flat_map(|c| &c.objects);
     let defined = scope::defined(objects());
-    let (mut unknown, mut misplaced) = (Vec::new(), Vec::new());
+    let mut sorted = Sorted::default();
+    let mut unknown = Vec::new();
     for wanted in objects() {
         let object = ObjectRef::of(wanted);
         let kind = (object.group().to_owned(), object.kind.clone());
@@ -133,17 +196,21 @@ async fn kinds_known(cluster: &Cluster, components: &[Component]) -> Result<(), 
             None => cluster.resolve(&object.gvk()).await?.map(|(_, namespaced)| namespaced),
         };
         match known {
-            Some(namespaced) => misplaced.extend(scope::problem(&object, namespaced)),
+            Some(namespaced) => match scope::problem(&object, namespaced) {
+                Some(problem) => sorted.misplaced.push(problem),
+                None => sorted.fit.push(object),
+            },
             None if mark::is_optional(wanted) => {}
-            None => unknown.push(format!("{object} ({})", object.api_version)),
+            None => unknown.push(object),
         }
     }
     if !unknown.is_empty() {
-        return Err(ClusterError::UnknownKinds(unknown));
+        let silent = inventory::broken_apis(cluster).await?;
+        let told = |object: &ObjectRef| match silent.get(&object.api_version) {
+            Some(why) => format!("{object} ({}): its API does not answer: {why}", object.api_version),
+            None => format!("{object} ({})", object.api_version),
+        };
+        sorted.unknown = unknown.iter().map(told).collect();
     }
-    if misplaced.is_empty() {
-        Ok(())
-    } else {
-        Err(ClusterError::Manifests(misplaced))
-    }
+    Ok(sorted)
 }

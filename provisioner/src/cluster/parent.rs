@@ -1,5 +1,7 @@
 //! The `ApplySet`'s parent: what a stack says of itself on the cluster, since there is no state file.
 
+use std::collections::BTreeSet;
+
 use kube::core::DynamicObject;
 use semver::Version;
 
@@ -9,9 +11,13 @@ use super::connect::Cluster;
 use super::error::ClusterError;
 use super::lease::{self, Terms};
 use super::manifest::Component;
+use super::mark;
 use super::object::ObjectRef;
 use super::ownership;
-use crate::names::{ANNOTATION_LOAD_IMAGE, ANNOTATION_REPLACED, ANNOTATION_TOOLING, FIELD_MANAGER, StackName};
+use crate::names::{
+    ANNOTATION_KINDS, ANNOTATION_LOAD_IMAGE, ANNOTATION_MEMBERS, ANNOTATION_NAMESPACES, ANNOTATION_REPLACED,
+    ANNOTATION_TOOLING, FIELD_MANAGER, StackName,
+};
 use crate::report::{Outcome, Reporter};
 
 /// This binary.
@@ -26,6 +32,12 @@ pub struct Parent {
     pub load_image: Option<String>,
     /// What was there before the stack took an object over, see [`super::take_over`].
     pub(super) replaced: Option<String>,
+    /// Kinds of its members, `Deployment.apps`.
+    pub(super) kinds: BTreeSet<String>,
+    /// Namespaces of its members beside the parent's.
+    pub(super) namespaces: BTreeSet<String>,
+    /// A hash of which members were applied last.
+    pub(super) members: Option<String>,
 }
 
 /// Reads the parent in the app's namespace; none where there is no such stack.
@@ -116,6 +128,9 @@ impl Parent {
             version: get(ANNOTATION_TOOLING).and_then(|text| version(&text)),
             load_image: get(ANNOTATION_LOAD_IMAGE),
             replaced: get(ANNOTATION_REPLACED),
+            kinds: mark::listed(get(ANNOTATION_KINDS).as_ref()).collect(),
+            namespaces: mark::listed(get(ANNOTATION_NAMESPACES).as_ref()).collect(),
+            members: get(ANNOTATION_MEMBERS),
         }
     }
 }

@@ -85,6 +85,45 @@ async fn an_object_that_does_not_say_where_it_belongs_is_refused_before_anything
 }
 
 #[tokio::test]
+async fn everything_that_keeps_a_stack_from_being_applied_is_told_at_once_also_while_an_api_is_down() {
+    let wire = Wire::default();
+    let available = json!({"type": "Available", "status": "False", "reason": "MissingEndpoints"});
+    let service = json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+        "metadata": {"name": "v1.example.com"}, "status": {"conditions": [available]},
+        "spec": {"group": "example.com", "version": "v1", "service": {"name": "widgets", "namespace": "default"}}});
+    wire.put("/apis/apiregistration.k8s.io/v1/apiservices/v1.example.com", service);
+    let foreign = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web-app-service", "namespace": "web-app",
+        "labels": {"app.kubernetes.io/managed-by": "Helm"}}});
+    wire.put("/api/v1/namespaces/web-app/services/web-app-service", foreign);
+    let mut all = components();
+    all[0].objects.extend(
+        made(&[
+            widget(&json!({"name": "a", "namespace": "default"})),
+            json!({"apiVersion": "other.example/v1", "kind": "Thing", "metadata": {"name": "b"}}),
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}),
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "d", "namespace": "shop"}}),
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "e", "namespace": "kube-system"}}),
+        ])[0]
+            .objects
+            .clone(),
+    );
+    let error = up(&wire, &all).await.expect_err("refused");
+    let text = error.to_string();
+    for part in [
+        "Widget `default/a` (example.com/v1): its API does not answer: MissingEndpoints",
+        "Thing `b` (other.example/v1)",
+        "ConfigMap `c` lacks `metadata.namespace`",
+        "`shop`: ConfigMap `shop/d`",
+        "Service `web-app/web-app-service` is managed by `Helm`",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("kube-system"), "{text}");
+    assert!(error.is_refusal());
+    assert_eq!(wire.changes(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_definition_and_its_first_object_go_out_in_one_apply_though_discovery_is_late() {
     let wire = Wire::default();
     wire.state().lag = 3;

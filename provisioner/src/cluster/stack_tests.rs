@@ -176,28 +176,54 @@ fn components_can_be_left_out_and_misspelled_ones_name_the_nearest() {
 }
 
 #[test]
-fn a_folder_replaces_the_embedded_manifests_and_its_problems_are_all_named() {
+fn a_folder_joins_or_replaces_components_and_its_problems_are_all_named() {
     let dir = tempfile::tempdir().expect("a folder");
+    for name in ["10-mine", "50-grafana"] {
+        std::fs::create_dir(dir.path().join(name)).expect("made");
+    }
     let folder = dir.path().join("10-mine");
-    std::fs::create_dir(&folder).expect("made");
     let object =
         |name: &str| format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}, namespace: web-app}}}}\n");
-    std::fs::write(folder.join("a.yaml"), object("${stack}")).expect("written");
-    let load = || manifest::load(Some(dir.path()), &[], &values(), &certificates());
+    std::fs::write(folder.join("a.yaml"), object("${stack}-${team}")).expect("written");
+    std::fs::write(dir.path().join("50-grafana/a.yaml"), object("no-grafana")).expect("written");
+    let mut values = values();
+    values.own.insert("team".to_owned(), "red".to_owned());
+    let load = || manifest::load(Some(dir.path()), &[], &values, &certificates());
     let components = load().expect("loads");
-    assert_eq!(components[0].name, "mine");
-    assert_eq!(components[0].objects[0].metadata.name.as_deref(), Some("demo"));
+    let names: Vec<&str> = components.iter().map(|component| component.name.as_str()).collect();
+    let want = [
+        "namespaces",
+        "app",
+        "mine",
+        "prometheus",
+        "kube-state-metrics",
+        "adapter",
+        "grafana",
+        "applyset",
+    ];
+    assert_eq!(names, want);
+    assert_eq!(components[2].objects[0].metadata.name.as_deref(), Some("demo-red"));
+    assert_eq!(components[6].objects.len(), 1);
     std::fs::write(folder.join("b.yaml"), format!("{}---\nkind: x\n", object("demo"))).expect("written");
-    std::fs::write(folder.join("c.yaml"), object("${stacks}") + "---\n" + &object("demo")).expect("written");
-    std::fs::write(folder.join("d.yaml"), object("demo")).expect("written");
-    let nowhere = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: x}}";
+    std::fs::write(folder.join("c.yaml"), object("demo") + "---\n" + &object("${stacks}")).expect("written");
+    std::fs::write(folder.join("d.yaml"), object("no-grafana")).expect("written");
+    let nowhere = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: x, annotations: {provisioner/wait: maybe}},
+        spec: {template: {spec: {containers: [{name: a, image: 'build://app'}]}}}}";
     std::fs::write(folder.join("e.yaml"), nowhere).expect("written");
     let Err(ClusterError::Manifests(problems)) = load() else {
         panic!("problems")
     };
-    assert_eq!(problems.len(), 4, "{problems:#?}");
-    let last = "10-mine/e.yaml: Deployment `x` lacks `metadata.namespace`";
-    assert!(problems.iter().any(|problem| problem == last), "{problems:#?}");
+    assert_eq!(
+        problems,
+        [
+            "10-mine/b.yaml: an object without `apiVersion`",
+            "10-mine/c.yaml:3: `name`: placeholder `${stacks}` has no value; did you mean `${stack}`?",
+            "10-mine/e.yaml: Deployment `x`: image `build://app`: no image of that name is made",
+            "10-mine/e.yaml: Deployment `x`: annotation `provisioner/wait` is `maybe`: it must be `required`, `reported` or `none`",
+            "10-mine/e.yaml: Deployment `x` lacks `metadata.namespace`",
+            "ConfigMap `web-app/no-grafana` stands in `mine` and again in `grafana`",
+        ]
+    );
 }
 
 #[test]

@@ -71,6 +71,15 @@ fn read(text: &str) -> Option<Records> {
     serde_json::from_str(text).ok()
 }
 
+/// What is still replaced once some of it was given back; none where that was all.
+pub(super) fn without(text: &str, restored: &[ObjectRef]) -> Option<String> {
+    let Some(mut records) = read(text) else {
+        return Some(text.to_owned());
+    };
+    records.retain(|name, _| restored.iter().all(|object| object.name != *name));
+    (!records.is_empty()).then(|| json!(records).to_string())
+}
+
 /// Whether both name the same Service; two that name none do not.
 fn same_backend(one: &Value, other: &Value) -> bool {
     let backend = |spec: &Value| [spec["service"]["namespace"].clone(), spec["service"]["name"].clone()];
@@ -107,16 +116,28 @@ pub(super) async fn restore(
     receipt: &mut DeleteReceipt,
     report: &dyn Reporter,
 ) -> Result<(), ClusterError> {
-    let Some(text) = parent.and_then(|parent| parent.replaced) else {
+    let parent = parent.unwrap_or_default();
+    give_back_some(cluster, (stack, &parent), |_| true, receipt, report).await
+}
+
+/// [`restore`] for some of what was replaced, by name.
+pub(super) async fn give_back_some(
+    cluster: &Cluster,
+    (stack, parent): (&StackName, &Parent),
+    is_meant: impl Fn(&str) -> bool,
+    receipt: &mut DeleteReceipt,
+    report: &dyn Reporter,
+) -> Result<(), ClusterError> {
+    let Some(text) = &parent.replaced else {
         return Ok(());
     };
-    let Some(records) = read(&text) else {
+    let Some(records) = read(text) else {
         report.warning(&format!(
             "what stack `{stack}` replaced is not given back: its record cannot be read: {text}"
         ));
         return Ok(());
     };
-    for (name, record) in records {
+    for (name, record) in records.into_iter().filter(|(name, _)| is_meant(name)) {
         let object = ObjectRef {
             api_version: API_VERSION.to_owned(),
             kind: KIND.to_owned(),

@@ -123,34 +123,50 @@ fn last_exit(container: &Value) -> String {
     }
 }
 
-/// The trouble of a Deployment's newest pods; older pods are on their way out and do not count.
-pub(super) async fn of_deployment(
-    cluster: &Cluster,
-    deployment: &DynamicObject,
-) -> Result<Option<Trouble>, ClusterError> {
-    let Some(selector) = selector(&deployment.data) else {
-        return Ok(None);
+/// The trouble of a workload's newest pods, or of a pod by itself; older pods are on their way out and do not count.
+pub(super) async fn of_workload(cluster: &Cluster, workload: &DynamicObject) -> Result<Option<Trouble>, ClusterError> {
+    let pods = match newest_pods(cluster, workload).await? {
+        Pods::Refused(message) => return Ok(Some(Trouble::Failing(message))),
+        Pods::There(pods) => pods,
     };
-    let namespace = deployment.namespace();
-    let sets = list(cluster, "apps/v1", "ReplicaSet", namespace.as_deref(), &selector).await?;
-    let revision = deployment.annotations().get("deployment.kubernetes.io/revision");
-    let newest = sets
-        .iter()
-        .find(|s| revision.is_some() && s.annotations().get("deployment.kubernetes.io/revision") == revision);
-    if let Some(message) = newest.and_then(refused_pods) {
-        return Ok(Some(Trouble::Failing(message)));
-    }
-    let hash = newest.and_then(|s| s.labels().get("pod-template-hash"));
-    let selector = match hash {
-        Some(hash) => format!("{selector},pod-template-hash={hash}"),
-        None => selector,
-    };
-    let pods = list(cluster, "v1", "Pod", namespace.as_deref(), &selector).await?;
     let troubles = pods
         .iter()
-        .filter(|p| p.metadata.deletion_timestamp.is_none())
         .filter_map(|p| of_pod(&serde_json::json!({"metadata": {"name": p.name_any()}, "status": p.data["status"]})));
     Ok(troubles.min_by_key(rank))
+}
+
+/// The pods of a workload.
+pub(super) enum Pods {
+    /// The API server does not take them, for this reason.
+    Refused(String),
+    /// Those that are there and stay.
+    There(Vec<DynamicObject>),
+}
+
+/// The pods of a workload's newest revision, without those that are going; none for what makes no pods.
+pub(super) async fn newest_pods(cluster: &Cluster, workload: &DynamicObject) -> Result<Pods, ClusterError> {
+    let object = ObjectRef::of(workload);
+    let namespace = workload.namespace();
+    let mut selector = match (object.group(), object.kind.as_str(), selector(&workload.data)) {
+        ("", "Pod", _) => return Ok(Pods::There(vec![workload.clone()])),
+        ("apps" | "batch", _, Some(selector)) => selector,
+        _ => return Ok(Pods::There(Vec::new())),
+    };
+    if object.kind == "Deployment" {
+        let sets = list(cluster, "apps/v1", "ReplicaSet", namespace.as_deref(), &selector).await?;
+        let revision = workload.annotations().get("deployment.kubernetes.io/revision");
+        let newest = sets
+            .iter()
+            .find(|s| revision.is_some() && s.annotations().get("deployment.kubernetes.io/revision") == revision);
+        if let Some(message) = newest.and_then(refused_pods) {
+            return Ok(Pods::Refused(message));
+        }
+        let hash = newest.and_then(|s| s.labels().get("pod-template-hash"));
+        selector.extend(hash.map(|hash| format!(",pod-template-hash={hash}")));
+    }
+    let mut pods = list(cluster, "v1", "Pod", namespace.as_deref(), &selector).await?;
+    pods.retain(|pod| pod.metadata.deletion_timestamp.is_none());
+    Ok(Pods::There(pods))
 }
 
 /// Pods that the API server refuses (quota, Pod Security) never exist; their set says why.

@@ -1,4 +1,4 @@
-//! The closed set of values that manifests may name as `${name}`.
+//! The values that manifests may name as `${name}`: the tool's own, and those of the settings' table `[values]`.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,43 @@ use base64::engine::general_purpose::STANDARD;
 use super::certificate::Certificates;
 use super::embedded::DASHBOARDS;
 use super::reaction::Reaction;
-use crate::names::StackName;
+use crate::names::{APP, LOAD, StackName};
+
+/// How an `image` names an image that the tool pushed: `build://web-app`.
+pub(super) const BUILT: &str = "build://";
+/// The names that are the tool's own; the last ones are those of the load job.
+const OWN: [&str; 25] = [
+    "stack",
+    "app_image",
+    "load_image",
+    "app_namespace",
+    "monitoring_namespace",
+    "metrics_namespace",
+    "scrape_interval",
+    "scrape_timeout",
+    "rate_window",
+    "discovery_interval",
+    "relist_interval",
+    "metrics_max_age",
+    "hpa_behavior",
+    "prometheus_url",
+    "dashboard",
+    "grafana_password",
+    "ca_certificate",
+    "ca_key",
+    "ca_bundle",
+    "serving_certificate",
+    "serving_key",
+    "load_url",
+    "load_rate",
+    "load_duration",
+    "load_deadline_s",
+];
+
+/// Whether a placeholder of that name is the tool's own.
+pub(crate) fn is_own(name: &str) -> bool {
+    OWN.contains(&name)
+}
 
 /// Where the parts of the stack live.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +72,9 @@ impl Default for Namespaces {
 pub struct Values {
     /// Whose objects these are.
     pub stack: StackName,
-    /// The app's image, by digest.
+    /// The app's image, by digest; empty where it does not matter.
     pub app_image: String,
-    /// The loader's image; used by the load job only.
+    /// The loader's image; empty where none is known.
     pub load_image: String,
     /// The intervals.
     pub reaction: Reaction,
@@ -52,6 +88,8 @@ pub struct Values {
     pub images: BTreeMap<String, String>,
     /// Grafana's admin password: see [`super::password`].
     pub grafana_password: String,
+    /// Values of the user's own, by name: as they stand in YAML.
+    pub own: BTreeMap<String, String>,
 }
 
 impl Values {
@@ -67,6 +105,7 @@ impl Values {
             prometheus_url: None,
             images: BTreeMap::new(),
             grafana_password: String::new(),
+            own: BTreeMap::new(),
         }
     }
 
@@ -92,8 +131,22 @@ impl Values {
         })
     }
 
+    /// The images that the tool pushed, by name; an empty reference where there is none.
+    pub(super) fn built(&self) -> BTreeMap<&'static str, &str> {
+        BTreeMap::from([(APP, self.app_image.as_str()), (LOAD, self.load_image.as_str())])
+    }
+
     /// Every placeholder with its text: as it stands in YAML, so values with special characters are JSON strings.
-    pub(super) fn placeholders(&self, certificates: &Certificates) -> BTreeMap<&'static str, String> {
+    pub(super) fn placeholders(&self, certificates: &Certificates) -> BTreeMap<&str, String> {
+        let mut all = self.own_placeholders(certificates);
+        all.extend(self.own.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        if self.load_image.is_empty() {
+            all.remove("load_image");
+        }
+        all
+    }
+
+    fn own_placeholders(&self, certificates: &Certificates) -> BTreeMap<&str, String> {
         let intervals = self.reaction.intervals();
         let seconds = |s: u32| format!("{s}s");
         BTreeMap::from([
@@ -136,4 +189,18 @@ fn dashboard() -> &'static str {
         .iter()
         .find(|(name, _)| *name == "web-app.json")
         .map_or("{}", |(_, text)| *text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_placeholder_of_the_tool_is_known_as_its_own() {
+        let values = Values::new("demo".parse().expect("valid"), "a", "l");
+        let placeholders = values.placeholders(&Certificates::default());
+        let unknown: Vec<&&str> = placeholders.keys().filter(|name| !is_own(name)).collect();
+        assert_eq!(unknown, Vec::<&&str>::new());
+        assert_eq!(placeholders.len() + 4, OWN.len(), "beside those of the load job");
+    }
 }

@@ -1,6 +1,5 @@
 //! Waits until applied objects are ready; says which lag and why, and does not wait for what cannot come right.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -8,8 +7,9 @@ use tokio::time::{Instant, sleep};
 
 use super::connect::Cluster;
 use super::error::ClusterError;
+use super::last_words;
 use super::manifest::Component;
-use super::mark;
+use super::mark::{self, Policy};
 use super::object::ObjectRef;
 use super::ownership::PARALLEL;
 use super::pace::Pace;
@@ -23,65 +23,125 @@ const STANDING: Duration = Duration::from_secs(10);
 const UNSEEN: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(400);
 
-/// Waits for every object of the components. The error lists every laggard with its last message; a failure that stands
-/// ends the wait before its time.
+/// Between two looks at what only takes long: the events of pods.
+const CLOSER: Duration = Duration::from_secs(10);
+
+/// Waits for every object of the components, as its annotation `provisioner/wait` says. The error lists every laggard with
+/// its last message and its pods' last words; a failure that stands ends the wait before its time. What is only reported
+/// is never waited for: where it is not ready when the rest is, that is a warning.
 pub async fn wait(
     cluster: &Cluster,
     components: &[Component],
     timeout: Duration,
     report: &dyn Reporter,
 ) -> Result<(), ClusterError> {
-    let mut pending: Vec<ObjectRef> = Vec::new();
-    for object in components.iter().flat_map(|c| &c.objects) {
-        let known = !mark::is_optional(object) || cluster.resolve(&ObjectRef::of(object).gvk()).await?.is_some();
-        if known {
-            pending.push(ObjectRef::of(object));
-        }
-    }
+    let mut pending = awaited(cluster, components).await?;
     let mut pace = Pace::new(report);
-    let mut failing: HashMap<ObjectRef, Instant> = HashMap::new();
+    let mut closer_at = CLOSER;
     loop {
-        let looks = pending.iter().map(|object| async move {
-            let state = look(cluster, object).await?;
-            Ok::<_, ClusterError>((object.clone(), state))
-        });
-        let states: Vec<(ObjectRef, State)> = stream::iter(looks).buffered(PARALLEL).try_collect().await?;
-        let mut laggards = Vec::new();
-        let mut failed = Vec::new();
-        pending.clear();
-        for (object, state) in states {
-            let message = match state {
-                State::Ready => {
-                    told(report, &object);
-                    continue;
-                }
-                State::Progressing(message) => {
-                    failing.remove(&object);
-                    message
-                }
-                State::Failed { message, patience } => {
-                    let since = *failing.entry(object.clone()).or_insert_with(Instant::now);
-                    if since.elapsed() >= patience {
-                        failed.push(format!("{object}: {message}"));
-                    }
-                    message
-                }
-            };
-            pace.waiting(&object.to_string(), &message);
-            laggards.push(format!("{object}: {message}"));
-            pending.push(object);
+        let closer = pace.elapsed() >= closer_at;
+        if closer {
+            closer_at = pace.elapsed() + CLOSER;
         }
+        let looks = pending.into_iter().map(|one| look(cluster, one, closer));
+        let seen: Vec<Awaited> = stream::iter(looks).buffered(PARALLEL).try_collect().await?;
+        let (ready, lagging): (Vec<_>, Vec<_>) = seen.into_iter().partition(|one| one.state == State::Ready);
+        for one in &ready {
+            told(report, &one.object);
+        }
+        pending = lagging;
+        for one in &pending {
+            pace.waiting(&one.object.to_string(), &one.message());
+        }
+        let is_required = |one: &&Awaited| one.policy == Policy::Required;
+        let failed: Vec<&Awaited> = pending
+            .iter()
+            .filter(is_required)
+            .filter(|one| one.has_failed())
+            .collect();
         if !failed.is_empty() {
-            return Err(ClusterError::Failed(failed));
+            return Err(ClusterError::Failed(explained_by_pods(cluster, &failed).await));
         }
-        if pending.is_empty() {
-            return Ok(());
+        let laggards: Vec<&Awaited> = pending.iter().filter(is_required).collect();
+        if laggards.is_empty() {
+            return warn(cluster, &pending, report).await;
         }
         let after = pace.elapsed();
         if after >= timeout {
+            let laggards = explained_by_pods(cluster, &laggards).await;
             return Err(ClusterError::NotReady { after, laggards });
         }
         sleep(POLL).await;
+    }
+}
+
+/// Tells what only is to be told.
+async fn warn(cluster: &Cluster, laggards: &[Awaited], report: &dyn Reporter) -> Result<(), ClusterError> {
+    for said in explained_by_pods(cluster, &laggards.iter().collect::<Vec<_>>()).await {
+        report.warning(&format!("not waited for, {said}"));
+    }
+    Ok(())
+}
+
+/// Each with its message and what its pods said last.
+async fn explained_by_pods(cluster: &Cluster, laggards: &[&Awaited]) -> Vec<String> {
+    let lines = laggards.iter().map(|one| async move {
+        let said = last_words::of(cluster, &one.object).await;
+        let said = said.map_or_else(String::new, |said| format!("; {said}"));
+        format!("{}: {}{said}", one.object, one.message())
+    });
+    stream::iter(lines).buffered(PARALLEL).collect().await
+}
+
+/// What is waited for: not what was left out, and not what says that it is not.
+async fn awaited(cluster: &Cluster, components: &[Component]) -> Result<Vec<Awaited>, ClusterError> {
+    let mut all = Vec::new();
+    for wanted in components.iter().flat_map(|c| &c.objects) {
+        let policy = mark::policy(wanted).unwrap_or_default();
+        let object = ObjectRef::of(wanted);
+        let known = !mark::is_optional(wanted) || cluster.resolve(&object.gvk()).await?.is_some();
+        if known && policy != Policy::None {
+            all.push(Awaited {
+                object,
+                policy,
+                state: State::Progressing(String::new()),
+                failing: None,
+                probes: None,
+            });
+        }
+    }
+    Ok(all)
+}
+
+/// An object that is waited for, as it was seen last.
+#[derive(Debug)]
+struct Awaited {
+    object: ObjectRef,
+    policy: Policy,
+    state: State,
+    /// Since when it fails.
+    failing: Option<Instant>,
+    /// What was said of failing probes of its pods.
+    probes: Option<String>,
+}
+
+impl Awaited {
+    fn message(&self) -> String {
+        let said = match &self.state {
+            State::Ready => "",
+            State::Progressing(message) | State::Failed { message, .. } => message,
+        };
+        match &self.probes {
+            Some(probes) if !said.contains(probes) => format!("{said}; {probes}"),
+            _ => said.to_owned(),
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        match (&self.state, self.failing) {
+            (State::Failed { patience, .. }, Some(since)) => since.elapsed() >= *patience,
+            _ => false,
+        }
     }
 }
 
@@ -107,22 +167,28 @@ enum State {
     },
 }
 
-async fn look(cluster: &Cluster, object: &ObjectRef) -> Result<State, ClusterError> {
-    let Some(live) = cluster.get(object).await? else {
-        let message = "is absent: something deleted it".to_owned();
-        return Ok(explained(Readiness::Failed(message), None));
-    };
-    let state = readiness(&live);
-    if let Some(unseen) = unseen(&state) {
-        return Ok(unseen);
-    }
-    let trouble = match &state {
-        Readiness::Progressing(_) | Readiness::Failed(_) if object.kind == "Deployment" => {
-            trouble::of_deployment(cluster, &live).await?
+/// Looks at an object, and where it only takes long at what is said of its pods' probes.
+async fn look(cluster: &Cluster, mut one: Awaited, closer: bool) -> Result<Awaited, ClusterError> {
+    one.state = match cluster.get(&one.object).await? {
+        None => explained(Readiness::Failed("is absent: something deleted it".to_owned()), None),
+        Some(live) => {
+            let state = readiness(&live);
+            let trouble = if state == Readiness::Ready {
+                None
+            } else {
+                trouble::of_workload(cluster, &live).await?
+            };
+            if closer && state != Readiness::Ready && trouble.is_none() {
+                one.probes = last_words::of_probes(cluster, &live).await;
+            }
+            unseen(&state).unwrap_or_else(|| explained(state, trouble))
         }
+    };
+    one.failing = match one.state {
+        State::Failed { .. } => one.failing.or_else(|| Some(Instant::now())),
         _ => None,
     };
-    Ok(explained(state, trouble))
+    Ok(one)
 }
 
 /// An object of cert-manager that none of its controllers looks at: a controller that runs looks at once.

@@ -1,5 +1,8 @@
 //! A small API server in memory behind a real client: what production code sends is answered, kept and recorded.
 
+#[path = "wire/fields.rs"]
+mod fields;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -9,16 +12,18 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::Cluster;
-use crate::names::FIELD_MANAGER;
+use fields::merge;
 
 /// `(group, version, kind, plural, namespaced)` of every kind that the server knows.
-const KINDS: [(&str, &str, &str, &str, bool); 20] = [
+const KINDS: [(&str, &str, &str, &str, bool); 22] = [
     ("", "v1", "Namespace", "namespaces", false),
     ("", "v1", "ServiceAccount", "serviceaccounts", true),
     ("", "v1", "ConfigMap", "configmaps", true),
     ("", "v1", "Secret", "secrets", true),
     ("", "v1", "Service", "services", true),
     ("", "v1", "Pod", "pods", true),
+    ("", "v1", "Event", "events", true),
+    ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true),
     ("apps", "v1", "Deployment", "deployments", true),
     ("apps", "v1", "ReplicaSet", "replicasets", true),
     ("batch", "v1", "Job", "jobs", true),
@@ -53,6 +58,9 @@ const KINDS: [(&str, &str, &str, &str, bool); 20] = [
     ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", true),
 ];
 
+/// What somebody does to an object.
+type Change = fn(&mut Value);
+
 /// What the server holds and has heard.
 #[derive(Default)]
 pub(super) struct State {
@@ -67,7 +75,15 @@ pub(super) struct State {
     /// How many times discovery does not tell of a defined kind yet.
     pub(super) lag: usize,
     /// What a controller does to an object that was applied.
-    pub(super) react: Option<fn(&mut Value)>,
+    pub(super) react: Option<Change>,
+    /// Logs of pods, by path.
+    pub(super) logs: BTreeMap<String, String>,
+    /// Whether what was refused is taken once the object is gone.
+    pub(super) refused_once: bool,
+    /// What somebody else does to an object right after it is read next.
+    pub(super) between: Option<(&'static str, Change)>,
+    /// Paths of objects that stay when they are deleted, as with a finalizer.
+    pub(super) stuck: BTreeSet<String>,
     /// After so many requests none is answered any more.
     pub(super) answers: Option<usize>,
     uids: u64,
@@ -149,7 +165,10 @@ impl Wire {
         let mut state = self.state();
         match parts.method {
             Method::GET if state.outages.contains(&path) => status(&json!({"code": 503, "message": "no backend"})),
-            Method::GET if state.is_object(&path) => state.objects.get(&path).map_or_else(|| absent(&path), reply),
+            Method::GET if state.logs.contains_key(&path) => {
+                Response::new(Body::from(state.logs[&path].clone().into_bytes()))
+            }
+            Method::GET if state.is_object(&path) => state.read(&path),
             Method::GET => {
                 reply(&json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": state.list(&path, &query)}))
             }
@@ -188,6 +207,16 @@ impl State {
         !KINDS.iter().any(|(_, _, _, plural, _)| *plural == last) && !self.defined().iter().any(|kind| kind.3 == last)
     }
 
+    fn read(&mut self, path: &str) -> Response<Body> {
+        let answer = self.objects.get(path).map_or_else(|| absent(path), reply);
+        if let Some((_, change)) = self.between.take_if(|(at, _)| *at == path)
+            && let Some(object) = self.objects.get_mut(path)
+        {
+            change(object);
+        }
+        answer
+    }
+
     fn discovery(&mut self, core: bool) -> Value {
         let defined = if core { Vec::new() } else { self.defined() };
         let late = !defined.is_empty() && self.lag > 0;
@@ -200,27 +229,25 @@ impl State {
 
     fn apply(&mut self, path: &str, query: &str, body: &[u8]) -> Response<Body> {
         let wanted: Value = serde_json::from_slice(body).unwrap_or_default();
-        if let Some(refusal) = self.refusals.get(path).filter(|_| !query.contains("force=true")) {
+        if let Some(refusal) = self.refusals.get(path).filter(|_| !query.contains("force=true"))
+            && (!self.refused_once || self.objects.contains_key(path))
+        {
             return status(refusal);
         }
-        let mut merged = self.objects.get(path).cloned().unwrap_or_else(|| {
+        let now = self.objects.get(path).cloned().unwrap_or_else(|| {
             self.uids += 1;
             json!({"metadata": {"uid": self.uids.to_string()}})
         });
-        merge(&mut merged, &wanted);
-        if wanted["kind"] == "CustomResourceDefinition" {
-            merged["status"] = json!({"conditions": [{"type": "Established", "status": "True"}]});
-        }
-        let mut fields = wanted.clone();
-        if let Some(fields) = fields.as_object_mut() {
-            fields.retain(|name, _| name != "apiVersion" && name != "kind");
-        }
-        merged["metadata"]["managedFields"] = json!([{"manager": FIELD_MANAGER, "operation": "Apply",
-            "apiVersion": wanted["apiVersion"], "fieldsType": "FieldsV1", "fieldsV1": owned(&fields)}]);
+        let mut merged = match fields::apply(now, wanted, &manager_of(query), query.contains("force=true")) {
+            Ok(merged) => merged,
+            Err(refusal) => return status(&refusal),
+        };
         if let Some(react) = self.react {
             react(&mut merged);
         }
-        if !query.contains("dryRun=All") {
+        if !query.contains("dryRun=All") && self.objects.get(path) != Some(&merged) {
+            self.uids += 1;
+            merged["metadata"]["resourceVersion"] = self.uids.to_string().into();
             self.objects.insert(path.to_owned(), merged.clone());
         }
         reply(&merged)
@@ -275,6 +302,10 @@ impl State {
         if now.is_some_and(|now| wanted.iter().any(|(key, value)| now[key] != *value)) {
             return conflict("Conflict");
         }
+        if let Some(object) = self.objects.get_mut(path).filter(|_| self.stuck.contains(path)) {
+            object["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+            return reply(object);
+        }
         match self.objects.remove(path) {
             None => absent(path),
             Some(object) => {
@@ -313,6 +344,12 @@ impl State {
     }
 }
 
+fn manager_of(query: &str) -> String {
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    let manager = pairs.find(|(key, _)| key == "fieldManager");
+    manager.map_or_else(String::new, |(_, value)| value.into_owned())
+}
+
 fn selects(selector: &str, object: &Value) -> bool {
     let label = |key: &str| object["metadata"]["labels"][key].as_str();
     selector
@@ -324,33 +361,6 @@ fn selects(selector: &str, object: &Value) -> bool {
                 .split_once('=')
                 .is_some_and(|(key, value)| label(key) == Some(value)),
         })
-}
-
-fn merge(into: &mut Value, from: &Value) {
-    match (into.as_object_mut(), from.as_object()) {
-        (Some(into), Some(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        _ => *into = from.clone(),
-    }
-}
-
-/// The fields of an apply as the server remembers them: named items of lists by their names, other lists as a whole.
-fn owned(applied: &Value) -> Value {
-    let named = |items: &[Value]| !items.is_empty() && items.iter().all(|item| item["name"].is_string());
-    match applied {
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(key, value)| (format!("f:{key}"), owned(value)))
-            .collect(),
-        Value::Array(items) if named(items) => {
-            let key = |item: &Value| format!("k:{}", json!({ "name": item["name"] }));
-            items.iter().map(|item| (key(item), owned(item))).collect()
-        }
-        _ => json!({}),
-    }
 }
 
 fn discovery<'a>(kinds: impl Iterator<Item = (&'a str, &'a str, &'a str, &'a str, bool)>) -> Value {

@@ -44,7 +44,7 @@ const fn key(path: &'static str, flag: &'static str, kind: Kind) -> Key {
 }
 
 /// Every setting. A new one is a line here, a field in `Config` and a flag in `cli.rs`.
-pub(crate) const KEYS: [Key; 41] = [
+pub(crate) const KEYS: [Key; 42] = [
     key("target.cluster", "cluster", Kind::Text),
     key("target.kube-context", "kube-context", Kind::Text),
     key("target.registry", "registry", Kind::Text),
@@ -77,6 +77,7 @@ pub(crate) const KEYS: [Key; 41] = [
     key("stack.manifests", "manifests", Kind::Path),
     key("stack.take-over", "take-over", Kind::Switch),
     key("stack.force-conflicts", "force-conflicts", Kind::Switch),
+    key("stack.recreate", "recreate", Kind::Switch),
     key("stack.adopt", "adopt", Kind::Switch),
     key("reaction", "reaction", Kind::Text),
     key("certificates", "certificates", Kind::Text),

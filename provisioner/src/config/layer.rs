@@ -7,13 +7,20 @@ use clap::CommandFactory as _;
 
 use super::Problem;
 use super::keys::{KEYS, Key, Kind, OTHER_VARIABLES, PREFIX};
+use crate::cluster::template::is_name;
+use crate::cluster::values::is_own;
 use crate::image::Given;
 use crate::spelling::nearest;
+
+/// The section with placeholders of the user's own.
+const OWN: &str = "values";
 
 /// Settings of one source, by key path.
 #[derive(Debug, Default, Clone)]
 pub struct Layer {
     values: BTreeMap<&'static str, Setting>,
+    /// The table `[values]`, which only a file has.
+    pub(super) own: BTreeMap<String, String>,
 }
 
 /// One setting as its source wrote it.
@@ -113,6 +120,15 @@ fn is_only_a_flag(name: &str) -> bool {
     flags.any(|flag| flag == name) && !KEYS.iter().any(|key| key.flag == name)
 }
 
+/// A value as it stands in YAML: texts as they are written.
+fn in_yaml(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Array(_) | toml::Value::Table(_) => serde_json::to_string(value).unwrap_or_default(),
+        other => other.to_string(),
+    }
+}
+
 struct FileReader<'a> {
     path: &'a Path,
     layer: &'a mut Layer,
@@ -128,6 +144,10 @@ impl FileReader<'_> {
                 format!("{prefix}.{name}")
             };
             let section = format!("{path}.");
+            if path == OWN {
+                self.own(value);
+                continue;
+            }
             match KEYS.iter().find(|key| key.path == path) {
                 Some(key) => self.value(key, value),
                 None if KEYS.iter().any(|key| key.path.starts_with(&section)) => match value {
@@ -135,6 +155,26 @@ impl FileReader<'_> {
                     _ => self.problem(&path, "must be a section"),
                 },
                 None => self.unknown(&path),
+            }
+        }
+    }
+
+    /// Placeholders of the user's own. Lists and tables become JSON, which is YAML too.
+    fn own(&mut self, value: &toml::Value) {
+        let Some(table) = value.as_table() else {
+            return self.problem(OWN, "must be a section");
+        };
+        for (name, value) in table {
+            let path = format!("{OWN}.{name}");
+            if is_own(name) {
+                self.problem(&path, "is a placeholder of the tool itself: give it another name");
+            } else if !is_name(name) {
+                self.problem(
+                    &path,
+                    "is no name of a placeholder: lower-case letters, digits and `_`, first a letter",
+                );
+            } else {
+                self.layer.own.insert(name.clone(), in_yaml(value));
             }
         }
     }
@@ -190,7 +230,7 @@ impl FileReader<'_> {
             return self.problem(path, &format!("is no setting: `--{last}` can only be given as a flag"));
         }
         let sections = KEYS.iter().filter_map(|key| key.path.split_once('.')).map(|(s, _)| s);
-        let near = nearest(path, KEYS.iter().map(|key| key.path).chain(sections))
+        let near = nearest(path, KEYS.iter().map(|key| key.path).chain(sections).chain([OWN]))
             .or_else(|| KEYS.iter().find(|key| key.flag == last).map(|key| key.path));
         let message = format!("unknown key `{path}` in `{}`", self.path.display());
         self.problems.push(Problem::unknown(message, near));

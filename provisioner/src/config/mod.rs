@@ -39,6 +39,8 @@ pub struct Config {
     pub load: Load,
     /// What is applied.
     pub stack: Stack,
+    /// `[values]`: placeholders of the user's own in manifests, as they stand in YAML.
+    pub values: BTreeMap<String, String>,
     /// How quickly the stack reacts to load.
     pub reaction: Reaction,
     /// Who signs the certificate of the custom metrics API.
@@ -141,11 +143,15 @@ pub struct Load {
 }
 
 /// `[stack]`: what is applied.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a section are independent of each other"
+)]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Stack {
     /// Components left out.
     pub without: Vec<String>,
-    /// Folder of manifests instead of the shipped ones.
+    /// Folder of components that replace shipped ones or join them.
     pub manifests: Option<PathBuf>,
     /// Whether a metrics API of others is replaced until teardown.
     pub take_over: bool,
@@ -153,6 +159,8 @@ pub struct Stack {
     pub force_conflicts: bool,
     /// Whether objects of this stack that lost their labels are marked again.
     pub adopt: bool,
+    /// Whether objects that cannot be changed in place are deleted and made anew.
+    pub recreate: bool,
 }
 
 /// Text for people or JSON for programs.

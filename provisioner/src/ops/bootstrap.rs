@@ -13,9 +13,9 @@ use crate::aws::{drift, preflight};
 use crate::cluster::authority::{Authority, Choice};
 use crate::cluster::manifest::Component;
 use crate::cluster::nodes::{self, Node};
-use crate::cluster::ownership::{self, Existing};
+use crate::cluster::ownership::Existing;
 use crate::cluster::values::Namespaces;
-use crate::cluster::{ClusterError, parent};
+use crate::cluster::{parent, preview};
 use crate::config::Config;
 use crate::error::Error;
 use crate::image::Platform;
@@ -158,19 +158,12 @@ async fn check_target(context: &Context, looked: &Looked) -> Result<Option<Sessi
     };
     let options = deploy::options(&context.config);
     let authority = deploy::authority(&context.config, &session.cluster).await;
-    let authority = authority.map_err(refused_before_any_change)?;
+    let authority = authority.map_err(deploy::refused_before_any_change)?;
     let wanted = deploy::render_unresolved(&context.config, &plan.stack, authority)?;
-    let checked = ownership::check(&session.cluster, &plan.stack, &wanted, options).await;
-    let existing = checked.map_err(refused_before_any_change)?;
+    let checked = preview::check(&session.cluster, &plan.stack, &wanted, options, deploy::UNRESOLVED).await;
+    let existing = checked.map_err(deploy::refused_before_any_change)?;
     confirm_adoption(context, plan, &existing).await?;
     Ok(Some(session))
-}
-
-/// A refusal leaves everything as it was; a failure may be over when the command is run again.
-pub(super) fn refused_before_any_change(error: ClusterError) -> Error {
-    let is_refusal = error.is_refusal();
-    let error = Error::from(error);
-    if is_refusal { error.before_any_change() } else { error }
 }
 
 fn needs_cert_manager(config: &Config) -> bool {

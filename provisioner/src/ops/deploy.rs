@@ -1,11 +1,14 @@
 //! The part of bootstrap that speaks to the cluster: render, apply, wait, verify.
 
+use kube::core::DynamicObject;
+
 use crate::chain::{self, Chain};
 use crate::cluster::apply::{execute, made_before};
 use crate::cluster::authority::{self, Authority};
 use crate::cluster::certificate::{self, Certificates};
 use crate::cluster::changes::{self, Change, Options, Planned};
 use crate::cluster::manifest::{self, Component};
+use crate::cluster::prune::prune;
 use crate::cluster::values::{Namespaces, Values};
 use crate::cluster::wait::wait;
 use crate::cluster::{Cluster, ClusterError, lease, parent, password, take_over};
@@ -13,12 +16,12 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::image::RegistryPrefix;
 use crate::names::{ANNOTATION_LOAD_IMAGE, StackName};
+use crate::report::Outcome;
 
 use super::Context;
-use super::bootstrap::refused_before_any_change;
 
 /// Stands for an image that is not pushed yet: it decides neither names nor kinds of objects.
-const UNRESOLVED: &str = "unresolved.invalid/image";
+pub(super) const UNRESOLVED: &str = "unresolved.invalid/image";
 /// Without one of these there is no chain to verify.
 const CHAIN: [&str; 3] = ["app", "prometheus", ADAPTER];
 /// The component whose certificate somebody has to sign.
@@ -43,6 +46,7 @@ pub(super) fn render_unresolved(
 ) -> Result<Vec<Component>, Error> {
     let mut values = Values::new(stack.clone(), UNRESOLVED, UNRESOLVED);
     values.reaction = config.reaction;
+    values.own.clone_from(&config.values);
     let certificates = Certificates {
         authority,
         ..Certificates::default()
@@ -79,12 +83,15 @@ pub(super) async fn run(
         images,
         tolerance: cluster.keeps_tolerance("default").await?,
     };
-    let (components, changes) = wanted.apply(context).await?;
+    let (components, mut changes, leftovers) = wanted.apply(context).await?;
 
     report.phase("ready");
     let ready = wait(cluster, &components, config.output.timeout, report).await;
     ready.map_err(|error| explained(error, config.target.registry.as_ref()))?;
 
+    if leftovers {
+        changes.extend(wanted.prune(context, &components).await?);
+    }
     let left_out: Vec<&str> = CHAIN
         .into_iter()
         .filter(|c| config.stack.without.iter().any(|w| w == c))
@@ -157,6 +164,13 @@ pub(super) fn right_to_pull(error: &ClusterError, registry: Option<&RegistryPref
     ))
 }
 
+/// A refusal leaves everything as it was; a failure may be over when the command is run again.
+pub(super) fn refused_before_any_change(error: ClusterError) -> Error {
+    let is_refusal = error.is_refusal();
+    let error = Error::from(error);
+    if is_refusal { error.before_any_change() } else { error }
+}
+
 /// The error for a stack that is not there.
 pub(super) fn no_stack(stack: &StackName) -> Error {
     Error::usage(format!("there is no stack `{stack}` on this cluster"))
@@ -175,32 +189,49 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Applies what differs, under the stack's lease; where nothing does, nothing at all is written.
-    async fn apply(&self, context: &Context) -> Result<(Vec<Component>, Vec<Change>), Error> {
+    /// Applies what differs, under the stack's lease; where nothing does, nothing at all is written. Also says whether
+    /// there is something that the stack no longer wants.
+    async fn apply(&self, context: &Context) -> Result<(Vec<Component>, Vec<Change>, bool), Error> {
         let (cluster, stack, report) = (self.cluster, self.stack, &*context.report);
         let options = options(self.config);
         let components = self.components().await?;
-        let planned = changes::plan(cluster, stack, &components, options).await?;
+        let planned = changes::plan(cluster, stack, &components, options).await;
+        let planned = planned.map_err(refused_before_any_change)?;
         if planned.iter().all(Planned::is_as_wanted) {
             let changes = execute(cluster, &planned, options, report).await?;
-            return Ok((components, changes));
+            return Ok((components, changes, false));
         }
-        let home = manifest::namespace(&components, &Namespaces::default().app)
-            .unwrap_or_else(|| lease::home(stack, &Namespaces::default().app));
-        let home = &home;
+        let home = &self.home(&components);
         let terms = context.lease_terms(stack, home);
         // What was read before is stale by now: another run may have ended just before the lease was had.
         let work = |made_home: bool| async move {
             parent::check_version(cluster, stack, &Namespaces::default().app).await?;
             let components = self.components().await?;
-            let mut planned = changes::plan(cluster, stack, &components, options).await?;
+            let planned = changes::plan(cluster, stack, &components, options).await;
+            let mut planned = planned.map_err(refused_before_any_change)?;
             // The lease needs its namespace first: what this run made for it counts as made.
             let made = made_home.then(|| made_before(&mut planned, home)).flatten();
             let mut changes = execute(cluster, &planned, options, report).await?;
             changes.extend(made);
-            Ok::<_, Error>((components, changes))
+            let leftovers = planned.iter().any(|p| p.change.outcome == Outcome::Deleted);
+            Ok::<_, Error>((components, changes, leftovers))
         };
         lease::under(cluster, terms, report, |made_home| Box::pin(work(made_home))).await
+    }
+
+    /// Removes what the stack no longer wants, under its lease.
+    async fn prune(&self, context: &Context, components: &[Component]) -> Result<Vec<Change>, Error> {
+        let (report, timeout) = (&*context.report, self.config.output.timeout);
+        report.phase("prune");
+        let home = self.home(components);
+        let terms = context.lease_terms(self.stack, &home);
+        Ok(prune(self.cluster, terms, components, timeout, report).await?)
+    }
+
+    /// The namespace of the lease.
+    fn home(&self, components: &[Component]) -> DynamicObject {
+        let name = Namespaces::default().app;
+        manifest::namespace(components, &name).unwrap_or_else(|| lease::home(self.stack, &name))
     }
 
     /// The objects, with what the cluster keeps for them: certificates, password, what was replaced. Changes nothing.
@@ -213,9 +244,10 @@ impl Wanted<'_> {
                 .await?
                 .and_then(|parent| parent.load_image),
         };
-        let mut values = Values::new(stack.clone(), app, load.as_deref().unwrap_or(UNRESOLVED));
+        let mut values = Values::new(stack.clone(), app, load.as_deref().unwrap_or_default());
         values.reaction = self.config.reaction;
         values.tolerance = self.tolerance;
+        values.own.clone_from(&self.config.values);
         values.grafana_password = password::prepare(cluster, &values.namespaces.monitoring).await?;
         let metrics = &values.namespaces.metrics;
         let authority = authority(self.config, cluster).await?;
@@ -236,6 +268,7 @@ pub(super) fn options(config: &Config) -> Options {
         force_conflicts: config.stack.force_conflicts,
         take_over: config.stack.take_over,
         adopt: config.stack.adopt,
+        recreate: config.stack.recreate,
     }
 }
 

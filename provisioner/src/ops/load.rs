@@ -38,6 +38,7 @@ pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<(Answer,
     let mut spec = LoadSpec::new(&image, f64::from(flags.rate), seconds);
     spec.url.clone_from(&flags.url);
     spec.manifests.clone_from(&context.config.stack.manifests);
+    spec.own.clone_from(&context.config.values);
     let timeout = Duration::from_secs(seconds) + START;
     let job = LoadJob::prepare(&session.cluster, stack, &spec, timeout, &*context.report).await?;
     context.undo.register(stop(job.clone(), Arc::clone(&context.report)));

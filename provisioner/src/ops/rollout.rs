@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::bootstrap::refused_before_any_change;
+use super::deploy::refused_before_any_change;
 use super::{ANSWER, Context, deploy, elsewhere, images};
 use crate::cli;
 use crate::cluster::rollout::{self, End, Images, Moved, Rolled, Rollout, Running};

@@ -43,7 +43,10 @@ pub(super) struct Summary {
 struct Counts {
     created: usize,
     updated: usize,
+    recreated: usize,
     unchanged: usize,
+    deleted: usize,
+    kept: usize,
     skipped: usize,
 }
 
@@ -87,7 +90,10 @@ impl Counts {
         Self {
             created: count(Outcome::Created),
             updated: count(Outcome::Updated),
+            recreated: count(Outcome::Recreated),
             unchanged: count(Outcome::Unchanged),
+            deleted: count(Outcome::Deleted),
+            kept: count(Outcome::Kept),
             skipped: count(Outcome::Skipped),
         }
     }
@@ -98,7 +104,10 @@ impl fmt::Display for Summary {
         let Counts {
             created,
             updated,
+            recreated,
             unchanged,
+            deleted,
+            kept,
             skipped,
         } = self.changes;
         writeln!(f, "stack     {} on cluster {}", self.stack, self.cluster)?;
@@ -112,8 +121,15 @@ impl fmt::Display for Summary {
             f,
             "objects   {created} created, {updated} updated, {unchanged} unchanged"
         )?;
-        if skipped > 0 {
-            write!(f, ", {skipped} skipped")?;
+        for (count, word) in [
+            (recreated, "recreated"),
+            (deleted, "deleted"),
+            (kept, "kept"),
+            (skipped, "skipped"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {word}")?;
+            }
         }
         writeln!(f)?;
         if let Some(chain) = &self.chain {

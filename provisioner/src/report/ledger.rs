@@ -65,11 +65,14 @@ impl Entries {
                 let thing = format!("{kind} {name}");
                 self.changed |= matches!(
                     outcome,
-                    Outcome::Created | Outcome::Updated | Outcome::Deleted | Outcome::Pushed
+                    Outcome::Created | Outcome::Updated | Outcome::Recreated | Outcome::Deleted | Outcome::Pushed
                 );
                 match outcome {
                     Outcome::Created | Outcome::Pushed => {
                         self.made.insert(thing);
+                    }
+                    Outcome::Recreated => {
+                        self.gone.remove(&thing);
                     }
                     Outcome::Deleted => {
                         self.made.remove(&thing);
@@ -116,10 +119,12 @@ mod tests {
         for (outcome, changed) in [
             (Outcome::Created, true),
             (Outcome::Updated, true),
+            (Outcome::Recreated, true),
             (Outcome::Deleted, true),
             (Outcome::Pushed, true),
             (Outcome::Unchanged, false),
             (Outcome::Skipped, false),
+            (Outcome::Kept, false),
             (Outcome::Ready, false),
             (Outcome::Built, false),
         ] {

@@ -106,6 +106,8 @@ pub(crate) fn word(outcome: Outcome) -> &'static str {
         Outcome::Updated => "updated",
         Outcome::Unchanged => "unchanged",
         Outcome::Deleted => "deleted",
+        Outcome::Recreated => "recreated",
+        Outcome::Kept => "kept",
         Outcome::Skipped => "skipped",
         Outcome::Ready => "ready",
         Outcome::Built => "built",

@@ -34,6 +34,10 @@ pub enum Outcome {
     Unchanged,
     /// It was removed.
     Deleted,
+    /// It was deleted and made anew.
+    Recreated,
+    /// It is wanted no longer and stays on purpose.
+    Kept,
     /// It was left alone on purpose.
     Skipped,
     /// It is in the state that was waited for.

@@ -116,7 +116,7 @@ fn styled(event: &Event, colors: bool) -> String {
         Event::Phase { .. } => paint(&line, BOLD),
         Event::Done { outcome, .. } => {
             let color = match outcome {
-                Outcome::Unchanged | Outcome::Skipped => DIM,
+                Outcome::Unchanged | Outcome::Skipped | Outcome::Kept => DIM,
                 _ => GREEN,
             };
             let word = word(*outcome);

@@ -204,6 +204,31 @@ fn a_run_killed_after_any_call_is_finished_by_the_next() {
     sandbox.reset();
 }
 
+#[test]
+#[ignore = "minutes: `make test-full` runs it"]
+fn a_run_killed_while_it_removes_a_component_is_finished_by_the_next() {
+    let sandbox = Sandbox::from_env();
+    prepare(&sandbox);
+    sandbox.run(&BOOTSTRAP);
+    let without = [&BOOTSTRAP[..], &["--without", "kube-state-metrics"]].concat();
+    let (_, kinds) = calls(&sandbox, &without);
+    let expected = world(&sandbox);
+    assert!(kinds.iter().any(Kind::is_deletion), "{kinds:?}");
+    for kind in kinds.iter().filter(|kind| kind.is_deletion()) {
+        println!("it is killed at {kind:?}");
+        sandbox.run(&BOOTSTRAP);
+        killed_at(&sandbox, &without, kind);
+        sandbox.run(&without);
+        assert_eq!(world(&sandbox), expected);
+        let summary = sandbox.json(&without);
+        for outcome in ["created", "updated", "deleted"] {
+            assert_eq!(summary["changes"][outcome], 0, "{summary}");
+        }
+    }
+    is_gone(&sandbox);
+    sandbox.reset();
+}
+
 /// A small generator: the points have to be chosen again from a printed seed, nothing more.
 struct Chance(u64);
 

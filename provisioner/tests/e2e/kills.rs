@@ -31,6 +31,11 @@ impl Kind {
         })
     }
 
+    /// Whether calls of this kind delete.
+    pub(crate) fn is_deletion(&self) -> bool {
+        self.operation.starts_with("DELETE ")
+    }
+
     /// A fault that holds the first call of this kind when its work is done, longer than any test waits.
     pub(crate) fn held(&self) -> Value {
         json!({

@@ -19,6 +19,7 @@ mod plan;
 mod programs;
 mod rollout;
 mod signer;
+mod stack;
 mod story;
 mod support;
 mod targets;

@@ -131,13 +131,16 @@ fn help_of_bootstrap_shows_its_flags() {
               Leave a component out; may be repeated
 
           --manifests <DIR>
-              Apply the manifests of this folder instead of the shipped ones
+              Folder of components (NN-NAME/*.yaml) that replace shipped ones of the same name, or join them
 
           --take-over
               Replace a metrics API that others installed; teardown gives it back
 
           --force-conflicts
               Take fields that others changed on objects of this stack
+
+          --recreate
+              Delete and make anew objects of this stack that cannot be changed in place
 
           --adopt
               Mark objects of this stack again that lost their labels, after showing them

@@ -29,5 +29,3 @@ mod skip;
 mod support;
 mod transfer;
 mod wording;
-
-use provisioner::names;

@@ -109,7 +109,7 @@ async fn clear_foreign(teardown: &Teardown<'_>, cluster: &Cluster, receipt: &mut
         ));
         return Ok(met);
     }
-    let objects = external::delete(cluster, teardown.stack, &foreign, timeout, report).await?;
+    let objects = external::delete(cluster, &foreign, timeout, report).await?;
     receipt.enter_objects(&objects);
     let left: Vec<String> = objects.left.iter().map(|left| left.object.to_string()).collect();
     met.stays = (!left.is_empty()).then(|| format!("others' objects on it do not go: {}", left.join(", ")));
