@@ -14,7 +14,7 @@ use crate::{Options, archive, registry, settings};
 /// manifests, and what reading them takes.
 const MOST_MEMORY: u64 = 512 * 1024;
 /// How long one case may take.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// What a case came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,15 +88,14 @@ pub(crate) fn run(options: &Options, world: &World) -> ExitCode {
     let weights: u64 = chosen.iter().map(|target| target.weight).sum();
     let mut failed = false;
     for target in chosen {
-        let cases: Box<dyn Iterator<Item = u64>> = match options.case {
-            Some(case) => Box::new(std::iter::once(case)),
-            None => {
-                let mut numbers = Rng::with_seed(seed);
-                let until = Instant::now() + Duration::from_millis(1000 * options.seconds * target.weight / weights);
-                Box::new(std::iter::from_fn(move || {
-                    (Instant::now() < until).then(|| numbers.u64(..))
-                }))
-            }
+        let mut numbers = Rng::with_seed(seed);
+        let until = Instant::now() + Duration::from_millis(1000 * options.seconds * target.weight / weights);
+        let cases: Box<dyn Iterator<Item = u64>> = if let Some(case) = options.case {
+            Box::new(std::iter::once(case))
+        } else {
+            Box::new(std::iter::from_fn(move || {
+                (Instant::now() < until).then(|| numbers.u64(..))
+            }))
         };
         failed |= !series(target, cases, world);
     }

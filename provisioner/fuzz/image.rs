@@ -70,8 +70,8 @@ pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
 
 /// The content of a layer; now and then one that is much larger than it is packed.
 fn content(rng: &mut Rng) -> Vec<u8> {
-    if rng.u8(..64) == 0 {
-        return vec![0; 20_000_000];
+    if rng.u8(..200) == 0 {
+        return vec![0; 8_000_000];
     }
     let mut content = vec![rng.u8(..); rng.usize(..3000)];
     let half = content.len() / 2;
@@ -139,7 +139,7 @@ impl Layout<'_> {
         self.document(MANIFEST, manifest)
     }
 
-    fn index(&mut self, entries: Vec<Value>) -> Value {
+    fn index(&mut self, entries: &[Value]) -> Value {
         let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries });
         self.document(INDEX, index)
     }
@@ -155,11 +155,11 @@ impl Layout<'_> {
         }
         let mut root = match entries.as_slice() {
             [one] if self.rng.bool() => one.clone(),
-            _ => self.index(entries),
+            _ => self.index(&entries),
         };
         while self.twist.strikes(self.rng) {
             for _ in 0..self.rng.usize(1..60) {
-                root = self.index(vec![root]);
+                root = self.index(&[root]);
             }
         }
         root

@@ -65,7 +65,7 @@ async fn copy(address: &str) -> Result<Published, ImageError> {
     let found = find(&image, &source, &["linux/amd64"], (POLICY, &Silent)).await?;
     let copied = found.image(&Silent).await?;
     let mut target = source.clone().beside(source.repository);
-    target.repository = "team/copy".to_owned();
+    "team/copy".clone_into(&mut target.repository);
     publish_with(&copied, &target, None, &Silent, POLICY).await
 }
 

@@ -1,6 +1,7 @@
 //! A registry that tells the truth, but for some of its answers: bytes on a socket, so that nothing mends them on the way.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex};
 
@@ -14,6 +15,11 @@ use crate::mutate;
 
 /// Bytes of an answer that does not end: more than is ever read of one.
 const ENDLESS: usize = 64 * 1024 * 1024;
+
+/// What a registry may answer, and what none does.
+const STATUSES: [u16; 16] = [
+    100, 200, 201, 202, 204, 301, 307, 400, 401, 403, 404, 416, 429, 500, 503, 999,
+];
 
 /// What it knows and what came.
 pub(crate) struct Store {
@@ -106,7 +112,7 @@ impl Answer {
             self.status
         );
         for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
+            let _ = write!(head, "{name}: {value}\r\n");
         }
         head += "\r\n";
         let mut bytes = head.into_bytes();
@@ -234,11 +240,7 @@ fn twisted(rng: &mut Rng, mut answer: Answer, (with_body, address): (bool, &str)
     let mut length = answer.body.len();
     for _ in 0..rng.usize(1..3) {
         match rng.u8(..9) {
-            0 => {
-                answer.status = [
-                    100, 200, 201, 202, 204, 301, 307, 400, 401, 403, 404, 416, 429, 500, 503, 999,
-                ][rng.usize(..16)]
-            }
+            0 => answer.status = STATUSES[rng.usize(..STATUSES.len())],
             1..=3 => {
                 let (name, value) = header(rng, address);
                 answer.headers.retain(|(known, _)| known != name);

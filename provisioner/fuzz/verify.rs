@@ -78,7 +78,7 @@ fn content(blob: &Blob) -> Result<Vec<u8>, String> {
             let read = file.read_exact_at(&mut bytes, *offset);
             read.map(|()| bytes).map_err(|error| error.to_string())
         }
-        other => Err(format!("its bytes are in {other:?}")),
+        Content::Remote(from) => Err(format!("its bytes are in {from:?}")),
     }
 }
 

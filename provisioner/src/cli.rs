@@ -1,5 +1,6 @@
 //! The command line: types and help texts, no logic.
 
+mod image;
 mod load;
 mod made;
 mod plan;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use image::ImageArgs;
 pub use load::{Load, LoaderArgs};
 pub use made::MadeArgs;
 pub use plan::BootstrapArgs;
@@ -219,32 +221,6 @@ pub struct Push {
     pub image: ImageArgs,
 }
 
-/// Flags of everything that builds an image.
-#[derive(Debug, Args)]
-pub struct ImageArgs {
-    /// Tag of the image [default: from its content]
-    #[arg(long, value_name = "TAG")]
-    pub tag: Option<String>,
-    /// What the image is for: linux/amd64, linux/arm64 or both [default: linux/amd64]
-    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
-    pub platform: Vec<String>,
-    /// Use this static binary instead of building one; once for each platform
-    #[arg(long, value_name = "[PLATFORM=]PATH", conflicts_with = "workspace")]
-    pub binary: Vec<String>,
-    /// Cargo workspace to build the app from [default: the working directory]
-    #[arg(long, value_name = "DIR")]
-    pub workspace: Option<PathBuf>,
-    /// Build also where the registry has an image of the same sources
-    #[arg(long)]
-    pub rebuild: bool,
-    /// Also write the pushed references to this file, one a line
-    #[arg(long, value_name = "FILE")]
-    pub image_refs: Option<PathBuf>,
-    /// What is used instead.
-    #[command(flatten)]
-    pub made: MadeArgs,
-}
-
 /// Flags of `status`.
 #[derive(Debug, Args)]
 pub struct Status {
@@ -353,18 +329,6 @@ impl EksArgs {
         list(layer, "public-access-cidr", &self.public_access_cidr);
         list(layer, "control-plane-logs", &self.control_plane_logs);
         text(layer, "hpa-sync-period", self.hpa_sync_period.as_ref());
-    }
-}
-
-impl ImageArgs {
-    fn layer(&self, layer: &mut Layer) {
-        text(layer, "tag", self.tag.as_ref());
-        list(layer, "platform", &self.platform);
-        list(layer, "binary", &self.binary);
-        path(layer, "workspace", self.workspace.as_ref());
-        switch(layer, "rebuild", self.rebuild);
-        path(layer, "image-refs", self.image_refs.as_ref());
-        self.made.layer(layer);
     }
 }
 

@@ -181,6 +181,7 @@ impl Aws {
     }
 
     /// The same account in `region`: what is asked there is asked of that region, and passwords are its own.
+    #[must_use]
     pub fn in_region(&self, region: &str) -> Self {
         if region == self.region {
             return self.clone();

@@ -7,7 +7,7 @@ pub(super) struct Partition {
     /// Hosts that answer over IPv6 too.
     pub(super) dual_stack_suffix: &'static str,
     /// Registries that answer over IPv6 too, where there are any.
-    pub(super) registry_suffix: Option<&'static str>,
+    pub(super) registries: Option<&'static str>,
 }
 
 /// The partition that a region is of; an unknown one is of the commercial partition.
@@ -21,7 +21,7 @@ pub(super) fn of(region: &str) -> Partition {
         r if r.starts_with("eusc-") => ("amazonaws.eu", "api.amazonwebservices.eu"),
         _ => ("amazonaws.com", "api.aws"),
     };
-    let registry_suffix = match dns_suffix {
+    let registries = match dns_suffix {
         "amazonaws.com" => Some("on.aws"),
         "amazonaws.com.cn" => Some("on.amazonwebservices.com.cn"),
         _ => None,
@@ -29,6 +29,6 @@ pub(super) fn of(region: &str) -> Partition {
     Partition {
         dns_suffix,
         dual_stack_suffix,
-        registry_suffix,
+        registries,
     }
 }

@@ -1,6 +1,6 @@
 use super::tests::resolve;
 use super::{Image, Made};
-use crate::image::Local;
+use crate::image::{Compression, Local, SbomFormat};
 
 /// A file and a folder that exist.
 const ARCHIVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
@@ -75,4 +75,64 @@ fn what_is_no_image_folder_or_file_is_refused_and_passwords_are_not_shown() {
         let text = resolve(&[(flag, value)], &[], "").unwrap_err().join("; ");
         assert!(text.contains(wanted) && !text.contains("hunter2"), "{text}");
     }
+}
+
+#[test]
+fn layers_are_compressed_as_it_is_asked_for_where_they_are_made_here() {
+    let zstd = [("compression", "zstd")];
+    assert_eq!(image(&[], &[]).compression, Compression::Gzip);
+    assert_eq!(image(&zstd, &[]).compression, Compression::Zstd);
+    let given = image(&[("binary", ARCHIVE), zstd[0]], &[]);
+    assert_eq!((given.compression, given.binaries.len()), (Compression::Zstd, 1));
+    // What a lower place says of images that are built does not concern one that is not.
+    let found = image(&[("archive", ARCHIVE)], &[("PROVISIONER_COMPRESSION", "zstd")]);
+    assert_eq!(found.compression, Compression::Gzip);
+    let refused = |flags: &[(&'static str, &str)]| resolve(flags, &[], "").unwrap_err().join("; ");
+    for (flag, value) in [("image", "app"), ("archive", ARCHIVE), ("oci-layout", FOLDER)] {
+        assert_eq!(
+            refused(&[(flag, value), zstd[0]]),
+            format!("`--compression` cannot go with `--{flag}`: its layers stay as they are")
+        );
+    }
+    assert_eq!(
+        refused(&[("compression", "zst")]),
+        "`--compression`: `zst` is none of `gzip`, `zstd`, did you mean `zstd`?"
+    );
+}
+
+#[test]
+fn only_what_is_compiled_here_gets_a_bill_of_materials() {
+    assert_eq!(image(&[], &[]).sbom, None);
+    assert_eq!(image(&[("sbom", "spdx")], &[]).sbom, Some(SbomFormat::Spdx));
+    let of_workspace = image(
+        &[("sbom", "cyclonedx"), ("workspace", FOLDER)],
+        &[("PROVISIONER_IMAGE", "app")],
+    );
+    assert_eq!(
+        (of_workspace.sbom, of_workspace.made),
+        (Some(SbomFormat::CycloneDx), None)
+    );
+    assert_eq!(
+        image(&[("binary", ARCHIVE)], &[("PROVISIONER_SBOM", "spdx")]).sbom,
+        None
+    );
+    let refused = |flags: &[(&'static str, &str)]| resolve(flags, &[], "").unwrap_err().join("; ");
+    for (flag, value) in [
+        ("image", "app"),
+        ("archive", ARCHIVE),
+        ("oci-layout", FOLDER),
+        ("binary", ARCHIVE),
+    ] {
+        assert_eq!(
+            refused(&[(flag, value), ("sbom", "spdx")]),
+            format!("`--sbom` cannot go with `--{flag}`: nothing is known of what it is made of")
+        );
+    }
+    assert_eq!(
+        refused(&[("sbom", "cyclone")]),
+        "`--sbom`: `cyclone` is none of `cyclonedx`, `spdx`, did you mean `cyclonedx`?"
+    );
+    let file = format!("[image]\nsbom = 'spdx'\nbinary = '{ARCHIVE}'\n");
+    let problems = resolve(&[], &[], &file).unwrap_err().join("; ");
+    assert!(problems.contains("cannot go with"), "{problems}");
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches the network, and every problem is reported, not only the first.
 
+mod built;
 pub mod duration;
 mod eks;
 mod keys;
@@ -19,7 +20,7 @@ pub use layer::Layer;
 use crate::aws::eks::Compute;
 use crate::cluster::authority::Choice;
 use crate::cluster::reaction::Reaction;
-use crate::image::{Given, ImageRef, Local, Platform, RegistryPrefix};
+use crate::image::{Compression, Given, ImageRef, Local, Platform, RegistryPrefix, SbomFormat};
 use crate::names::StackName;
 use read::Reader;
 
@@ -116,6 +117,10 @@ pub struct Image {
     pub workspace: Option<PathBuf>,
     /// Whether it is built although the registry has an image of the same inputs.
     pub rebuild: bool,
+    /// How the layers of what is built are compressed.
+    pub compression: Compression,
+    /// The bills of material that what is built gets; none gets none.
+    pub sbom: Option<SbomFormat>,
     /// File that receives the pushed references, one a line.
     pub refs: Option<PathBuf>,
 }

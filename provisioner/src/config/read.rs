@@ -99,6 +99,8 @@ impl<'a> Reader<'a> {
             } else {
                 Vec::new()
             },
+            compression: self.compression(source),
+            sbom: self.sbom(source),
             made: self.made(source),
             platforms: self.platforms(),
             workspace: self.existing("image.workspace", "folder"),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::image::{Given, Platform};
+use crate::image::{Compression, Given, Platform};
 
 fn sources(flags: &[(&'static str, &str)], env: &[(&str, &str)], file: &str) -> (Sources, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -81,6 +81,7 @@ hpa-sync-period = "10s"
 [image]
 tag = "v1"
 binary = "provisioner.toml"
+compression = "zstd"
 workspace = "."
 image-refs = "refs.txt"
 [stack]
@@ -122,6 +123,7 @@ poll-interval = "500ms"
         config.image.binaries,
         [given(None, folder.path().join("provisioner.toml"))]
     );
+    assert_eq!(config.image.compression, Compression::Zstd);
     assert_eq!(config.image.refs, Some(folder.path().join("refs.txt")));
     assert_eq!(config.stack.without, ["grafana"]);
     assert!(config.stack.manifests.is_some());

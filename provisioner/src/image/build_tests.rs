@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::image::Compression;
 use crate::image::elf::tests::executable;
 use crate::report::Record;
 
@@ -38,6 +39,7 @@ fn workspace() -> (tempfile::TempDir, ImageSpec) {
         workspace: folder.path().to_owned(),
         source: Source::Cargo,
         platforms: vec![],
+        compression: Compression::default(),
     };
     (folder, spec)
 }

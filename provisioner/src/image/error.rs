@@ -102,6 +102,34 @@ pub enum ImageError {
         /// The command line.
         command: String,
     },
+    /// Cargo does not say what a package is made of.
+    #[error("cannot list the crates of package `{package}`: {reason}")]
+    Crates {
+        /// The package.
+        package: String,
+        /// Why.
+        reason: String,
+    },
+    /// An image has no manifest for a platform.
+    #[error("cannot attach a bill of materials for `{platform}`: image {digest} is not for it")]
+    NoSubject {
+        /// The platform.
+        platform: Platform,
+        /// The image.
+        digest: Digest,
+    },
+    /// The list of what refers to a manifest is kept by clients, and cannot be.
+    #[error("cannot list {digest} under tag `{tag}` of `{place}`: {reason}")]
+    NotListed {
+        /// What should be listed.
+        digest: Digest,
+        /// The tag of the list.
+        tag: String,
+        /// Registry and repository.
+        place: String,
+        /// Why.
+        reason: String,
+    },
     /// A file could not be read.
     #[error("cannot read `{}`", path.display())]
     Read {
@@ -254,6 +282,9 @@ impl ImageError {
             Self::NotVerified { .. } => {
                 Some("somebody else may have pushed the same tag: push again".to_owned())
             }
+            Self::NotListed { tag, .. } => Some(format!(
+                "something else may use tag `{tag}`, which is made for such lists: delete it, or push again"
+            )),
             Self::Import { source, .. } => source.hint(),
             Self::Registry { source, reads, .. } => registry_hint(source, *reads),
             _ => None,

@@ -3,11 +3,9 @@
 //! Two layers: who the user is (it never changes, so every registry has it after the first push), and the binary.
 //! Formats: <https://github.com/opencontainers/image-spec>, `manifest.md`, `config.md`, `layer.md`.
 
-use std::io::Write as _;
-
-use flate2::{Compression, GzBuilder};
 use serde_json::{Map, Value, json};
 
+use super::compression::Compression;
 use super::content::{Blob, Image, Manifest};
 use super::digest::Digest;
 use super::{Binary, ImageError, ImageSpec, elf, media};
@@ -16,8 +14,6 @@ use super::{Binary, ImageError, ImageSpec, elf, media};
 const NONROOT: u32 = 65532;
 const PASSWD: &str = "root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n";
 const GROUP: &str = "root:x:0:\nnonroot:x:65532:\n";
-/// Compression level of the layers: part of the digest, so changing it re-uploads every image once.
-const LEVEL: u32 = 9;
 
 /// Puts each of `binaries` into an image: one is the image of its platform, several are one image with an index over
 /// their platforms, which are in the order of their names. The same binaries and spec give the same digest on every
@@ -28,10 +24,7 @@ const LEVEL: u32 = 9;
 /// [`ImageError::NotRunnable`] where a binary is not static or for another platform, [`ImageError::Platforms`] where there is
 /// none or two are for the same one, [`ImageError::Read`], [`ImageError::Epoch`].
 pub fn assemble(spec: &ImageSpec, binaries: &[Binary]) -> Result<Image, ImageError> {
-    let epoch = match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) => Some(Epoch::parse(&text)?),
-        Err(_) => None,
-    };
+    let epoch = Epoch::of(std::env::var("SOURCE_DATE_EPOCH").ok().as_deref())?;
     assemble_at(spec, binaries, epoch.as_ref())
 }
 
@@ -47,7 +40,7 @@ fn assemble_at(spec: &ImageSpec, binaries: &[Binary], epoch: Option<&Epoch>) -> 
     {
         return Err(ImageError::Platforms { given: platforms });
     }
-    let base = layer(&base_entries(), mtime(epoch))?;
+    let base = layer(&base_entries(), mtime(epoch), spec.compression)?;
     let (mut manifests, mut blobs) = (Vec::new(), vec![base.blob.clone()]);
     for &binary in &binaries {
         let (manifest, own) = image_of(spec, binary, &base, epoch)?;
@@ -79,12 +72,17 @@ fn assemble_at(spec: &ImageSpec, binaries: &[Binary], epoch: Option<&Epoch>) -> 
 
 /// A build time that was asked for, in seconds and as RFC 3339 text.
 #[derive(Debug, Clone)]
-struct Epoch {
+pub(super) struct Epoch {
     seconds: u64,
-    text: String,
+    pub(super) text: String,
 }
 
 impl Epoch {
+    /// The time that `SOURCE_DATE_EPOCH` asks for, if it asks for one.
+    pub(super) fn of(variable: Option<&str>) -> Result<Option<Self>, ImageError> {
+        variable.map(Self::parse).transpose()
+    }
+
     fn parse(text: &str) -> Result<Self, ImageError> {
         let invalid = || ImageError::Epoch { given: text.to_owned() };
         let seconds: u32 = text.trim().parse().map_err(|_| invalid())?;
@@ -119,7 +117,11 @@ fn image_of(
         path: binary.path.clone(),
         source: defect,
     })?;
-    let own = layer(&[Entry::file("app", 0o755, &executable)], mtime(epoch))?;
+    let own = layer(
+        &[Entry::file("app", 0o755, &executable)],
+        mtime(epoch),
+        spec.compression,
+    )?;
     let labels = labels(spec, binary, epoch);
     let config = config(spec, binary, epoch, (&[&base.diff_id, &own.diff_id], &labels));
     let config = Blob::new(media::CONFIG, config.to_string());
@@ -222,16 +224,12 @@ impl<'a> Entry<'a> {
 }
 
 /// `entries` must be sorted by path, parents first. Owner is root: the process cannot change its own files.
-fn layer(entries: &[Entry<'_>], mtime: u64) -> Result<Layer, ImageError> {
+fn layer(entries: &[Entry<'_>], mtime: u64, compression: Compression) -> Result<Layer, ImageError> {
     let archive = archive(entries, mtime).map_err(ImageError::Archive)?;
-    let mut gzip = GzBuilder::new()
-        .mtime(0)
-        .operating_system(255)
-        .write(Vec::new(), Compression::new(LEVEL));
-    gzip.write_all(&archive).map_err(ImageError::Archive)?;
+    let compressed = compression.compress(&archive).map_err(ImageError::Archive)?;
     Ok(Layer {
         diff_id: Digest::of(&archive),
-        blob: Blob::new(media::LAYER_GZIP, gzip.finish().map_err(ImageError::Archive)?),
+        blob: Blob::new(compression.media_type(), compressed),
     })
 }
 

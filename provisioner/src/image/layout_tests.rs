@@ -58,6 +58,9 @@ fn pretty(json: &[u8]) -> String {
 }
 
 fn archive_of(layer: &Blob) -> Vec<u8> {
+    if layer.descriptor.media_type == media::LAYER_ZSTD {
+        return zstd::decode_all(bytes(layer)).expect("zstd");
+    }
     let mut archive = Vec::new();
     flate2::read::GzDecoder::new(bytes(layer))
         .read_to_end(&mut archive)
@@ -87,6 +90,44 @@ fn listing(layer: &Blob) -> Vec<String> {
 #[test]
 fn same_input_from_another_folder_gives_the_same_image() {
     assert_eq!(assembled(b"one", None), assembled(b"one", None));
+}
+
+/// The same file, its layers compressed by zstd.
+fn assembled_by_zstd(content: &[u8]) -> Image {
+    let (_folder, mut spec, binary) = given(content);
+    spec.compression = Compression::Zstd;
+    assemble_at(&spec, &[binary], None).expect("image")
+}
+
+#[test]
+fn zstd_makes_other_layers_of_the_same_archives() {
+    let content = b"text that repeats itself, ".repeat(9);
+    let (gzip, zstd) = (assembled(&content, None), assembled_by_zstd(&content));
+    assert_eq!(assembled_by_zstd(&content), zstd, "the same input, the same image");
+    assert_ne!(zstd.digest(), gzip.digest());
+    for layer in 0..2 {
+        let (gzip, zstd) = (&gzip.blobs[layer], &zstd.blobs[layer]);
+        assert_eq!(
+            zstd.descriptor.media_type,
+            "application/vnd.oci.image.layer.v1.tar+zstd"
+        );
+        assert_eq!(archive_of(zstd), archive_of(gzip));
+    }
+    let diff_ids = |image: &Image| {
+        let config: Value = serde_json::from_slice(bytes(&image.blobs[2])).expect("JSON");
+        config["rootfs"]["diff_ids"].clone()
+    };
+    assert_eq!(diff_ids(&zstd), diff_ids(&gzip));
+    let manifest: Value = serde_json::from_slice(&zstd.root.bytes).expect("JSON");
+    let layer = &zstd.blobs[1];
+    assert_eq!(manifest["layers"][1], layer.descriptor.to_json());
+}
+
+/// Holds version, level and settings of the compressor: another digest sends every image once more.
+#[test]
+fn zstd_gives_these_bytes_on_every_machine() {
+    let image = assembled_by_zstd(b"one");
+    insta::assert_snapshot!(image.digest(), @"sha256:cb43f5e7e0552a2aa751bd5f5755612ae33d40373abda979ee4902fd9a24234c");
 }
 
 #[test]

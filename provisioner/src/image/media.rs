@@ -12,6 +12,8 @@ pub(super) const MANIFESTS: [&str; 4] = [MANIFEST, INDEX, DOCKER_MANIFEST, DOCKE
 
 /// An image's configuration.
 pub(super) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// The configuration of what is no image.
+pub(super) const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 pub(super) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
 /// A layer.
@@ -31,6 +33,8 @@ pub(super) const LAYERS: [&str; 5] = [
 pub(super) const LONGEST_MANIFEST: usize = 4 * 1024 * 1024;
 /// All manifests of an image together, which are kept in memory: hundreds of the usual length.
 pub(super) const LONGEST_MANIFESTS: usize = 8 * LONGEST_MANIFEST;
+/// The largest blob in bytes: registries take less, ECR 52 GB.
+pub(super) const LARGEST_BLOB: u64 = 64 * 1024 * 1024 * 1024;
 /// An image with more layers runs nowhere: Linux stacks 500 in one overlay.
 pub(super) const MOST_LAYERS: usize = 500;
 /// Manifests below one root: more platforms than Rust, Go and Linux know together, attestations included.

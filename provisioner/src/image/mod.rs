@@ -16,6 +16,7 @@ pub mod built;
 mod cargo;
 mod challenge;
 mod command;
+mod compression;
 mod content;
 mod digest;
 mod elf;
@@ -28,10 +29,12 @@ mod platform;
 mod prefix;
 mod pull;
 mod push;
+mod referrers;
 mod renewal;
 mod repository;
 mod retry;
 mod rustc;
+mod sbom;
 mod session;
 mod settings;
 mod standing;
@@ -43,6 +46,7 @@ use std::path::PathBuf;
 
 pub use answer::RegistryError;
 pub use build::{build, check};
+pub use compression::Compression;
 pub use content::{Blob, Content, Descriptor, Image, Manifest, Mismatch};
 pub use digest::{Digest, InvalidDigest};
 pub use error::ImageError;
@@ -55,6 +59,7 @@ pub use push::{Published, publish, publish_with};
 pub use renewal::{Credentials, Renewal};
 pub use repository::Repository;
 pub use retry::RetryPolicy;
+pub use sbom::{Attached, Sbom, SbomFormat, attach, sboms};
 pub use standing::{Standing, standing};
 pub use target::RegistryTarget;
 pub use workspace::makes_load;
@@ -74,6 +79,8 @@ pub struct ImageSpec {
     pub source: Source,
     /// What it is built for, without repetitions. Where none is named: `linux/amd64`, or what the given binaries are for.
     pub platforms: Vec<Platform>,
+    /// How its layers are compressed.
+    pub compression: Compression,
 }
 
 impl ImageSpec {
@@ -100,6 +107,7 @@ impl ImageSpec {
             workspace: workspace.to_owned(),
             source: Source::Cargo,
             platforms: vec![],
+            compression: Compression::default(),
         }
     }
 }

@@ -123,6 +123,7 @@ mod tests {
             ),
             ("127.0.0.1:5000/team", "127.0.0.1:5000/team", true),
             ("localhost/team", "localhost/team", true),
+            ("registry:443/team", "registry:443/team", false),
             ("https://localhost:5000/team", "localhost:5000/team", false),
         ] {
             let prefix: RegistryPrefix = text.parse().expect(text);
@@ -141,6 +142,8 @@ mod tests {
             "ghcr.io/Team",
             "ghcr.io/a//b",
             "ghcr.io/-a",
+            "https:/team",
+            "registry:/team",
             "ghcr.io/a..b",
             "http://ghcr.io/team",
             "ftp://127.0.0.1/team",

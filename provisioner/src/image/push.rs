@@ -13,7 +13,7 @@ use super::content::{Blob, Image};
 use super::digest::Digest;
 use super::repository::Repository;
 use super::upload::{self, Came};
-use super::{Found, ImageError, RegistryTarget, RetryPolicy};
+use super::{Attached, Found, ImageError, RegistryTarget, RetryPolicy};
 use crate::names::MOVING_TAG;
 use crate::report::{Outcome, Reporter};
 
@@ -42,12 +42,23 @@ pub struct Published {
     pub blobs_mounted: u32,
     /// Whether anything was sent.
     pub pushed: bool,
+    /// Bills of material that refer to it, where any were asked for.
+    pub sboms: Vec<Attached>,
     /// How long it took, in seconds.
     #[serde(rename = "elapsed_s")]
     pub seconds: f64,
 }
 
 impl Published {
+    /// The same with what refers to it, for which `bytes` were sent.
+    #[must_use]
+    pub fn with(mut self, (sboms, bytes): (Vec<Attached>, u64)) -> Self {
+        self.sboms = sboms;
+        self.bytes_sent += bytes;
+        self.pushed |= bytes > 0;
+        self
+    }
+
     /// An image that is used where it is: nothing is sent.
     pub fn in_place(found: &Found, tag: Option<&str>) -> Self {
         Self {
@@ -60,6 +71,7 @@ impl Published {
             blobs_reused: 0,
             blobs_mounted: 0,
             pushed: false,
+            sboms: Vec::new(),
             seconds: 0.0,
         }
     }
@@ -179,7 +191,7 @@ impl Push<'_> {
                 Some(existing) => Err(self.taken(&existing)),
                 None => Err(error),
             },
-            outcome => outcome,
+            outcome => outcome.map(drop),
         }
     }
 
@@ -219,6 +231,7 @@ impl Push<'_> {
             blobs_mounted: sent.mounted,
             blobs_reused: all - sent.blobs - sent.mounted,
             pushed,
+            sboms: Vec::new(),
             seconds: elapsed.as_secs_f64(),
         }
     }

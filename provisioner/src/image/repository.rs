@@ -29,6 +29,8 @@ use crate::report::Reporter;
 
 /// What names the content of an answer.
 const CONTENT_DIGEST: &str = "docker-content-digest";
+/// What says that a manifest is listed with its subject.
+const SUBJECT: &str = "oci-subject";
 
 /// A repository with a client that is signed in.
 pub struct Repository {
@@ -252,13 +254,14 @@ impl Repository {
         answer::expect("PUT", response, StatusCode::CREATED).await.map(drop)
     }
 
-    /// Puts `manifest` under `name`, a tag or its digest.
+    /// Puts `manifest` under `name`, a tag or its digest. The result is the subject that the registry will list it with,
+    /// if it says so.
     pub(super) async fn put_manifest(
         &self,
         name: &str,
         manifest: &Manifest,
         reporter: &dyn Reporter,
-    ) -> Result<(), ImageError> {
+    ) -> Result<Option<Digest>, ImageError> {
         let action = format!("push manifest {} to", manifest.digest());
         let put = self.attempt((self.policy, reporter), &action, |access| async move {
             let response = self
@@ -273,7 +276,7 @@ impl Repository {
                     let text = format!("it took {} for {digest}", manifest.digest());
                     Err(RegistryError::Protocol(text))
                 }
-                _ => Ok(()),
+                _ => Ok(subject_of(&response)),
             }
         });
         put.await
@@ -304,6 +307,11 @@ pub(super) fn digest_of(response: &Response) -> Result<Option<Digest>, RegistryE
     digest
         .map(Some)
         .ok_or_else(|| RegistryError::Protocol("it names content by no digest".to_owned()))
+}
+
+/// What a registry with lists of its own says to a manifest that names a subject.
+fn subject_of(response: &Response) -> Option<Digest> {
+    response.headers().get(SUBJECT)?.to_str().ok()?.parse().ok()
 }
 
 /// An answer that would be the same a moment later.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::*;
+use crate::image::Compression;
 use crate::report::Silent;
 
 /// What the service is built from.
@@ -62,6 +63,7 @@ async fn two_folders_and_two_cargo_homes_give_the_same_images() {
             workspace: workspace.clone(),
             source: Source::Cargo,
             platforms: vec![Platform::Amd64],
+            compression: Compression::default(),
         };
         let binaries = build_with(&toolchain, &spec, &Silent).await.unwrap();
         let executable = std::fs::read(&binaries[0].path).unwrap();

@@ -14,10 +14,12 @@ pub struct RetryPolicy {
     /// Pause after the first failure; it doubles with each further one.
     pub base_delay: Duration,
     /// How long one request may take, the registry's hashing of a layer included, beside what its bytes take on a slow
-    /// line. A registry that asks for a longer pause is not waited for.
+    /// line. A registry that asks for a longer pause, or one of more than two minutes, is not waited for.
     pub patience: Duration,
 }
 
+/// The longest pause that a registry gets because it asks for it.
+const LONGEST_PAUSE: Duration = Duration::from_mins(2);
 /// The slowest line that is waited for, in bytes per second.
 const SLOWEST: u64 = 32_000;
 
@@ -61,7 +63,8 @@ impl RetryPolicy {
         }
         let usual = self.base_delay.saturating_mul(1 << (attempts - 1).min(16));
         let asked = error.retry_after().unwrap_or_default();
-        (asked <= self.patience).then(|| usual.max(asked))
+        // Not what the bytes of a layer may take: whoever made it says how large it is.
+        (asked <= self.patience.min(LONGEST_PAUSE)).then(|| usual.max(asked))
     }
 
     /// Runs `request` until it succeeds, fails for good, or the attempts are used up.
@@ -160,5 +163,7 @@ mod tests {
         assert_eq!(pause(3, Some(1)), Some(Duration::from_secs(2)));
         assert_eq!(pause(4, None), None, "the last attempt");
         assert_eq!(pause(1, Some(3600)), None, "nobody waits that long");
+        let large = policy.sending(1 << 40).pause(1, &answer(429, Some(3600)));
+        assert_eq!(large, None, "nor for a layer that is said to be large");
     }
 }

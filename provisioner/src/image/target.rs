@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use url::Url;
+use url::{Host, Url};
 
 use super::{ImageError, Renewal};
 use crate::loopback::is_loopback;
@@ -116,7 +116,14 @@ pub(super) fn parse(endpoint: &str) -> Result<(String, bool), ImageError> {
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
         return Err(refuse("it must be a host and a port, without a path"));
     }
-    let registry = match url.port() {
+    let authority = endpoint.trim_end_matches('/');
+    if authority.ends_with(':') {
+        return Err(refuse("there is no port after its `:`"));
+    }
+    // The scheme's own port is left out by the URL, but a name without dots is a host to others only with its port.
+    let own = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    let is_short = matches!(&host, Host::Domain(name) if *name != "localhost" && !name.contains('.'));
+    let registry = match url.port().or(own.filter(|_: &u16| is_short)) {
         Some(port) => format!("{host}:{port}"),
         None => host.to_string(),
     };
@@ -143,6 +150,9 @@ mod tests {
             ("http://127.0.0.1:5000", ("127.0.0.1:5000", true)),
             ("http://127.9.9.9", ("127.9.9.9", true)),
             ("http://LOCALHOST:80", ("localhost", true)),
+            ("https://registry.example:443", ("registry.example", false)),
+            ("https://registry:443", ("registry:443", false)),
+            ("https://registry", ("registry", false)),
             ("http://[::1]:5000", ("[::1]:5000", true)),
             ("https://127.0.0.1:5000", ("127.0.0.1:5000", false)),
         ];
@@ -166,6 +176,7 @@ mod tests {
             "localhost:5000",
             "https://user:hunter2@registry.example",
             "https://registry.example/path",
+            "https://registry.example:",
             "",
         ] {
             let error = target(endpoint).expect_err(endpoint);

@@ -114,10 +114,10 @@ async fn told(
     (to, sent): (&Repository, &AtomicU64),
     reporter: &dyn Reporter,
 ) -> Result<(), RegistryError> {
-    let kind = if media::LAYERS.contains(&blob.descriptor.media_type.as_str()) {
-        "layer"
-    } else {
-        "configuration"
+    let kind = match blob.descriptor.media_type.as_str() {
+        layer if media::LAYERS.contains(&layer) => "layer",
+        media::CONFIG | media::DOCKER_CONFIG | media::EMPTY => "configuration",
+        _ => "document",
     };
     let what = format!("push {kind} {} to {}", blob.digest().short(), to.name());
     let tell = |done| {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Context, elsewhere, files};
 use crate::config;
 use crate::error::Error;
-use crate::image::{self, Binary, Image, ImageSpec, Inputs, Platform, Published, Source};
+use crate::image::{self, Binary, Image, ImageSpec, Inputs, Platform, Published, RegistryTarget, Sbom, Source};
 use crate::names::{APP, LOAD, StackName};
 use crate::report::{Outcome, Reporter};
 use crate::target::Registry;
@@ -83,6 +83,8 @@ pub(super) struct Made {
     binaries: Vec<Binary>,
     /// What they were built from, where that is known and all of it.
     inputs: Option<Inputs>,
+    /// What the binaries are made of, where that is asked for.
+    sboms: Vec<Sbom>,
 }
 
 /// Finds the images of `names` by their inputs; where one is missing, builds the app. Changes nothing but the build's
@@ -117,8 +119,8 @@ pub(super) async fn make(
         );
         return Ok(Made {
             found,
-            binaries: Vec::new(),
-            inputs: None,
+            sboms: sboms(config, &app).await?,
+            ..Made::default()
         });
     }
     let binaries = image::build(&app, report).await?;
@@ -127,7 +129,16 @@ pub(super) async fn make(
         found,
         binaries,
         inputs,
+        sboms: sboms(config, &app).await?,
     })
+}
+
+/// The bills of material that the settings ask for: also of images that were found, which may lack them.
+async fn sboms(config: &config::Image, app: &ImageSpec) -> Result<Vec<Sbom>, Error> {
+    match config.sbom {
+        Some(format) => Ok(image::sboms(app, format).await?),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// The image of these inputs, if the registry says that it has it. Where it cannot be asked, the push will tell why.
@@ -188,7 +199,8 @@ pub(super) async fn publish(
     let tag = config.tag.as_deref();
     if let Some(found) = made.found.get(name) {
         let target = registry.target(stack, name, report).await?;
-        return Ok(image::publish(found, &target, tag, report).await?);
+        let published = image::publish(found, &target, tag, report).await?;
+        return described(published, (found, &target), &made.sboms, report).await;
     }
     let assembled = image::assemble(&spec, &made.binaries)?;
     let target = registry.target(stack, name, report).await?;
@@ -200,7 +212,20 @@ pub(super) async fn publish(
             Err(error) => report.warning(&format!("the next run builds again: {}", Error::from(error).message())),
         }
     }
-    Ok(published)
+    described(published, (&assembled, &target), &made.sboms, report).await
+}
+
+/// What was published, with the bills of material that refer to it.
+async fn described(
+    published: Published,
+    (image, target): (&Image, &RegistryTarget),
+    sboms: &[Sbom],
+    report: &dyn Reporter,
+) -> Result<Published, Error> {
+    if sboms.is_empty() {
+        return Ok(published);
+    }
+    Ok(published.with(image::attach(image, target, sboms, report).await?))
 }
 
 /// The app's image where it is used, and which image makes load from now on: the app's own where it can and no other one
@@ -239,5 +264,6 @@ pub(super) fn spec(config: &config::Image, name: &str) -> ImageSpec {
             Source::Binaries(config.binaries.clone())
         },
         platforms: config.platforms.clone(),
+        compression: config.compression,
     }
 }

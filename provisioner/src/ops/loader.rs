@@ -64,6 +64,8 @@ fn choose(config: &config::Config, flags: &cli::LoaderArgs, remembered: Option<S
         Loader::Built(Box::new(config::Image {
             workspace: config.image.workspace.clone(),
             platforms: config.image.platforms.clone(),
+            compression: config.image.compression,
+            sbom: config.image.sbom,
             ..config::Image::default()
         }))
     };

@@ -258,6 +258,7 @@ mod tests {
             blobs_mounted: 0,
             platforms: vec!["linux/amd64".to_owned()],
             pushed: true,
+            sboms: Vec::new(),
             seconds: 0.5,
         };
         let result = Report::new(
@@ -268,6 +269,6 @@ mod tests {
         );
         let answer = Answer::of(&result).unwrap();
         assert_eq!(answer.text(crate::config::Format::Text), "r@sha256:1\n");
-        insta::assert_snapshot!(answer.text(crate::config::Format::Json), @r#"{"schema":1,"reference":"r@sha256:1","digest":"sha256:1","tag":"t","platforms":["linux/amd64"],"bytes_sent":7,"blobs_sent":1,"blobs_reused":2,"blobs_mounted":0,"pushed":true,"elapsed_s":0.5,"image":"r@sha256:1","load_image":"l@sha256:1","previous":"r@sha256:0","rolled_out":false,"rolled_back":true,"running":[{"image":"r@sha256:0","ready":1,"pods":1},{"image":"r@sha256:1","ready":0,"pods":1}],"rollout_s":1.5}"#);
+        insta::assert_snapshot!(answer.text(crate::config::Format::Json), @r#"{"schema":1,"reference":"r@sha256:1","digest":"sha256:1","tag":"t","platforms":["linux/amd64"],"bytes_sent":7,"blobs_sent":1,"blobs_reused":2,"blobs_mounted":0,"pushed":true,"sboms":[],"elapsed_s":0.5,"image":"r@sha256:1","load_image":"l@sha256:1","previous":"r@sha256:0","rolled_out":false,"rolled_back":true,"running":[{"image":"r@sha256:0","ready":1,"pods":1},{"image":"r@sha256:1","ready":0,"pods":1}],"rollout_s":1.5}"#);
     }
 }

@@ -80,12 +80,11 @@ impl Registry {
             return Ok(target.renewed_by(renewal(&aws)));
         }
         // Whoever signed in to another account's registry may have had other rights in mind than the profile's.
-        let credentials = match credentials::find(image.host()).await? {
-            Some(found) => found,
-            None => {
-                let auth = ecr::authorize(&aws).await?;
-                (auth.username, auth.password)
-            }
+        let credentials = if let Some(found) = credentials::find(image.host()).await? {
+            found
+        } else {
+            let auth = ecr::authorize(&aws).await?;
+            (auth.username, auth.password)
         };
         Ok(image.target(Some(credentials)).renewed_by(renewal(&aws)))
     }

@@ -153,13 +153,18 @@ impl Stack<'_> {
     /// A manifest as the registry has it, asked past the front.
     fn stored(&self, digest: &Value) -> Stored {
         let digest = text_of(digest);
-        let url = format!("http://127.0.0.1:5000/v2/{}/web-app/manifests/{digest}", self.name);
-        let kinds = ["manifest", "index"].map(|kind| format!("application/vnd.oci.image.{kind}.v1+json"));
-        let mut curl = Command::new("curl");
-        curl.args(["-sS", "--fail-with-body", "--max-time", "60", "-u", CREDENTIALS]);
-        let text = done(curl.args(["-H", &format!("Accept: {}", kinds.join(", ")), &url]));
+        let text = read(&format!("{}/web-app/manifests/{digest}", self.name));
         Stored::of(digest, &text)
     }
+}
+
+/// What the sandbox's registry has at a path below `/v2/`.
+pub(crate) fn read(path: &str) -> String {
+    let kinds = ["manifest", "index"].map(|kind| format!("application/vnd.oci.image.{kind}.v1+json"));
+    let mut curl = Command::new("curl");
+    curl.args(["-sS", "--fail-with-body", "--max-time", "60", "-u", CREDENTIALS]);
+    let url = format!("http://127.0.0.1:5000/v2/{path}");
+    done(curl.args(["-H", &format!("Accept: {}", kinds.join(", ")), &url]))
 }
 
 /// A manifest or index.

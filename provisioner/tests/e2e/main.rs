@@ -18,6 +18,7 @@ mod options;
 mod plan;
 mod programs;
 mod rollout;
+mod sbom;
 mod signer;
 mod stack;
 mod story;

@@ -166,6 +166,12 @@ fn help_of_bootstrap_shows_its_flags() {
           --rebuild
               Build also where the registry has an image of the same sources
 
+          --compression <FORMAT>
+              How its layers are compressed: gzip or zstd [default: gzip]
+
+          --sbom <FORMAT>
+              List the crates that it is made of beside it in the registry: cyclonedx or spdx [default: no list]
+
           --image-refs <FILE>
               Also write the pushed references to this file, one a line
 

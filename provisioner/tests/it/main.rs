@@ -24,6 +24,7 @@ mod refusals;
 mod registry;
 mod renewal;
 mod run;
+mod sbom;
 mod signals;
 mod skip;
 mod support;

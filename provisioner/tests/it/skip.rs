@@ -9,12 +9,12 @@ use crate::support::registry::{Auth, Fault, Registry};
 const LOCK: &str = "[[package]]\nname = 'app'\nversion = '1.2.3'\n";
 
 /// A machine with the sources, whose (pretended) cargo writes down that it was called.
-struct Machine {
+pub(crate) struct Machine {
     workspace: tempfile::TempDir,
 }
 
 impl Machine {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let workspace = tempfile::tempdir().unwrap();
         let machine = Self { workspace };
         machine.write("Cargo.toml", b"[workspace]\n");
@@ -25,18 +25,18 @@ impl Machine {
         machine
     }
 
-    fn write(&self, name: &str, content: &[u8]) {
+    pub(crate) fn write(&self, name: &str, content: &[u8]) {
         let path = self.workspace.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
 
     /// Whether cargo was asked to build since the last question.
-    fn built(&self) -> bool {
+    pub(crate) fn built(&self) -> bool {
         std::fs::remove_file(self.workspace.path().join("called")).is_ok()
     }
 
-    fn push(&self, registry: &Registry, more: &str) -> Ended {
+    pub(crate) fn push(&self, registry: &Registry, more: &str) -> Ended {
         let workspace: &Path = self.workspace.path();
         let run = Run::in_workspace(&format!(
             "push --name demo --registry {}/demo --workspace {} {more}",
@@ -48,7 +48,7 @@ impl Machine {
 }
 
 /// What the registry was asked, without the tag's hash.
-fn asked(registry: &Registry) -> Vec<String> {
+pub(crate) fn asked(registry: &Registry) -> Vec<String> {
     let requests = registry.take_requests().into_iter().map(|request| request.line);
     let requests = requests.filter(|line| line != "GET /v2/");
     requests

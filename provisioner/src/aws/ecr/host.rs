@@ -31,7 +31,7 @@ impl Host {
             let (region, suffix) = rest.strip_prefix(service)?.split_once('.')?;
             let partition = partition::of(region);
             let wanted = if is_dual_stack {
-                partition.registry_suffix
+                partition.registries
             } else {
                 Some(partition.dns_suffix)
             };

@@ -94,7 +94,13 @@ impl Seek for Listing<'_> {
 
 fn list(file: &File) -> Result<BTreeMap<String, Packed>, Defect> {
     // The library's own words quote what it could not read, byte by byte.
-    let broken = |_| Defect::Malformed("it is no tar archive, or a damaged one".to_owned());
+    let broken = |error: io::Error| match error.kind() {
+        io::ErrorKind::FileTooLarge => Defect::TooLarge {
+            what: "in its headers and names",
+            most: LONGEST_LISTING,
+        },
+        _ => Defect::Malformed("it is no tar archive, or a damaged one".to_owned()),
+    };
     let length = file.metadata().map_err(broken)?.len();
     let mut archive = tar::Archive::new(Listing {
         file,

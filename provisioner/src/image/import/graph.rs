@@ -203,6 +203,12 @@ impl Walk {
     }
 
     fn add(&mut self, blob: Descriptor) -> Result<(), Defect> {
+        if blob.size > media::LARGEST_BLOB {
+            return Err(Defect::TooLarge {
+                what: "in one layer",
+                most: media::LARGEST_BLOB,
+            });
+        }
         match self.sizes.get(&blob.digest) {
             Some(&known) if known != blob.size => Err(Defect::Mismatch {
                 what: blob.digest.to_string(),

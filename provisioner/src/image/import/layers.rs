@@ -54,16 +54,15 @@ impl Layers {
             from: layer.reader().map_err(cannot)?,
             hasher: Hasher::default(),
         };
-        let plain = match packing {
-            Packing::Plain => None,
-            _ => {
-                let mut plain = Hasher::default();
-                let unpacked = self.0.unpack(name, (&mut packed, packing), |chunk| {
-                    plain.update(chunk);
-                    Ok(())
-                });
-                Some(unpacked.map(|()| plain.finish()))
-            }
+        let plain = if packing == Packing::Plain {
+            None
+        } else {
+            let mut plain = Hasher::default();
+            let unpacked = self.0.unpack(name, (&mut packed, packing), |chunk| {
+                plain.update(chunk);
+                Ok(())
+            });
+            Some(unpacked.map(|()| plain.finish()))
         };
         // To its end, also where unpacking ended early: other bytes than those that are named are the better reason.
         each_chunk(&mut packed, |_| Ok(())).map_err(cannot)?;

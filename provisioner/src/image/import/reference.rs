@@ -132,6 +132,8 @@ mod tests {
             ("ghcr.io/team/app:1.2", "ghcr.io/team/app:1.2", false),
             (&with_digest, &with_digest, false),
             ("127.0.0.1:5000/app:1", "127.0.0.1:5000/app:1", true),
+            // Without its port it would be a user of Docker Hub.
+            ("registry:443/app:1", "registry:443/app:1", false),
             ("localhost:5000/a/b/c:1", "localhost:5000/a/b/c:1", true),
         ] {
             let reference: ImageRef = text.parse().expect(text);

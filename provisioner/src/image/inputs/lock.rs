@@ -8,18 +8,22 @@ use serde::Deserialize;
 
 use crate::image::ImageError;
 
+/// What cargo chose, as far as it matters here.
 #[derive(Debug, Deserialize)]
-pub(super) struct Lock {
+pub(in crate::image) struct Lock {
     #[serde(default)]
     package: Vec<Locked>,
 }
 
+/// One package.
 #[derive(Debug, Deserialize)]
-struct Locked {
+pub(in crate::image) struct Locked {
     name: String,
     version: String,
-    source: Option<String>,
-    checksum: Option<String>,
+    /// None for what is in a folder.
+    pub(in crate::image) source: Option<String>,
+    /// SHA-256 of the package file that a registry gave.
+    pub(in crate::image) checksum: Option<String>,
     #[serde(default)]
     dependencies: Vec<String>,
 }
@@ -35,13 +39,19 @@ pub(super) struct Closure {
 
 impl Lock {
     /// The lock file in the folder `root`; none where there is none or it is of a form that is not known.
-    pub(super) fn read(root: &Path) -> Result<Option<Self>, ImageError> {
+    pub(in crate::image) fn read(root: &Path) -> Result<Option<Self>, ImageError> {
         let path = root.join("Cargo.lock");
         match std::fs::read_to_string(&path) {
             Ok(text) => Ok(toml::from_str(&text).ok()),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(source) => Err(ImageError::Read { path, source }),
         }
+    }
+
+    /// The packages of this name and version: more than one only where they come from several places.
+    pub(in crate::image) fn named(&self, name: &str, version: &str) -> impl Iterator<Item = &Locked> {
+        let is = move |package: &&Locked| package.name == name && package.version == version;
+        self.package.iter().filter(is)
     }
 
     /// What the local package `name` is built from.

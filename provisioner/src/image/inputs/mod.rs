@@ -12,6 +12,8 @@ mod lock;
 mod reads;
 mod sources;
 
+pub(super) use lock::{Lock, Locked};
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -43,6 +45,7 @@ impl Inputs {
     pub fn tag(&self, spec: &ImageSpec) -> String {
         let mut hash = self.hash.clone();
         add(&mut hash, "title", spec.title.as_bytes());
+        add(&mut hash, "compression", spec.compression.name().as_bytes());
         for argument in &spec.entrypoint_args {
             add(&mut hash, "argument", argument.as_bytes());
         }
@@ -88,7 +91,7 @@ async fn inputs_with(toolchain: &Toolchain, spec: &ImageSpec) -> Result<Option<I
     if targets.iter().any(|target| target.is_of_machine()) {
         return Ok(none("the machine's C library is linked in"));
     }
-    let Some(lock) = lock::Lock::read(&workspace.root)? else {
+    let Some(lock) = Lock::read(&workspace.root)? else {
         return Ok(none("there is no lock file that can be read"));
     };
     let closure = lock.closure(&spec.package);

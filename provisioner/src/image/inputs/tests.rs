@@ -3,7 +3,7 @@ use std::path::Path;
 
 use super::*;
 use crate::image::elf::tests::executable;
-use crate::image::{Platform, assemble};
+use crate::image::{Compression, Platform, assemble};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/toolchain");
 const LOCK: &str = "[[package]]\nname = 'app'\nversion = '1.2.3'\ndependencies = ['a']\n\
@@ -94,7 +94,7 @@ async fn what_is_no_source_of_the_package_changes_nothing() {
 #[tokio::test]
 async fn whatever_goes_into_the_image_changes_the_tag() {
     type Change = fn(&mut Machine);
-    let changes: [(&str, Change); 12] = [
+    let changes: [(&str, Change); 13] = [
         ("a source", |m| m.write("app/src/main.rs", "fn main() { loop {} }\n")),
         ("a new module", |m| m.write("app/src/new.rs", "")),
         ("another file of the package", |m| m.write("app/assets/logo", "another")),
@@ -118,6 +118,7 @@ async fn whatever_goes_into_the_image_changes_the_tag() {
             drop(m.toolchain.env.insert("SOURCE_DATE_EPOCH".into(), "1".into()));
         }),
         ("the platforms", |m| m.spec.platforms = Platform::ALL.to_vec()),
+        ("the compression", |m| m.spec.compression = Compression::Zstd),
         ("the arguments", |m| m.spec.entrypoint_args.push("--verbose".into())),
     ];
     let mut tags = vec![Machine::new().tag().await];

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use provisioner::image::{Binary, Given, Image, ImageSpec, Source, assemble, build};
+use provisioner::image::{Binary, Compression, Given, Image, ImageSpec, Source, assemble, build};
 use provisioner::report::Silent;
 use sha2::{Digest as _, Sha256};
 
@@ -60,6 +60,7 @@ pub(crate) fn spec(workspace: &Path, source: Source) -> ImageSpec {
         workspace: workspace.to_owned(),
         source,
         platforms: vec![],
+        compression: Compression::default(),
     }
 }
 

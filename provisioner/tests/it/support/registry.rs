@@ -2,6 +2,7 @@
 //! order, with a record of requests and faults on demand.
 
 mod asked;
+mod content;
 mod store;
 mod tokens;
 
@@ -115,6 +116,12 @@ impl Registry {
         let mut desk = locked(&self.desk);
         desk.tokens.denied.push(repository.to_owned());
         desk.tokens.all_or_nothing = strict;
+    }
+
+    /// Lists what refers to a manifest from now on; not every registry says so in its answer to that.
+    pub(crate) fn lists_referrers(&self, says_subject: bool) {
+        let mut desk = locked(&self.desk);
+        (desk.store.referrers, desk.store.says_subject) = (true, says_subject);
     }
 
     /// The target with valid credentials.

@@ -2,6 +2,7 @@ mod layers;
 mod saved;
 
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 
 use serde_json::{Value, json};
 use tar::EntryType::{Fifo, Link, Symlink};
@@ -11,7 +12,7 @@ use saved::saved;
 use super::*;
 use crate::image::content::{Blob, Content, Manifest};
 use crate::image::digest::Digest;
-use crate::image::{Binary, ImageSpec, Source, assemble, media};
+use crate::image::{Binary, Compression, ImageSpec, Source, assemble, media};
 
 const PLATFORM: &str = "linux/amd64";
 
@@ -27,6 +28,7 @@ fn made() -> Image {
         workspace: folder.path().to_owned(),
         source: Source::Cargo,
         platforms: Vec::new(),
+        compression: Compression::default(),
     };
     let binary = Binary {
         path,
@@ -261,14 +263,23 @@ async fn several_images_are_not_guessed_between() {
 }
 
 #[tokio::test]
-async fn a_list_of_names_that_is_longer_than_any_is_not_read_into_memory() {
-    // One entry with a name of 200 MB, which is no more than a hole in the file.
+async fn a_name_that_is_longer_than_any_is_not_read_into_memory() {
+    // A name of 200 MB, which is no more than a hole in the file, and the entry that has it.
+    let length = 512 * 390_625;
     let file = tempfile::NamedTempFile::new().unwrap();
-    let long = header("././@LongLink", tar::EntryType::GNULongName, 200_000_000);
-    std::fs::write(file.path(), long.as_bytes()).unwrap();
-    file.as_file().set_len(400_000_000).unwrap();
+    for (at, name, kind, size) in [
+        (0, "././@LongLink", tar::EntryType::GNULongName, length),
+        (512 + length, "file", tar::EntryType::Regular, 0),
+    ] {
+        let header = header(name, kind, size);
+        file.as_file().write_all_at(header.as_bytes(), at as u64).unwrap();
+    }
+    file.as_file().set_len(2 * length as u64).unwrap();
     let outcome = import(&Local::Archive(file.path().to_owned()), &[PLATFORM]).await;
-    assert!(said(outcome).contains("no tar archive, or a damaged one"));
+    assert_eq!(
+        said(outcome),
+        "it is larger than 104857600 bytes in its headers and names"
+    );
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn of(parts: &Parts) -> Self {
         let path = parts.uri.path();
-        let kinds = ["/blobs/", "/manifests/"];
+        let kinds = ["/blobs/", "/manifests/", "/referrers/"];
         let below = path.strip_prefix("/v2/").unwrap_or_default();
         let split = kinds
             .iter()
@@ -43,6 +43,7 @@ impl Asked {
             line,
         }
     }
+
     /// The rights that it takes, as the registry of the distribution project sees it: a mount reads its source too.
     pub(super) fn rights(&self, method: &Method) -> Vec<(String, &'static str)> {
         let mut rights = vec![(self.name.clone(), "pull")];

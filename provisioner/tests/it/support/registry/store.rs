@@ -23,6 +23,10 @@ pub(super) struct Store {
     pub(super) repositories: HashMap<String, Repository>,
     /// Whether blobs are taken over from other repositories.
     pub(super) mounts: bool,
+    /// Whether it lists what refers to a manifest.
+    pub(super) referrers: bool,
+    /// Whether it says so to whoever puts a manifest that refers to another.
+    pub(super) says_subject: bool,
     uploads: u32,
 }
 
@@ -53,7 +57,19 @@ impl Store {
             ("POST", "blobs/uploads") => self.start_upload(request),
             ("PUT", "blobs/uploads") => self.put_blob(request),
             ("HEAD" | "GET", "manifests") => self.repository(request.name).get_manifest(item),
-            ("PUT", "manifests") => self.repository(request.name).put_manifest(item, request),
+            ("PUT", "manifests") => {
+                let mut response = self.repository(request.name).put_manifest(item, request);
+                let subject = subject(&request.body).filter(|_| self.says_subject && response.status() == 201);
+                if let Some(subject) = subject {
+                    set(&mut response, "oci-subject", &subject);
+                }
+                response
+            }
+            ("GET", "referrers") if self.referrers => {
+                let mut response = answer(200, &self.repository(request.name).referrers(item));
+                set(&mut response, "content-type", "application/vnd.oci.image.index.v1+json");
+                response
+            }
             _ => answer(404, &error("UNSUPPORTED")),
         }
     }
@@ -105,6 +121,18 @@ impl Repository {
         }
     }
 
+    /// The index of what has this subject.
+    fn referrers(&self, digest: &str) -> String {
+        let refers = self
+            .manifests
+            .iter()
+            .filter(|(_, (_, body))| subject(body).as_deref() == Some(digest));
+        let entries: Vec<Value> = refers
+            .map(|(digest, _)| serde_json::json!({ "digest": digest }))
+            .collect();
+        serde_json::json!({ "schemaVersion": 2, "manifests": entries }).to_string()
+    }
+
     fn put_manifest(&mut self, name: &str, request: &Request<'_>) -> Response<Body> {
         let manifest: Value = serde_json::from_slice(&request.body).expect("a JSON manifest");
         if manifest["mediaType"] != request.media_type {
@@ -137,6 +165,12 @@ impl Repository {
         }
         with_digest(201, &digest)
     }
+}
+
+/// What a manifest refers to.
+fn subject(manifest: &[u8]) -> Option<String> {
+    let manifest: Value = serde_json::from_slice(manifest).ok()?;
+    Some(manifest["subject"]["digest"].as_str()?.to_owned())
 }
 
 pub(super) fn digest(bytes: &[u8]) -> String {

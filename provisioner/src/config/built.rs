@@ -1,0 +1,44 @@
+//! `[image]`: what only images have that are made here.
+
+use super::Problem;
+use super::read::Reader;
+use crate::image::{Compression, SbomFormat};
+
+/// Sources of images that were made elsewhere.
+const ELSEWHERE: [&str; 3] = ["image.image", "image.oci-layout", "image.archive"];
+
+impl Reader<'_> {
+    /// How layers are compressed. Those of an image that was made elsewhere stay as they are.
+    pub(super) fn compression(&mut self, source: Option<&str>) -> Compression {
+        let made = source.filter(|source| ELSEWHERE.contains(source));
+        if self.is_for_nothing("image.compression", made, "its layers stay as they are") {
+            return Compression::default();
+        }
+        self.choice("image.compression", &Compression::ALL.map(|way| (way.name(), way)))
+    }
+
+    /// The bills of material. Nothing is known of what was not compiled here.
+    pub(super) fn sbom(&mut self, source: Option<&str>) -> Option<SbomFormat> {
+        if self.is_for_nothing("image.sbom", source, "nothing is known of what it is made of") {
+            return None;
+        }
+        self.choice(
+            "image.sbom",
+            &SbomFormat::ALL.map(|format| (format.name(), Some(format))),
+        )
+    }
+
+    /// Whether the setting at `path` does not go with `source`, which counts. Where it is named with it or above it,
+    /// somebody expects otherwise: a problem, since `because`.
+    fn is_for_nothing(&mut self, path: &str, source: Option<&str>, because: &str) -> bool {
+        let Some(source) = source else { return false };
+        let (Some(setting), Some(other)) = (self.find(path), self.find(source)) else {
+            return true;
+        };
+        if self.rank(path) <= self.rank(source) {
+            let message = format!("{} cannot go with {}: {because}", setting.origin, other.origin);
+            self.problems.push(Problem::new(message));
+        }
+        true
+    }
+}
