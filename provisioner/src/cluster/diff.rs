@@ -8,8 +8,8 @@ use kube::core::DynamicObject;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::changes::comparable;
 use super::object::ObjectRef;
+use super::paths::comparable;
 
 /// Stands for what only a build tells.
 pub const KNOWN_AFTER_BUILD: &str = "(known after build)";

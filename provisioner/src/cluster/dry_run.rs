@@ -89,7 +89,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cluster::changes::difference;
+    use crate::cluster::paths::difference;
 
     fn object(value: Value) -> DynamicObject {
         serde_json::from_value(value).expect("an object")

@@ -40,6 +40,7 @@ pub mod ownership;
 pub(crate) mod pace;
 pub mod parent;
 pub mod password;
+mod paths;
 pub mod preview;
 pub mod prune;
 pub mod reaction;

@@ -9,7 +9,7 @@ use crate::support::Sandbox;
 
 const PLAN: [&str; 6] = ["plan", "--cluster", "demo", "--create-cluster", "--without", "grafana"];
 /// Kubernetes requests of a plan beside one read and one dry run for each object.
-const ASIDE: usize = 25;
+const ASIDE: usize = 60;
 /// Seconds that a plan without changes may take here.
 const QUICK: f64 = 5.0;
 

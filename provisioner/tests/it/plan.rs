@@ -102,7 +102,8 @@ fn object<'a>(plan: &'a Value, kind: &str, name: &str) -> &'a Value {
 /// Objects that would become others.
 fn changed(plan: &Value) -> Vec<String> {
     let objects = plan["objects"].as_array().unwrap().iter();
-    let changed = objects.filter(|object| !["unchanged", "skipped"].contains(&object["outcome"].as_str().unwrap()));
+    let changed =
+        objects.filter(|object| !["unchanged", "skipped", "kept"].contains(&object["outcome"].as_str().unwrap()));
     changed
         .map(|object| format!("{} {}", object["kind"], object["name"]).replace('"', ""))
         .collect()
@@ -144,10 +145,10 @@ async fn after_a_bootstrap_nothing_is_to_be_done_and_it_takes_few_requests() {
     let plan = world.json("", 0).await;
     assert_eq!(changed(&plan), [""; 0]);
     assert_eq!(plan["image"]["action"], "reuse");
-    // One read and one dry run for each object, and what is kept on the cluster.
+    // One read and one dry run for each object, what is kept on the cluster, and one list for each kind.
     let objects = plan["objects"].as_array().unwrap().len();
     let asked = world.kubernetes.take_count();
-    assert!(asked <= 2 * objects + 10, "{asked} requests for {objects} objects");
+    assert!(asked <= 2 * objects + 30, "{asked} requests for {objects} objects");
     let text = world.plan("", 0).await;
     assert!(text.contains("\nno changes: "), "{text}");
 }
@@ -216,6 +217,23 @@ async fn what_differs_on_the_cluster_is_told_field_by_field() {
     sent.retain(|line| line.starts_with("PATCH") && !line.contains("/leases/"));
     assert_eq!(sent.len(), 2, "{sent:?}");
     world.kubernetes.take_count();
+    world.plan("", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_manifests_no_longer_have_is_told_with_what_of_it_stays() {
+    let world = World::bootstrapped().await;
+    let kept = "/api/v1/namespaces/monitoring/services/grafana";
+    world.kubernetes.change(kept, |service| {
+        service["metadata"]["annotations"] = json!({"provisioner/keep": "true"});
+    });
+    let text = world.plan("--without grafana", 3).await;
+    assert!(text.contains("- delete    Deployment `monitoring/grafana`\n"), "{text}");
+    assert!(text.contains("  kept      Service `monitoring/grafana` ("), "{text}");
+    let plan = world.json("--without grafana", 3).await;
+    assert_eq!(object(&plan, "Deployment", "grafana")["outcome"], "deleted");
+    assert_eq!(plan["counts"]["kept"], 1);
+    // An annotation of others is no difference.
     world.plan("", 0).await;
 }
 
