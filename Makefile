@@ -6,7 +6,7 @@ TARGET  = x86_64-unknown-linux-musl
 RUFF    = sandbox/aws provisioner/benches
 
 .DEFAULT_GOAL := help
-.PHONY: bench-images checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full
+.PHONY: bench-images cert-manager checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -37,7 +37,7 @@ build: setup ## the programs
 lint: ## formatting and lints, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	@! command -v gofmt >/dev/null || test -z "$$(gofmt -l sandbox/kubernetes)" || { gofmt -d sandbox/kubernetes; exit 1; }
+	@! command -v gofmt >/dev/null || test -z "$$(gofmt -l sandbox/kubernetes provisioner/tests)" || { gofmt -d sandbox/kubernetes provisioner/tests; exit 1; }
 
 unit: ## tests that need neither root nor a sandbox
 	$(CARGO) test --workspace --lib --bins --test it
@@ -76,6 +76,15 @@ checkov: target/checkov-venv/.made ## checkov over the rendered manifests, the f
 	$(CHECKOV) --directory target/rendered
 	$(CHECKOV) --file Dockerfile provisioner/src/aws/foundation.json
 
+cert-manager: target/cert-manager/.made ## cert-manager's own controllers and kinds, for the tests
+
+target/cert-manager/.made: $(addprefix provisioner/tests/cert-manager/,go.mod go.sum main.go)
+	rm -rf target/cert-manager && mkdir -p target/cert-manager/crds
+	CGO_ENABLED=0 go -C provisioner/tests/cert-manager build -trimpath -ldflags '-s -w' -o $(abspath target/cert-manager)/cert-manager .
+	cp $$(go -C provisioner/tests/cert-manager list -m -f '{{.Dir}}' github.com/cert-manager/cert-manager)/deploy/crds/cert-manager.io_*.yaml \
+	  target/cert-manager/crds
+	touch $@
+
 e2e: build venv ## the flows on the sandbox; it is started and left running
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1
@@ -99,7 +108,7 @@ test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 	$(MAKE) e2e
 	$(SANDBOX) down
 
-test-full: test image-tools checkov ## everything: also each kill point and missing IAM action, one by one, and the image built in two folders
+test-full: test image-tools checkov cert-manager ## everything: also each kill point and missing IAM action, one by one, and the image built in two folders
 	$(CARGO) test --workspace --lib -- --ignored two_folders
 	$(CARGO) test --workspace --test it -- --ignored full_disk
 	$(MAKE) fuzz

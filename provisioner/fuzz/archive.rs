@@ -151,6 +151,7 @@ fn instead(rng: &mut Rng, path: &Path) {
 
 /// What is refused is the input's fault, and nothing else is wrong.
 fn judge(from: &Local, twist: &Twist, world: &World) -> Result<Outcome, String> {
+    world.begin();
     match world.runtime.block_on(import(from, &[PLATFORM])) {
         Ok(image) => accepted(&image).map(|()| Outcome::Accepted),
         Err(error) if twist.is_none() => Err(format!("what is valid is refused: {error:?}")),

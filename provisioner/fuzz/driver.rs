@@ -135,14 +135,14 @@ fn one(target: &Target, case: u64, world: &World) -> Result<Outcome, String> {
     let repeat = repeat(target, case);
     world.next(&repeat);
     *held(&UNDER_WAY) = Some((repeat, Instant::now()));
-    let before = peak();
+    world.begin();
     let mut rng = Rng::with_seed(case);
     let outcome = catch_unwind(AssertUnwindSafe(|| (target.run)(&mut rng, world)));
     *held(&UNDER_WAY) = None;
     if let Some(panic) = held(&PANIC).take() {
         return Err(format!("panic: {panic}"));
     }
-    let grown = peak().saturating_sub(before);
+    let grown = world.grown();
     if grown > MOST_MEMORY {
         return Err(format!("it took {grown} kB of memory"));
     }
@@ -151,16 +151,6 @@ fn one(target: &Target, case: u64, world: &World) -> Result<Outcome, String> {
         return Err(format!("it wrote, left or removed {}", strays.join(", ")));
     }
     outcome.unwrap_or_else(|_| Err("panic".to_owned()))
-}
-
-/// The most memory that this process had since the last call in kB, where the system tells.
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    // From now on it counts anew.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-    number.unwrap_or_default()
 }
 
 /// Writes panics down instead of telling them, and ends the process where a case does not end.

@@ -116,8 +116,9 @@ pub(crate) fn json(rng: &mut Rng, document: &mut Value) {
         }
         (1, Value::Array(all)) if !all.is_empty() => drop(all.remove(rng.usize(..all.len()))),
         (2..=4, Value::Array(all)) if !all.is_empty() => {
-            let times = [1, 2, 300, 10_000][rng.usize(..4)];
             let one = all[rng.usize(..all.len())].clone();
+            let most = 2_000_000 / one.to_string().len();
+            let times = [1, 2, 300, 10_000][rng.usize(..4)].min(most);
             all.extend(std::iter::repeat_n(one, times));
         }
         (_, Value::String(old)) => *old = if rng.bool() { word(rng) } else { text(rng, old) },

@@ -41,6 +41,7 @@ pub(crate) fn registry(rng: &mut Rng, world: &World) -> Result<Outcome, String> 
             }
         }
     }
+    world.begin();
     world.runtime.block_on(async {
         let server = Server::start(store).await;
         let outcome = copy(&server.address).await;

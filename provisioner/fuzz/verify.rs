@@ -4,58 +4,95 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 
-use provisioner::image::{Blob, Content, Image};
-use serde_json::Value;
+use provisioner::image::{Blob, Content, Image, Manifest};
+use serde::Deserialize;
 
 use crate::image::digest;
+
+/// A manifest or an index.
+#[derive(Deserialize)]
+struct Document {
+    manifests: Option<Vec<Entry>>,
+    config: Option<Entry>,
+    layers: Option<Vec<Entry>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Entry {
+    #[serde(rename = "mediaType")]
+    media_type: String,
+    digest: String,
+    size: u64,
+    platform: Option<Platform>,
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Platform {
+    os: String,
+}
+
+#[derive(Deserialize)]
+struct Configuration {
+    rootfs: RootFs,
+}
+
+#[derive(Deserialize)]
+struct RootFs {
+    diff_ids: Vec<String>,
+}
+
+/// Contents by digest.
+type Known = BTreeMap<String, Vec<u8>>;
 
 /// Every manifest and blob has its digest and size, every child comes after those that it names, every blob is there, and
 /// every layer of an image is what the image's configuration says.
 pub(crate) fn image(image: &Image) -> Result<(), String> {
-    let attached = attached(image);
-    let mut known = BTreeMap::new();
+    let mut known = Known::new();
     for blob in &image.blobs {
         let bytes = content(blob)?;
         described(blob.digest().as_str(), blob.size(), &bytes)?;
         known.insert(blob.digest().to_string(), bytes);
     }
-    for manifest in image.children.iter().chain([&image.root]) {
-        described(manifest.digest().as_str(), manifest.descriptor.size, &manifest.bytes)?;
-        let document: Value = serde_json::from_slice(&manifest.bytes).map_err(|error| error.to_string())?;
-        let lists = ["manifests", "layers"].map(|key| document[key].as_array().cloned().unwrap_or_default());
-        let named = lists.iter().flatten().chain(document.get("config"));
-        for entry in named {
-            let digest = entry["digest"].as_str().unwrap_or_default();
-            let bytes = known
-                .get(digest)
-                .ok_or(format!("{digest} is named and not there before"))?;
-            if entry["size"].as_u64() != Some(bytes.len() as u64) {
-                return Err(format!("{digest} has another size"));
-            }
+    let manifests: Vec<&Manifest> = image.children.iter().chain([&image.root]).collect();
+    let documents: Vec<Document> = manifests
+        .iter()
+        .map(|manifest| parsed(&manifest.bytes))
+        .collect::<Result<_, _>>()?;
+    let attached = attached(&documents);
+    for (manifest, document) in manifests.iter().zip(&documents) {
+        let name = manifest.digest().to_string();
+        described(&name, manifest.descriptor.size, &manifest.bytes)?;
+        let lists = [&document.manifests, &document.layers];
+        for entry in lists.into_iter().flatten().flatten().chain(&document.config) {
+            let bytes = known.get(&entry.digest);
+            let bytes = bytes.ok_or_else(|| format!("{entry:?} is named and not there before"))?;
+            described(&entry.digest, entry.size, bytes)?;
         }
-        let is_image = !attached.contains(&manifest.digest().to_string());
-        if is_image && document.get("config").is_some() {
-            layers(&document, &known)?;
+        if let (Some(config), Some(layers), false) = (&document.config, &document.layers, attached.contains(&name)) {
+            unpack(layers, config, &known)?;
         }
-        known.insert(manifest.digest().to_string(), manifest.bytes.to_vec());
+        known.insert(name, manifest.bytes.to_vec());
     }
     Ok(())
 }
 
+fn parsed<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(bytes).map_err(|error| error.to_string())
+}
+
 /// What indexes name that is no image but goes along with one: its layers are not unpacked by any node.
-fn attached(image: &Image) -> Vec<String> {
-    let mut attached = Vec::new();
-    for manifest in image.children.iter().chain([&image.root]) {
-        let document: Value = serde_json::from_slice(&manifest.bytes).unwrap_or_default();
-        for entry in document["manifests"].as_array().into_iter().flatten() {
-            let is_image =
-                entry["platform"]["os"] != "unknown" && entry["annotations"].get("vnd.docker.reference.type").is_none();
-            if !is_image {
-                attached.extend(entry["digest"].as_str().map(str::to_owned));
-            }
-        }
-    }
-    attached
+fn attached(documents: &[Document]) -> Vec<String> {
+    let is_image = |entry: &&Entry| {
+        let marks = entry.annotations.as_ref();
+        entry.platform.as_ref().is_none_or(|platform| platform.os != "unknown")
+            && marks.is_none_or(|marks| !marks.contains_key("vnd.docker.reference.type"))
+    };
+    let entries = documents
+        .iter()
+        .flat_map(|document| document.manifests.iter().flatten());
+    let attached = entries.filter(|entry| !is_image(entry));
+    attached.map(|entry| entry.digest.clone()).collect()
 }
 
 fn described(name: &str, size: u64, bytes: &[u8]) -> Result<(), String> {
@@ -82,25 +119,26 @@ fn content(blob: &Blob) -> Result<Vec<u8>, String> {
     }
 }
 
-fn layers(manifest: &Value, known: &BTreeMap<String, Vec<u8>>) -> Result<(), String> {
-    let config = &known[manifest["config"]["digest"].as_str().unwrap_or_default()];
-    let config: Value = serde_json::from_slice(config).map_err(|error| error.to_string())?;
-    let diff_ids = config["rootfs"]["diff_ids"].as_array().cloned().unwrap_or_default();
-    let layers = manifest["layers"].as_array().cloned().unwrap_or_default();
-    if layers.len() != diff_ids.len() || layers.len() > 500 {
-        return Err(format!("{} layers and {} of them named", layers.len(), diff_ids.len()));
+fn unpack(layers: &[Entry], config: &Entry, known: &Known) -> Result<(), String> {
+    let Configuration { rootfs } = parsed(&known[&config.digest])?;
+    if layers.len() != rootfs.diff_ids.len() || layers.len() > 500 {
+        return Err(format!(
+            "{} layers and {} of them named",
+            layers.len(),
+            rootfs.diff_ids.len()
+        ));
     }
-    for (layer, diff_id) in layers.iter().zip(&diff_ids) {
-        let plain = unpacked(&known[layer["digest"].as_str().unwrap_or_default()], layer)?;
-        if diff_id.as_str() != Some(&digest(&plain)) {
-            return Err(format!("layer {layer} is {}, not {diff_id}", digest(&plain)));
+    for (layer, diff_id) in layers.iter().zip(&rootfs.diff_ids) {
+        let plain = unpacked(&known[&layer.digest], layer)?;
+        if *diff_id != digest(&plain) {
+            return Err(format!("{layer:?} is {}, not {diff_id}", digest(&plain)));
         }
     }
     Ok(())
 }
 
-fn unpacked(bytes: &[u8], layer: &Value) -> Result<Vec<u8>, String> {
-    let is_tar = layer["mediaType"] == "application/vnd.oci.image.layer.v1.tar";
+fn unpacked(bytes: &[u8], layer: &Entry) -> Result<Vec<u8>, String> {
+    let is_tar = layer.media_type == "application/vnd.oci.image.layer.v1.tar";
     let mut plain = Vec::new();
     match bytes {
         [0x1f, 0x8b, ..] if !is_tar => {

@@ -1,6 +1,7 @@
 //! Where cases run: a process of its own in a folder of its own, with little memory, so that what leaves traces or dies is
 //! seen from outside.
 
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ const CASE: &str = "case";
 /// The inner process's surroundings.
 pub(crate) struct World {
     root: PathBuf,
+    /// The most memory in kB until what is tried out began.
+    before: Cell<u64>,
     pub(crate) runtime: tokio::runtime::Runtime,
 }
 
@@ -72,7 +75,11 @@ impl World {
             .enable_all()
             .build()
             .unwrap();
-        Some(Self { root, runtime })
+        Some(Self {
+            root,
+            before: Cell::new(0),
+            runtime,
+        })
     }
 
     /// Where a case puts its input.
@@ -86,6 +93,18 @@ impl World {
         fs::remove_dir_all(&input).unwrap();
         fs::create_dir(&input).unwrap();
         fs::write(self.root.join(CASE), case).unwrap();
+    }
+
+    /// From now on memory counts: what makes the input takes some too.
+    pub(crate) fn begin(&self) {
+        // The system forgets what was before.
+        let _ = fs::write("/proc/self/clear_refs", "5");
+        self.before.set(peak());
+    }
+
+    /// How much more memory than at the beginning there was at any time since, in kB.
+    pub(crate) fn grown(&self) -> u64 {
+        peak().saturating_sub(self.before.get())
     }
 
     /// What is there and was not, and what was there and is not.
@@ -103,6 +122,14 @@ impl World {
             .map(|path| path.display().to_string())
             .collect()
     }
+}
+
+/// The most memory that this process had in kB, where the system tells.
+fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+    number.unwrap_or_default()
 }
 
 fn list(folder: &Path) -> Vec<PathBuf> {

@@ -95,9 +95,9 @@ pub async fn prepare(
             certificate: trusted.bundle,
             key: String::new(),
         };
-    } else if trusted.is_injected && !ca.certificate.contains(trusted.bundle.trim()) {
+    } else if trusted.is_injected {
         // cert-manager signed so far, and its certificate is served until the pods have changed over.
-        ca.certificate.push_str(&trusted.bundle);
+        ca.certificate = beside(ca.certificate, &trusted.bundle, now);
     }
     renew(&ca, &serving, namespace, now)
 }
@@ -273,17 +273,24 @@ fn authority(former: &str, now: Timestamp) -> Result<Pair, ClusterError> {
     // Clients find the signer by it among an old and a new authority of the same name.
     params.use_authority_key_identifier_extension = true;
     let key = KeyPair::generate().map_err(|e| failed(&e))?;
-    let mut certificate = params.self_signed(&key).map_err(|e| failed(&e))?.pem();
-    for block in pem::parse_many(former).unwrap_or_default() {
-        let text = pem::encode_config(&block, EncodeConfig::new().set_line_ending(LineEnding::LF));
-        if ends(&text).is_some_and(|end| end > now) {
-            certificate.push_str(&text);
-        }
-    }
+    let certificate = params.self_signed(&key).map_err(|e| failed(&e))?.pem();
     Ok(Pair {
-        certificate,
+        certificate: beside(certificate, former, now),
         key: key.serialize_pem(),
     })
+}
+
+/// A bundle and what of another one has not ended and is not in it yet.
+fn beside(mut bundle: String, other: &str, now: Timestamp) -> String {
+    let known = pem::parse_many(&bundle).unwrap_or_default();
+    for block in pem::parse_many(other).unwrap_or_default() {
+        let text = pem::encode_config(&block, EncodeConfig::new().set_line_ending(LineEnding::LF));
+        let is_known = known.iter().any(|one| one.contents() == block.contents());
+        if !is_known && ends(&text).is_some_and(|end| end > now) {
+            bundle.push_str(&text);
+        }
+    }
+    bundle
 }
 
 fn issue(authority: &Pair, namespace: &str, now: Timestamp) -> Result<Pair, ClusterError> {

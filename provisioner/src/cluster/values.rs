@@ -13,7 +13,7 @@ use crate::names::{APP, LOAD, StackName};
 /// How an `image` names an image that the tool pushed: `build://web-app`.
 pub(super) const BUILT: &str = "build://";
 /// The names that are the tool's own; the last ones are those of the load job.
-const OWN: [&str; 25] = [
+const OWN: [&str; 28] = [
     "stack",
     "app_image",
     "load_image",
@@ -39,6 +39,9 @@ const OWN: [&str; 25] = [
     "load_rate",
     "load_duration",
     "load_deadline_s",
+    "ca_injected_from",
+    "prometheus_egress",
+    "serving_secret",
 ];
 
 /// Whether a placeholder of that name is the tool's own.

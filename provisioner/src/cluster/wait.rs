@@ -181,7 +181,7 @@ async fn look(cluster: &Cluster, mut one: Awaited, closer: bool) -> Result<Await
             if closer && state != Readiness::Ready && trouble.is_none() {
                 one.probes = last_words::of_probes(cluster, &live).await;
             }
-            unseen(&state).unwrap_or_else(|| explained(state, trouble))
+            explained(state, trouble)
         }
     };
     one.failing = match one.state {
@@ -191,22 +191,18 @@ async fn look(cluster: &Cluster, mut one: Awaited, closer: bool) -> Result<Await
     Ok(one)
 }
 
-/// An object of cert-manager that none of its controllers looks at: a controller that runs looks at once.
-fn unseen(state: &Readiness) -> Option<State> {
-    match state {
-        Readiness::Progressing(message) if message == NO_CERT_MANAGER => Some(State::Failed {
-            message: message.clone(),
-            patience: UNSEEN,
-        }),
-        _ => None,
-    }
-}
-
 /// A state with its cause. The deadline of a Deployment counts from its change, also while a node is made or an image
 /// is pulled over a slow line: what is slow is on its way, whatever the deadline says.
 fn explained(state: Readiness, trouble: Option<Trouble>) -> State {
     let (message, failed) = match state {
         Readiness::Ready => return State::Ready,
+        // A controller of cert-manager that runs looks at once.
+        Readiness::Progressing(message) if message == NO_CERT_MANAGER => {
+            return State::Failed {
+                message,
+                patience: UNSEEN,
+            };
+        }
         Readiness::Progressing(message) => (message, false),
         Readiness::Failed(message) => (message, true),
     };

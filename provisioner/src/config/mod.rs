@@ -294,3 +294,5 @@ impl fmt::Display for Problems {
 mod made_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod values_tests;

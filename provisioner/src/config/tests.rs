@@ -91,11 +91,6 @@ take-over = true
 force-conflicts = true
 adopt = true
 recreate = true
-[values]
-team = "red"
-port = 8080
-debug = false
-tolerations = [{ key = "a", operator = "Exists" }]
 [output]
 format = "json"
 quiet = true
@@ -128,15 +123,6 @@ poll-interval = "500ms"
     assert_eq!(config.stack.without, ["grafana"]);
     assert!(config.stack.manifests.is_some());
     assert!(config.stack.take_over && config.stack.adopt && config.stack.force_conflicts && config.stack.recreate);
-    let values: Vec<(&str, &str)> = config.values.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    let tolerations = r#"[{"key":"a","operator":"Exists"}]"#;
-    let want = [
-        ("debug", "false"),
-        ("port", "8080"),
-        ("team", "red"),
-        ("tolerations", tolerations),
-    ];
-    assert_eq!(values, want);
     assert_eq!(
         config.target.registry.map(|r| r.to_string()).as_deref(),
         Some("ghcr.io/team")
@@ -395,18 +381,4 @@ fn an_administrator_is_a_user_a_role_or_a_session_of_one() {
     ] {
         assert!(resolve(arn).is_err(), "{arn}");
     }
-}
-
-#[test]
-fn values_for_manifests_have_names_that_are_free_and_can_be_placeholders() {
-    let file = "[values]\nstack = \"a\"\nload_url = \"b\"\nTeam = \"c\"\nteam = \"d\"\n";
-    let (sources, _folder) = sources(&[], &[], file);
-    let problems = Config::resolve(&sources).unwrap_err().to_string();
-    for part in ["`values.stack` in", "`values.load_url` in", "`values.Team` in"] {
-        assert!(problems.contains(part), "{problems}");
-    }
-    assert!(!problems.contains("values.team"), "{problems}");
-    let (sources, _folder) = self::sources(&[], &[], "values = 1\n");
-    let problems = Config::resolve(&sources).unwrap_err().to_string();
-    assert!(problems.contains("must be a section"), "{problems}");
 }

@@ -28,7 +28,7 @@ impl Challenge {
             .get_all(WWW_AUTHENTICATE)
             .iter()
             .filter_map(|text| text.to_str().ok());
-        let mut found = texts.flat_map(ChallengeParser::new).map_while(Result::ok);
+        let mut found = texts.flat_map(ChallengeParser::new).filter_map(Result::ok);
         let Some(bearer) = found.find(|challenge| challenge.scheme.eq_ignore_ascii_case("Bearer")) else {
             return Ok(None);
         };
@@ -85,7 +85,7 @@ mod tests {
                 format!("https://auth.example/token?{query}&service=registry.example"),
             ),
             (
-                vec!["Basic realm=x", r#"bearer Realm="https://auth.example/t?a=1""#],
+                vec!["Basic realm=\"", r#"bearer Realm="https://auth.example/t?a=1""#],
                 format!("https://auth.example/t?a=1&{query}"),
             ),
             (

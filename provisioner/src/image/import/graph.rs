@@ -209,6 +209,17 @@ impl Walk {
                 most: media::LARGEST_BLOB,
             });
         }
+        // No byte of it would be sent, and so none would be found to be wrong.
+        let empty = Digest::of(b"");
+        if blob.size == 0 && blob.digest != empty {
+            return Err(Defect::Mismatch {
+                what: blob.digest.to_string(),
+                source: Mismatch::Digest {
+                    expected: blob.digest,
+                    actual: empty,
+                },
+            });
+        }
         match self.sizes.get(&blob.digest) {
             Some(&known) if known != blob.size => Err(Defect::Mismatch {
                 what: blob.digest.to_string(),

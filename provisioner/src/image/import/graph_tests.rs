@@ -70,6 +70,10 @@ fn what_is_no_image_is_refused_with_what_is_wrong() {
             "a configuration has the media type",
         ),
         (
+            with(|root| root["layers"][0]["digest"] = format!("sha256:{}", "0".repeat(64)).into()),
+            "is not what it should be",
+        ),
+        (
             with(|root| root["layers"][0]["size"] = u64::MAX.into()),
             "larger than 68719476736 bytes in one layer",
         ),
