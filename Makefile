@@ -3,10 +3,10 @@ CARGO  ?= cargo
 BIN     = $(or $(CARGO_TARGET_DIR),target)/debug
 SANDBOX = $(BIN)/sandbox
 TARGET  = x86_64-unknown-linux-musl
-RUFF    = sandbox/aws provisioner/benches
+RUFF    = sandbox/aws provisioner/benches provisioner/tests/monitoring
 
 .DEFAULT_GOAL := help
-.PHONY: bench-images cert-manager checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full
+.PHONY: promtool monitoring dashboards bench-images cert-manager checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -89,6 +89,26 @@ e2e: build venv ## the flows on the sandbox; it is started and left running
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1
 
+MONITORING = provisioner/tests/monitoring
+
+promtool: target/promtool ## Prometheus' checker, pinned to the Prometheus of the sandbox
+
+# The tags leave out the service discoveries that we do not use: with them a compile step needs 3 GB.
+target/promtool: $(MONITORING)/go.mod $(MONITORING)/go.sum
+	CGO_ENABLED=0 go -C $(MONITORING) build -tags remove_all_sd,enable_kubernetes_sd -ldflags '-s -w' \
+	  -o $(abspath $@) github.com/prometheus/prometheus/cmd/promtool
+
+monitoring: promtool ## rules, alerts and every query, read and run by promtool
+	$(CARGO) test --workspace --lib -- --ignored promtool
+
+target/dashboards-venv/.made: $(MONITORING)/requirements.txt
+	python3 -m venv --clear target/dashboards-venv
+	target/dashboards-venv/bin/pip install --quiet --require-hashes -r $<
+	touch $@
+
+dashboards: target/dashboards-venv/.made ## dashboards, read and written with Grafana's schemas
+	target/dashboards-venv/bin/python $(MONITORING)/dashboards.py grafana/*.json
+
 CRANE = $(abspath target/bench/crane)
 
 image-tools: # Debian's buildah and skopeo; crane, pinned in its own Go module
@@ -105,6 +125,7 @@ test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 	$(MAKE) unit
 	$(CARGO) test --workspace --test lifecycle -- --test-threads=1
 	$(MAKE) python
+	$(MAKE) monitoring dashboards
 	$(MAKE) e2e
 	$(SANDBOX) down
 

@@ -1,4 +1,4 @@
-//! Embeds `manifests/` and `grafana/`: a new component is a new folder, without a line of Rust.
+//! Embeds `manifests/` and `grafana/` (dashboards, rules, series): a new component is a new folder, without a line of Rust.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ fn main() -> io::Result<()> {
     for (name, folder, extensions) in [
         ("MANIFESTS", "manifests", &["yaml", "yml"][..]),
         ("DASHBOARDS", "grafana", &["json"][..]),
+        ("MONITORING", "grafana", &["yaml", "txt"][..]),
     ] {
         let top = root.join(folder);
         println!("cargo:rerun-if-changed={}", top.display());

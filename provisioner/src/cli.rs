@@ -157,6 +157,9 @@ pub struct Bootstrap {
     /// How quickly the stack reacts to load: fast or seed [default: fast]
     #[arg(long, value_name = "PROFILE")]
     pub reaction: Option<String>,
+    /// Use this Prometheus, as pods see it, instead of installing one; says what it has to scrape
+    #[arg(long, value_name = "URL")]
+    pub prometheus_url: Option<String>,
     /// Who signs the metrics API's certificate: auto (cert-manager where installed), cert-manager or own [default: auto]
     #[arg(long, value_name = "AUTHORITY")]
     pub certificates: Option<String>,
@@ -311,6 +314,7 @@ impl Bootstrap {
         switch(layer, "recreate", self.recreate);
         switch(layer, "adopt", self.adopt);
         text(layer, "reaction", self.reaction.as_ref());
+        text(layer, "prometheus-url", self.prometheus_url.as_ref());
         text(layer, "certificates", self.certificates.as_ref());
         list(layer, "without", &self.without);
         self.image.layer(layer);

@@ -26,6 +26,8 @@ pub struct Plan {
     pub without: Vec<String>,
     /// How quickly the stack reacts to load.
     pub reaction: Reaction,
+    /// The Prometheus of others that is used; none applies the stack's own.
+    pub prometheus: Option<String>,
 }
 
 impl Plan {
@@ -40,6 +42,7 @@ impl Plan {
             registry: config.target.registry.as_ref().map(ToString::to_string),
             without: config.stack.without.clone(),
             reaction: config.reaction,
+            prometheus: config.prometheus.url.as_ref().map(ToString::to_string),
         }
     }
 }

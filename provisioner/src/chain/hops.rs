@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{COUNTER, Chain, HPA, Hop, JOB, METRIC, quantity};
+use super::{COUNTER, Chain, HPA, Hop, JOB, METRIC, Route, quantity};
 use crate::cluster::Cluster;
 use crate::cluster::error::Failure;
+use crate::cluster::monitoring::address::PrometheusUrl;
 use crate::cluster::ready::{condition, sentence};
 use crate::cluster::values::Namespaces;
 use crate::names::APP;
@@ -21,31 +22,63 @@ impl From<Failure> for Broken {
     }
 }
 
+/// What one look at a hop gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// The figure, or why there is none.
+    pub says: String,
+    /// Whether the hop could be looked at.
+    pub is_seen: bool,
+}
+
+impl Look {
+    fn seen(says: String) -> Self {
+        Self { says, is_seen: true }
+    }
+
+    fn unseen(url: &PrometheusUrl, why: &str) -> Self {
+        let says = format!("the Prometheus at {url} cannot be asked from here: {why}");
+        Self { says, is_seen: false }
+    }
+}
+
 /// Asks one hop once: its figure in words, and in `chain` as numbers.
-pub async fn probe(cluster: &Cluster, at: &Namespaces, hop: Hop, chain: &mut Chain) -> Result<String, Broken> {
+pub async fn probe(cluster: &Cluster, route: &Route, hop: Hop, chain: &mut Chain) -> Result<Look, Broken> {
+    let at = &route.namespaces;
     match hop {
         Hop::Target => {
-            let answer = query(cluster, at, &format!("up{{job=\"{JOB}\",namespace=\"{}\"}}", at.app)).await?;
-            chain.targets_up = targets(&answer)?;
-            Ok(format!("{} up", chain.targets_up))
+            let asked = format!("up{{job=\"{JOB}\",namespace=\"{}\"}}", at.app);
+            let answer = match query(cluster, route, &asked).await? {
+                Ok(answer) => answer,
+                Err(unseen) => return Ok(unseen),
+            };
+            let up = targets(&answer)?;
+            chain.targets_up = Some(up);
+            Ok(Look::seen(format!("{up} up")))
         }
         Hop::Metrics => {
             let counted = format!("count({COUNTER}{{namespace=\"{}\",pod!=\"\"}})", at.app);
-            chain.series = count(scalar(&query(cluster, at, &counted).await?)?);
-            Ok(format!("{} series", chain.series))
+            let answer = match query(cluster, route, &counted).await? {
+                Ok(answer) => answer,
+                Err(unseen) => return Ok(unseen),
+            };
+            let series = count(scalar(&answer)?);
+            chain.series = Some(series);
+            Ok(Look::seen(format!("{series} series")))
         }
         Hop::Adapter => {
             chain.per_pod = per_pod(cluster, at).await?;
             let total: f64 = chain.per_pod.values().sum();
-            Ok(format!("{total:.1} requests/s over {} pods", chain.per_pod.len()))
+            let pods = chain.per_pod.len();
+            Ok(Look::seen(format!("{total:.1} requests/s over {pods} pods")))
         }
         Hop::Hpa => {
             let hpa = cluster.get_json(&hpa_path(at)).await?;
             (chain.hpa_current, chain.hpa_desired, chain.hpa_value) = hpa_figures(&hpa)?;
-            Ok(format!(
+            Ok(Look::seen(format!(
                 "{:.1} requests/s per pod, {} of {} replicas",
                 chain.hpa_value, chain.hpa_current, chain.hpa_desired
-            ))
+            )))
         }
     }
 }
@@ -57,16 +90,26 @@ pub(super) fn hpa_path(at: &Namespaces) -> String {
     )
 }
 
-/// An instant query through the API server, so that nothing needs a route to the pods. The answer's result vector.
-pub(super) async fn query(cluster: &Cluster, at: &Namespaces, promql: &str) -> Result<Vec<Value>, Broken> {
-    let query: String = url::form_urlencoded::byte_serialize(promql.as_bytes()).collect();
-    let service = format!(
-        "/api/v1/namespaces/{}/services/http:prometheus:9090/proxy",
-        at.monitoring
-    );
-    let answer = cluster
-        .get_json(&format!("{service}/api/v1/query?query={query}"))
-        .await?;
+/// An instant query: the answer's result vector, or that nobody here may ask.
+async fn query(cluster: &Cluster, route: &Route, promql: &str) -> Result<Result<Vec<Value>, Look>, Broken> {
+    let answer = match (route.prometheus_proxy(), &route.prometheus) {
+        (Some(proxy), url) => {
+            let query: String = url::form_urlencoded::byte_serialize(promql.as_bytes()).collect();
+            match (
+                cluster.get_json(&format!("{proxy}/api/v1/query?query={query}")).await,
+                url,
+            ) {
+                (Ok(answer), _) => answer,
+                // It wants credentials that others have: no waiting changes that.
+                (Err(refusal), Some(url)) if matches!(refusal.code, Some(401 | 403)) => {
+                    return Ok(Err(Look::unseen(url, &refusal.to_string())));
+                }
+                (Err(failure), _) => return Err(failure.into()),
+            }
+        }
+        (None, Some(url)) => return Ok(Err(Look::unseen(url, "it is no Service of this cluster"))),
+        (None, None) => return Err(Broken("Prometheus has no address".to_owned())),
+    };
     if answer["status"] != "success" {
         return Err(Broken(format!(
             "Prometheus says: {}",
@@ -74,9 +117,8 @@ pub(super) async fn query(cluster: &Cluster, at: &Namespaces, promql: &str) -> R
         )));
     }
     let result = answer.pointer("/data/result").and_then(Value::as_array);
-    result
-        .cloned()
-        .ok_or_else(|| Broken("Prometheus gave no result".to_owned()))
+    let result = result.ok_or_else(|| Broken("Prometheus gave no result".to_owned()))?;
+    Ok(Ok(result.clone()))
 }
 
 /// Values of the custom metrics API, by pod, in requests per second.

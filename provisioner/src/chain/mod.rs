@@ -3,6 +3,7 @@
 
 mod hops;
 pub mod quantity;
+mod route;
 mod sample;
 
 use std::collections::BTreeMap;
@@ -12,11 +13,12 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::cluster::Cluster;
+use crate::cluster::monitoring::address::PrometheusUrl;
 use crate::cluster::pace::Pace;
-use crate::cluster::values::Namespaces;
 use crate::report::{Outcome, Reporter};
 
-pub use hops::{Broken, probe};
+pub use hops::{Broken, Look, probe};
+pub use route::Route;
 pub use sample::{Sample, sample, sample_of};
 
 /// The custom metric that scales.
@@ -77,10 +79,10 @@ impl fmt::Display for Hop {
 /// The figures of a chain of which every hop works.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct Chain {
-    /// Targets of the app that Prometheus scrapes successfully.
-    pub targets_up: u64,
-    /// Series of the counter.
-    pub series: u64,
+    /// Targets of the app that Prometheus scrapes successfully; none where it cannot be asked from here.
+    pub targets_up: Option<u64>,
+    /// Series of the counter; none where Prometheus cannot be asked from here.
+    pub series: Option<u64>,
     /// Requests per second of each pod, as the custom metrics API says.
     pub per_pod: BTreeMap<String, f64>,
     /// Replicas that the HPA sees.
@@ -101,24 +103,27 @@ pub struct ChainError {
     pub message: String,
     /// How long was waited.
     pub after: Duration,
+    /// The Prometheus of others that is used.
+    pub prometheus: Option<PrometheusUrl>,
 }
 
 impl ChainError {
     /// What to try.
-    pub const fn hint(&self) -> &'static str {
-        self.hop.hint()
+    pub fn hint(&self) -> String {
+        match (&self.prometheus, self.hop) {
+            (Some(url), Hop::Target | Hop::Metrics | Hop::Adapter) => format!(
+                "check that the Prometheus at {url} scrapes what the note above names, and that pods of this cluster reach it"
+            ),
+            (_, hop) => hop.hint().to_owned(),
+        }
     }
 }
 
-/// Waits until every hop has a figure, in the default namespaces.
-pub async fn verify(cluster: &Cluster, timeout: Duration, report: &dyn Reporter) -> Result<Chain, ChainError> {
-    verify_in(cluster, &Namespaces::default(), timeout, report).await
-}
-
-/// Waits until every hop has a figure; the error names the first that has none.
-pub async fn verify_in(
+/// Waits until every hop has a figure; the error names the first that has none. A Prometheus of others that cannot be asked from
+/// here is said to be unseen: whether it has the series shows in the custom metrics API.
+pub async fn verify(
     cluster: &Cluster,
-    namespaces: &Namespaces,
+    route: &Route,
     timeout: Duration,
     report: &dyn Reporter,
 ) -> Result<Chain, ChainError> {
@@ -126,9 +131,10 @@ pub async fn verify_in(
     let mut chain = Chain::default();
     for hop in Hop::ALL {
         loop {
-            let broken = match probe(cluster, namespaces, hop, &mut chain).await {
-                Ok(figure) => {
-                    report.done("hop", &hop.to_string(), Outcome::Ready, &figure);
+            let broken = match probe(cluster, route, hop, &mut chain).await {
+                Ok(look) => {
+                    let outcome = if look.is_seen { Outcome::Ready } else { Outcome::Skipped };
+                    report.done("hop", &hop.to_string(), outcome, &look.says);
                     break;
                 }
                 Err(broken) => broken,
@@ -139,6 +145,7 @@ pub async fn verify_in(
                     hop,
                     message: broken.0,
                     after,
+                    prometheus: route.prometheus.clone(),
                 });
             }
             pace.waiting(&hop.to_string(), &broken.0);
@@ -147,3 +154,6 @@ pub async fn verify_in(
     }
     Ok(chain)
 }
+
+#[cfg(test)]
+mod tests;

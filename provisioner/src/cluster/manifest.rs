@@ -10,6 +10,7 @@ use super::certificate::Certificates;
 use super::error::ClusterError;
 use super::images;
 use super::mark;
+use super::monitoring::scrape;
 use super::object::ObjectRef;
 use super::scale;
 use super::scope;
@@ -37,7 +38,8 @@ pub fn components() -> Vec<String> {
         .collect()
 }
 
-/// Every component but those left out (those of `dir` replace or join the embedded ones), rendered and marked as the stack's; the `ApplySet`'s parent is among them.
+/// Every component but those left out (and Prometheus where another one is used), rendered and marked as the stack's; those of
+/// `dir` replace or join the embedded ones. The `ApplySet`'s parent is among them.
 /// Reports every problem at once.
 pub fn load(
     dir: Option<&Path>,
@@ -59,6 +61,9 @@ pub fn load(
         }
     }
     sources.retain(|s| !without.contains(&s.name));
+    if values.prometheus_url.is_some() {
+        sources.retain(|s| s.name != scrape::COMPONENT);
+    }
     let placeholders = values.placeholders(certificates);
     let mut components = render(&sources, &placeholders, values)?;
     for component in &mut components {

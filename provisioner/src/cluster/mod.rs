@@ -33,6 +33,7 @@ pub mod lease;
 pub mod load_job;
 pub mod manifest;
 mod mark;
+pub mod monitoring;
 pub mod nodes;
 mod object;
 mod order;

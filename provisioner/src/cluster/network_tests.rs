@@ -233,7 +233,7 @@ fn what_is_no_flow_of_the_stack_is_stopped() {
 #[test]
 fn a_prometheus_that_exists_elsewhere_can_be_asked_by_adapter_and_grafana_alone() {
     let mut elsewhere = values();
-    elsewhere.prometheus_url = Some("http://prom.example:80".to_owned());
+    elsewhere.prometheus_url = Some("http://prom.example:80".parse().expect("a URL"));
     let policies = policies(&objects(&elsewhere));
     let flows = [
         ("adapter", "operator's prometheus", "9090"),

@@ -29,6 +29,16 @@ pub struct Intervals {
     pub relist_s: u32,
     /// How far back the adapter looks for series: at least the relist interval, or it refuses to start.
     pub max_age_s: u32,
+    /// Between two evaluations of the recording rules and alerts.
+    pub evaluation_s: u32,
+    /// Window of the rates that rules look at: at least four scrapes and two evaluations, so that one late scrape is no gap.
+    pub alert_window_s: u32,
+    /// How long a fault lasts before it is an alert: longer than a new pod takes to be scraped.
+    pub alert_for_s: u32,
+    /// How long the HPA may be at its maximum before that is an alert.
+    pub maximum_for_s: u32,
+    /// How long Prometheus keeps samples.
+    pub retention_h: u32,
 }
 
 impl Reaction {
@@ -42,6 +52,11 @@ impl Reaction {
                 discovery_s: 1,
                 relist_s: 2,
                 max_age_s: 60,
+                evaluation_s: 5,
+                alert_window_s: 30,
+                alert_for_s: 60,
+                maximum_for_s: 600,
+                retention_h: 24,
             },
             Self::Seed => Intervals {
                 scrape_s: 30,
@@ -50,6 +65,11 @@ impl Reaction {
                 discovery_s: 5,
                 relist_s: 30,
                 max_age_s: 120,
+                evaluation_s: 30,
+                alert_window_s: 120,
+                alert_for_s: 120,
+                maximum_for_s: 900,
+                retention_h: 7 * 24,
             },
         }
     }
@@ -111,6 +131,10 @@ mod tests {
             assert!(i.scrape_timeout_s <= i.scrape_s, "{profile}");
             assert!(i.rate_window_s >= 2 * i.scrape_s, "{profile}");
             assert!(i.max_age_s >= 2 * i.relist_s, "{profile}");
+            assert!(i.alert_window_s >= 4 * i.scrape_s, "{profile}");
+            assert!(i.alert_window_s >= 2 * i.evaluation_s, "{profile}");
+            assert!(i.alert_for_s >= i.discovery_s + 2 * i.scrape_s, "{profile}");
+            assert!(i.maximum_for_s >= i.alert_for_s, "{profile}");
             assert_eq!(profile.to_string().parse(), Ok(profile));
         }
     }

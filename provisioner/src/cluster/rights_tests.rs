@@ -93,6 +93,7 @@ fn every_right_of_the_stack_is_listed() {
     custom-metrics/custom-metrics-apiserver | kube-system | configmaps `extension-apiserver-authentication` | get, list, watch
     custom-metrics/custom-metrics-apiserver | web-app | pods | list
     kube-system/horizontal-pod-autoscaler | all | pods/http_requests_per_second.custom.metrics.k8s.io | get, list
+    kube-system/horizontal-pod-autoscaler | all | services/http_requests_per_second.custom.metrics.k8s.io | get, list
     monitoring/kube-state-metrics | custom-metrics | deployments.apps | list, watch
     monitoring/kube-state-metrics | custom-metrics | horizontalpodautoscalers.autoscaling | list, watch
     monitoring/kube-state-metrics | custom-metrics | pods | list, watch

@@ -6,7 +6,7 @@ use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::certificate::Certificates;
-use super::embedded::{DASHBOARDS, MANIFESTS};
+use super::embedded::MANIFESTS;
 use super::error::ClusterError;
 use super::manifest::{self, Component};
 use super::mark;
@@ -46,7 +46,7 @@ pub(super) fn objects(values: &Values) -> Vec<DynamicObject> {
     stack(values).into_iter().flat_map(|c| c.objects).collect()
 }
 
-fn find(objects: &[DynamicObject], kind: &str, name: &str) -> Value {
+pub(super) fn find(objects: &[DynamicObject], kind: &str, name: &str) -> Value {
     let found = objects.iter().find(|o| {
         let o = ObjectRef::of(o);
         o.kind == kind && o.name == name
@@ -230,7 +230,7 @@ fn a_folder_joins_or_replaces_components_and_its_problems_are_all_named() {
 fn namespaces_images_and_prometheus_can_be_elsewhere() {
     let mut other = values();
     other.namespaces.app = "shop".to_owned();
-    other.prometheus_url = Some("http://prom.example:9090".to_owned());
+    other.prometheus_url = Some("http://prom.example:9090".parse().expect("valid"));
     other.images.insert(
         "docker.io/grafana/grafana".to_owned(),
         "mirror/grafana@sha256:00".to_owned(),
@@ -248,6 +248,19 @@ fn namespaces_images_and_prometheus_can_be_elsewhere() {
     );
     let adapter = find(&all, "Deployment", "custom-metrics-apiserver").to_string();
     assert!(adapter.contains("--prometheus-url=http://prom.example:9090"));
+    let source = find(&all, "ConfigMap", "grafana-provisioning")["data"]["datasource.yml"].to_string();
+    assert!(source.contains("url: http://prom.example:9090"), "{source}");
+    let own = all
+        .iter()
+        .filter(|o| o.metadata.name.as_deref() == Some("prometheus"))
+        .count();
+    assert_eq!(own, 0, "no Prometheus of our own");
+    for (kind, name) in [
+        ("ServiceMonitor", "web-app-monitor"),
+        ("PrometheusRule", "web-app-rules"),
+    ] {
+        find(&all, kind, name);
+    }
 }
 
 #[test]
@@ -265,110 +278,4 @@ fn roles_name_resources_and_only_reading_verbs() {
             }
         }
     }
-}
-
-#[test]
-fn dashboards_use_the_provisioned_data_source_and_known_metrics() {
-    let (_, text) = DASHBOARDS
-        .iter()
-        .find(|(name, _)| *name == "web-app.json")
-        .expect("the dashboard");
-    let dashboard: Value = serde_json::from_str(text).expect("JSON");
-    let panels = dashboard["panels"].as_array().expect("panels");
-    let ids: BTreeSet<u64> = panels.iter().filter_map(|p| p["id"].as_u64()).collect();
-    assert_eq!(ids.len(), panels.len());
-    for panel in panels {
-        assert_eq!(panel["datasource"]["uid"], "prometheus", "{}", panel["title"]);
-        assert!(
-            !panel["targets"].as_array().expect("targets").is_empty(),
-            "{}",
-            panel["title"]
-        );
-    }
-    let all = objects(&values());
-    let provisioned = find(&all, "ConfigMap", "grafana-dashboards");
-    assert_eq!(provisioned["data"]["web-app.json"].as_str(), Some(*text));
-    let source = find(&all, "ConfigMap", "grafana-provisioning")["data"]["datasource.yml"].to_string();
-    assert!(source.contains("uid: prometheus"));
-}
-
-/// Every series that a dashboard, a rule or a variable asks for is one that something exports.
-#[test]
-fn dashboards_and_rules_ask_only_for_series_that_are_exported() {
-    let listed: BTreeSet<&str> = include_str!("../../../grafana/series.txt")
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .filter(|(exporter, _)| *exporter != "#")
-        .map(|(_, series)| series)
-        .collect();
-    let mut asked = 0;
-    let mut check = |place: &str, expr: &str| {
-        for series in series_of(expr) {
-            asked += 1;
-            assert!(
-                listed.contains(series.as_str()),
-                "{place}: nothing exports `{series}`: {expr}"
-            );
-        }
-    };
-    for (name, text) in DASHBOARDS {
-        let dashboard: Value = serde_json::from_str(text).expect("JSON");
-        for panel in dashboard["panels"].as_array().expect("panels") {
-            for target in panel["targets"].as_array().expect("targets") {
-                let place = format!("{name}, panel {}", panel["title"]);
-                check(&place, target["expr"].as_str().expect("an expression"));
-            }
-        }
-    }
-    let config = find(&objects(&values()), "ConfigMap", "prometheus");
-    let rules = config["data"]["rules.yml"].as_str().expect("text");
-    let rules: Value = serde_saphyr::from_str(rules).expect("YAML");
-    for rule in rules["groups"][0]["rules"].as_array().expect("rules") {
-        check(
-            &rule["alert"].to_string(),
-            rule["expr"].as_str().expect("an expression"),
-        );
-    }
-    assert!(asked >= 15, "expressions are read: {asked}");
-}
-
-/// The series of a `PromQL` expression: words that are no function, label, duration, text or keyword.
-fn series_of(expr: &str) -> Vec<String> {
-    let mut bare = String::new();
-    let (mut depth, mut quoted) = (0_u32, false);
-    for c in expr.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            '{' | '[' if !quoted => depth += 1,
-            '}' | ']' if !quoted => depth -= 1,
-            _ if depth == 0 && !quoted => bare.push(c),
-            _ => {}
-        }
-    }
-    let mut series = Vec::new();
-    let mut rest = bare.as_str();
-    while let Some(start) = rest.find(|c: char| c.is_ascii_alphabetic() || c == '_') {
-        rest = &rest[start..];
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
-        let (word, tail) = rest.split_at(end.unwrap_or(rest.len()));
-        let next = tail.trim_start();
-        rest = match word {
-            "by" | "without" | "on" | "ignoring" | "group_left" | "group_right" if next.starts_with('(') => {
-                next.split_once(')').expect("a closed list").1
-            }
-            "or" | "and" | "unless" | "bool" | "offset" => tail,
-            _ if ["(", "by ", "without "].iter().any(|call| next.starts_with(call)) => tail,
-            _ => {
-                series.push(word.to_owned());
-                tail
-            }
-        };
-    }
-    series
-}
-
-#[test]
-fn series_are_told_from_functions_and_labels() {
-    let expr = r#"sum by (pod) (rate(a_total{b=~"$c",d!="x}"}[$__rate_interval])) / on (e) f:g or vector(0) > 1"#;
-    assert_eq!(series_of(expr), ["a_total", "f:g"]);
 }

@@ -7,13 +7,15 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::certificate::Certificates;
 use super::embedded::DASHBOARDS;
+use super::monitoring::address::PrometheusUrl;
+use super::monitoring::{capacity, rules, series};
 use super::reaction::Reaction;
 use crate::names::{APP, LOAD, StackName};
 
 /// How an `image` names an image that the tool pushed: `build://web-app`.
 pub(super) const BUILT: &str = "build://";
 /// The names that are the tool's own; the last ones are those of the load job.
-const OWN: [&str; 28] = [
+const OWN: [&str; 41] = [
     "stack",
     "app_image",
     "load_image",
@@ -42,6 +44,19 @@ const OWN: [&str; 28] = [
     "ca_injected_from",
     "prometheus_egress",
     "serving_secret",
+    "evaluation_interval",
+    "alert_window",
+    "alert_for",
+    "maximum_for",
+    "prometheus_retention",
+    "prometheus_retention_size",
+    "prometheus_volume",
+    "prometheus_memory_request",
+    "prometheus_memory_limit",
+    "state_series",
+    "prometheus_rules",
+    "prometheus_rule_groups",
+    "grafana_alerts",
 ];
 
 /// Whether a placeholder of that name is the tool's own.
@@ -86,7 +101,7 @@ pub struct Values {
     /// Where the parts live.
     pub namespaces: Namespaces,
     /// A Prometheus that exists already; none for the stack's own.
-    pub prometheus_url: Option<String>,
+    pub prometheus_url: Option<PrometheusUrl>,
     /// Other references for third-party images, by repository (e.g. `docker.io/grafana/grafana`).
     pub images: BTreeMap<String, String>,
     /// Grafana's admin password: see [`super::password`].
@@ -114,9 +129,10 @@ impl Values {
 
     /// Where Prometheus answers, seen from a pod.
     pub fn prometheus_url(&self) -> String {
-        self.prometheus_url
-            .clone()
-            .unwrap_or_else(|| format!("http://prometheus.{}.svc:9090", self.namespaces.monitoring))
+        self.prometheus_url.as_ref().map_or_else(
+            || format!("http://prometheus.{}.svc:9090", self.namespaces.monitoring),
+            ToString::to_string,
+        )
     }
 
     /// The egress rule of a `NetworkPolicy` that leads to Prometheus. Policies see the port of a pod, not that of the
@@ -152,7 +168,8 @@ impl Values {
     fn own_placeholders(&self, certificates: &Certificates) -> BTreeMap<&str, String> {
         let intervals = self.reaction.intervals();
         let seconds = |s: u32| format!("{s}s");
-        BTreeMap::from([
+        let capacity = capacity::of(intervals, capacity::MAX_PODS);
+        let mut placeholders = BTreeMap::from([
             ("stack", self.stack.to_string()),
             ("app_image", self.app_image.clone()),
             ("load_image", self.load_image.clone()),
@@ -165,6 +182,16 @@ impl Values {
             ("discovery_interval", seconds(intervals.discovery_s)),
             ("relist_interval", seconds(intervals.relist_s)),
             ("metrics_max_age", seconds(intervals.max_age_s)),
+            ("evaluation_interval", seconds(intervals.evaluation_s)),
+            ("alert_window", seconds(intervals.alert_window_s)),
+            ("alert_for", seconds(intervals.alert_for_s)),
+            ("maximum_for", seconds(intervals.maximum_for_s)),
+            ("prometheus_retention", format!("{}h", intervals.retention_h)),
+            ("prometheus_retention_size", format!("{}MB", capacity.retention_mi)),
+            ("prometheus_volume", format!("{}Mi", capacity.volume_mi)),
+            ("prometheus_memory_request", format!("{}Mi", capacity.request_mi)),
+            ("prometheus_memory_limit", format!("{}Mi", capacity.limit_mi)),
+            ("state_series", series::of("kube-state-metrics").join(",")),
             ("hpa_behavior", self.reaction.hpa_behavior(self.tolerance).to_string()),
             ("prometheus_url", self.prometheus_url()),
             ("prometheus_egress", self.prometheus_egress().to_string()),
@@ -183,7 +210,14 @@ impl Values {
                 STANDARD.encode(&certificates.serving_certificate),
             ),
             ("serving_key", STANDARD.encode(&certificates.serving_key)),
-        ])
+        ]);
+        let rules = rules::render(&placeholders);
+        let alerts = rules::for_grafana(&rules.groups, intervals.evaluation_s);
+        let as_text = |text: String| serde_json::Value::from(text).to_string();
+        placeholders.insert("prometheus_rules", as_text(rules.text));
+        placeholders.insert("prometheus_rule_groups", rules.groups.to_string());
+        placeholders.insert("grafana_alerts", as_text(alerts.to_string()));
+        placeholders
     }
 }
 

@@ -44,7 +44,7 @@ const fn key(path: &'static str, flag: &'static str, kind: Kind) -> Key {
 }
 
 /// Every setting. A new one is a line here, a field in `Config` and a flag in `cli.rs`.
-pub(crate) const KEYS: [Key; 44] = [
+pub(crate) const KEYS: [Key; 45] = [
     key("target.cluster", "cluster", Kind::Text),
     key("target.kube-context", "kube-context", Kind::Text),
     key("target.registry", "registry", Kind::Text),
@@ -82,6 +82,7 @@ pub(crate) const KEYS: [Key; 44] = [
     key("stack.recreate", "recreate", Kind::Switch),
     key("stack.adopt", "adopt", Kind::Switch),
     key("reaction", "reaction", Kind::Text),
+    key("prometheus.url", "prometheus-url", Kind::Text),
     key("certificates", "certificates", Kind::Text),
     key("output.format", "output", Kind::Text),
     key("output.quiet", "quiet", Kind::Switch),

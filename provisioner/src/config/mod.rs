@@ -19,6 +19,7 @@ pub use layer::Layer;
 
 use crate::aws::eks::Compute;
 use crate::cluster::authority::Choice;
+use crate::cluster::monitoring::address::PrometheusUrl;
 use crate::cluster::reaction::Reaction;
 use crate::image::{Compression, Given, ImageRef, Local, Platform, RegistryPrefix, SbomFormat};
 use crate::names::StackName;
@@ -44,6 +45,8 @@ pub struct Config {
     pub values: BTreeMap<String, String>,
     /// How quickly the stack reacts to load.
     pub reaction: Reaction,
+    /// Which Prometheus is used.
+    pub prometheus: Prometheus,
     /// Who signs the certificate of the custom metrics API.
     pub certificates: Choice,
     /// How the tool talks and how long it waits.
@@ -166,6 +169,13 @@ pub struct Stack {
     pub adopt: bool,
     /// Whether objects that cannot be changed in place are deleted and made anew.
     pub recreate: bool,
+}
+
+/// `[prometheus]`: which Prometheus is used.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Prometheus {
+    /// One that others run, as pods see it; none applies the stack's own.
+    pub url: Option<PrometheusUrl>,
 }
 
 /// Text for people or JSON for programs.

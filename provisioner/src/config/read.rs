@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::layer::{Layer, Setting};
-use super::{Config, Format, Image, Load, Output, Problem, Stack, Target, duration};
+use super::{Config, Format, Image, Load, Output, Problem, Prometheus, Stack, Target, duration};
 use crate::cluster::authority::Choice;
+use crate::cluster::monitoring::address::PrometheusUrl;
 use crate::cluster::reaction::Reaction;
 use crate::image::{Given, INPUT_TAG, Platform, RegistryPrefix};
 use crate::names::StackName;
@@ -48,8 +49,24 @@ impl<'a> Reader<'a> {
             },
             values: self.layers.iter().rev().flat_map(|layer| layer.own.clone()).collect(),
             reaction: self.choice("reaction", &[("fast", Reaction::Fast), ("seed", Reaction::Seed)]),
+            prometheus: Prometheus {
+                url: self.prometheus_url(),
+            },
             certificates: self.choice("certificates", &CERTIFICATES),
             output: self.output(),
+        }
+    }
+
+    fn prometheus_url(&mut self) -> Option<PrometheusUrl> {
+        let setting = self.find("prometheus.url")?;
+        match setting.texts.concat().parse() {
+            Ok(url) => Some(url),
+            Err(error) => {
+                // The text itself may hold a password.
+                let message = format!("{} is no URL of a Prometheus: {error}", setting.origin);
+                self.problems.push(Problem::new(message));
+                None
+            }
         }
     }
 

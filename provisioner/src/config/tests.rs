@@ -91,6 +91,8 @@ take-over = true
 force-conflicts = true
 adopt = true
 recreate = true
+[prometheus]
+url = "http://prometheus.mon.svc:9090/"
 [output]
 format = "json"
 quiet = true
@@ -128,6 +130,8 @@ poll-interval = "500ms"
         Some("ghcr.io/team")
     );
     assert_eq!(config.reaction, Reaction::Seed);
+    let url = config.prometheus.url.map(|url| url.to_string());
+    assert_eq!(url.as_deref(), Some("http://prometheus.mon.svc:9090"));
     assert_eq!(config.certificates, Choice::Own);
     let output = config.output;
     assert_eq!(output.format, Format::Json);
@@ -187,6 +191,11 @@ fn unknown_keys_name_the_nearest() {
 #[test]
 fn invalid_values_name_their_source() {
     let cases: &[(&'static str, &str, &str)] = &[
+        (
+            "prometheus-url",
+            "http://localhost:9090",
+            "`--prometheus-url` is no URL of a Prometheus: it is for pods",
+        ),
         ("cluster", "-demo", "`--cluster`: `-demo` is not valid"),
         (
             "cluster",

@@ -2,7 +2,7 @@
 
 use kube::core::DynamicObject;
 
-use crate::chain::{self, Chain};
+use crate::chain::{self, Chain, Route};
 use crate::cluster::apply::{execute, made_before};
 use crate::cluster::authority::{self, Authority};
 use crate::cluster::certificate::{self, Certificates};
@@ -16,9 +16,10 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::image::RegistryPrefix;
 use crate::names::{ANNOTATION_LOAD_IMAGE, StackName};
-use crate::report::Outcome;
+use crate::report::{Outcome, Reporter};
 
 use super::Context;
+use super::scraped::Scraped;
 
 /// Stands for an image that is not pushed yet: it decides neither names nor kinds of objects.
 pub(super) const UNRESOLVED: &str = "unresolved.invalid/image";
@@ -32,6 +33,8 @@ pub(super) struct Deployed {
     pub(super) changes: Vec<Change>,
     /// The metric chain's figures; none where components of it were left out.
     pub(super) chain: Option<Chain>,
+    /// What a Prometheus of others has to scrape, where one is used.
+    pub(super) prometheus: Option<Scraped>,
 }
 
 /// The stack's objects as far as they are known before the images are: reads and renders every manifest without a
@@ -47,6 +50,7 @@ pub(super) fn render_unresolved(
     let mut values = Values::new(stack.clone(), UNRESOLVED, UNRESOLVED);
     values.reaction = config.reaction;
     values.own.clone_from(&config.values);
+    values.prometheus_url.clone_from(&config.prometheus.url);
     let certificates = Certificates {
         authority,
         ..Certificates::default()
@@ -92,20 +96,38 @@ pub(super) async fn run(
     if leftovers {
         changes.extend(wanted.prune(context, &components).await?);
     }
+    // Said before its series are waited for.
+    let prometheus = Scraped::find(config, stack, &changes);
+    if let Some(prometheus) = &prometheus {
+        report.note(&prometheus.to_string());
+    }
+    let chain = verify(config, cluster, report).await?;
+    Ok(Deployed {
+        changes,
+        chain,
+        prometheus,
+    })
+}
+
+/// Waits for the metric chain; none where a component of it was left out.
+async fn verify(config: &Config, cluster: &Cluster, report: &dyn Reporter) -> Result<Option<Chain>, Error> {
+    let is_there = |component: &str| component == "prometheus" && config.prometheus.url.is_some();
     let left_out: Vec<&str> = CHAIN
         .into_iter()
-        .filter(|c| config.stack.without.iter().any(|w| w == c))
+        .filter(|c| config.stack.without.iter().any(|w| w == c) && !is_there(c))
         .collect();
     if !left_out.is_empty() {
         report.note(&format!("metrics are not verified without {}", left_out.join(", ")));
-        return Ok(Deployed { changes, chain: None });
+        return Ok(None);
     }
     report.phase("metrics");
-    let chain = chain::verify(cluster, config.output.timeout, report).await?;
-    Ok(Deployed {
-        changes,
-        chain: Some(chain),
-    })
+    let route = Route {
+        namespaces: Namespaces::default(),
+        prometheus: config.prometheus.url.clone(),
+    };
+    Ok(Some(
+        chain::verify(cluster, &route, config.output.timeout, report).await?,
+    ))
 }
 
 /// What an apply of the stack would do, by dry run, and what of it others changed. Changes nothing.
@@ -246,6 +268,7 @@ impl Wanted<'_> {
         };
         let mut values = Values::new(stack.clone(), app, load.as_deref().unwrap_or_default());
         values.reaction = self.config.reaction;
+        values.prometheus_url.clone_from(&self.config.prometheus.url);
         values.tolerance = self.tolerance;
         values.own.clone_from(&self.config.values);
         values.grafana_password = password::prepare(cluster, &values.namespaces.monitoring).await?;

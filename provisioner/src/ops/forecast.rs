@@ -56,7 +56,9 @@ fn objects(plan: &Plan) -> String {
     } else {
         format!(", without {}", plan.without.join(", "))
     };
-    format!("Kubernetes objects of stack `{}`{without}", plan.stack)
+    let prometheus = plan.prometheus.as_ref();
+    let prometheus = prometheus.map_or(String::new(), |url| format!(", with the Prometheus at {url}"));
+    format!("Kubernetes objects of stack `{}`{without}{prometheus}", plan.stack)
 }
 
 impl fmt::Display for Forecast {

@@ -19,6 +19,7 @@ mod push;
 mod receipt;
 mod resume;
 mod rollout;
+mod scraped;
 mod status;
 mod summary;
 mod teardown;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Context;
 use super::deploy::Deployed;
 use super::resume::{target_command, teardown};
+use super::scraped::Scraped;
 use crate::aws::Aws;
 use crate::aws::cost::Cost;
 use crate::chain::Chain;
@@ -32,6 +33,9 @@ pub(super) struct Summary {
     load_image: Option<String>,
     changes: Counts,
     chain: Option<Chain>,
+    /// The Prometheus of others that is used, and what it has to scrape.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prometheus: Option<Scraped>,
     /// What the stack costs from now on.
     cost: Option<Cost>,
     elapsed_s: f64,
@@ -77,6 +81,7 @@ impl Summary {
             load_image,
             changes: Counts::of(&deployed.changes),
             chain: deployed.chain,
+            prometheus: deployed.prometheus,
             cost: context.bill.get().map(|bill| bill.cost.clone()),
             elapsed_s: elapsed.as_secs_f64(),
             next,
@@ -134,16 +139,17 @@ impl fmt::Display for Summary {
         writeln!(f)?;
         if let Some(chain) = &self.chain {
             let pods = chain.per_pod.len();
-            writeln!(
-                f,
-                "metrics   {} targets, {} series, {pods} pods with a rate",
-                chain.targets_up, chain.series
-            )?;
+            let counted = |what, count: Option<u64>| count.map_or(String::new(), |count| format!("{count} {what}, "));
+            let (targets, series) = (counted("targets", chain.targets_up), counted("series", chain.series));
+            writeln!(f, "metrics   {targets}{series}{pods} pods with a rate")?;
             writeln!(
                 f,
                 "scaling   {} of {} pods wanted, {:.1} requests/s per pod",
                 chain.hpa_current, chain.hpa_desired, chain.hpa_value
             )?;
+        }
+        if let Some(prometheus) = &self.prometheus {
+            writeln!(f, "scraped   by the Prometheus at {}", prometheus.url)?;
         }
         if let Some(cost) = &self.cost {
             writeln!(f, "cost      {cost}")?;

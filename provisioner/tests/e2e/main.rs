@@ -17,6 +17,8 @@ mod loader;
 mod options;
 mod plan;
 mod programs;
+mod prometheus;
+mod queries;
 mod rollout;
 mod sbom;
 mod signer;

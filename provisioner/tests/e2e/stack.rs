@@ -334,7 +334,7 @@ fn a_run_with_an_empty_stack_is_refused() {
             "--yes",
         ],
         2,
-        "has no objects",
+        "have no objects",
     );
     assert_eq!(sandbox.mutating_requests(), Vec::<String>::new());
     assert_eq!(sandbox.inventory(), json!({}));

@@ -54,6 +54,26 @@ fn every_wrong_setting_is_named_at_once() {
 }
 
 #[test]
+fn a_prometheus_that_pods_cannot_use_is_refused_without_its_password() {
+    for (url, why) in [
+        (
+            "http://me:hunter2@prom.example:9090",
+            "must not hold a user or password",
+        ),
+        ("http://localhost:9090", "the pod itself"),
+        ("prom.example:9090", "has to begin with `http://` or `https://`"),
+    ] {
+        let command = format!("bootstrap --cluster demo --region eu-west-1 --yes --prometheus-url {url}");
+        let stderr = Run::of(&command).unreachable_aws().end().refused(2);
+        assert!(
+            stderr.contains("`--prometheus-url` is no URL of a Prometheus") && stderr.contains(why),
+            "{stderr}"
+        );
+        assert!(!stderr.contains("hunter2"), "{stderr}");
+    }
+}
+
+#[test]
 fn errors_are_one_json_line_where_json_is_asked() {
     let stderr = Run::of("push --output json").end().refused(2);
     assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");

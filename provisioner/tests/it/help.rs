@@ -148,6 +148,9 @@ fn help_of_bootstrap_shows_its_flags() {
           --reaction <PROFILE>
               How quickly the stack reacts to load: fast or seed [default: fast]
 
+          --prometheus-url <URL>
+              Use this Prometheus, as pods see it, instead of installing one; says what it has to scrape
+
           --certificates <AUTHORITY>
               Who signs the metrics API's certificate: auto (cert-manager where installed), cert-manager or own [default: auto]
 
