@@ -3,6 +3,7 @@
 mod image;
 mod load;
 mod made;
+mod plan;
 mod teardown;
 
 use std::path::PathBuf;
@@ -12,12 +13,14 @@ use clap::{Args, Parser, Subcommand};
 pub use image::ImageArgs;
 pub use load::{Load, LoaderArgs};
 pub use made::MadeArgs;
+pub use plan::BootstrapArgs;
 pub use teardown::Teardown;
 
 use crate::config::Layer;
 
 const AFTER_HELP: &str = "\
 Examples:
+  provisioner plan --cluster demo --region eu-west-1 --create-cluster
   provisioner bootstrap --cluster demo --region eu-west-1 --create-cluster
   provisioner load --cluster demo --region eu-west-1 --rate 100 --duration 2m
   provisioner teardown --cluster demo --region eu-west-1 --delete-cluster
@@ -25,7 +28,8 @@ Examples:
 Settings: flags, then PROVISIONER_* variables (PROVISIONER_CLUSTER, ...), then provisioner.toml.
 AWS credentials come from where the AWS tools take them.
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration (nothing was changed), 130/143 interrupted.";
+Exit codes: 0 done, 1 failed, 2 usage or configuration (nothing was changed), 3 plan found changes,
+130/143 interrupted.";
 
 /// From source to an autoscaling deployment on AWS, and back to nothing
 #[derive(Debug, Parser)]
@@ -99,7 +103,11 @@ pub enum Command {
     ///
     /// Everything is checked before anything changes. It ends with proof that the metrics arrive.
     /// A second run changes nothing; a run that was stopped goes on where it was.
-    Bootstrap(Box<Bootstrap>),
+    Bootstrap(Box<BootstrapArgs>),
+    /// Show what bootstrap would do: AWS, images and every field on the cluster; changes nothing
+    ///
+    /// Takes the flags of bootstrap. Secret values are not shown. Exit code 3 says that there is something to do.
+    Plan(Box<Bootstrap>),
     /// Build the app's image and push it; prints the reference with its digest
     Push(Box<Push>),
     /// Remove what bootstrap created, and prove that it is gone
@@ -283,7 +291,8 @@ impl Cli {
         switch(&mut layer, "verbose", global.verbose);
         switch(&mut layer, "no-color", global.no_color);
         match &self.command {
-            Command::Bootstrap(bootstrap) => bootstrap.layer(&mut layer),
+            Command::Bootstrap(given) => given.bootstrap.layer(&mut layer),
+            Command::Plan(bootstrap) => bootstrap.layer(&mut layer),
             Command::Push(push) => {
                 switch(&mut layer, "force-conflicts", push.force_conflicts);
                 push.image.layer(&mut layer);

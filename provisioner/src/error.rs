@@ -25,6 +25,8 @@ pub enum Exit {
     Failed = 1,
     /// Usage, configuration or credentials: nothing was changed.
     Usage = 2,
+    /// A plan found changes.
+    Changes = 3,
     /// Interrupted (SIGINT).
     Interrupted = 130,
     /// Terminated (SIGTERM).
@@ -307,5 +309,6 @@ mod tests {
             assert_eq!(error.exit().code(), code, "{error}");
         }
         assert_eq!(Exit::Done.code(), 0);
+        assert_eq!(Exit::Changes.code(), 3);
     }
 }

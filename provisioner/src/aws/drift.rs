@@ -56,6 +56,10 @@ pub enum Aspect {
     Logs,
     /// How often the HPA is evaluated: set right.
     HpaSyncPeriod,
+    /// Which tags of a repository may move: set right.
+    TagRules,
+    /// Which images of a repository expire: set right.
+    Lifecycle,
 }
 
 impl Aspect {
@@ -75,6 +79,8 @@ impl Aspect {
             Self::PublicAccess => ("public access", "is"),
             Self::Logs => ("control plane logs", "are"),
             Self::HpaSyncPeriod => ("HPA sync period", "is"),
+            Self::TagRules => ("tag rules", "are"),
+            Self::Lifecycle => ("lifecycle policy", "is"),
         }
     }
 
@@ -101,7 +107,9 @@ impl Aspect {
             | Self::NodeRole
             | Self::PublicAccess
             | Self::Logs
-            | Self::HpaSyncPeriod => {
+            | Self::HpaSyncPeriod
+            | Self::TagRules
+            | Self::Lifecycle => {
                 "give the flags that it was made with; or remove it with `provisioner teardown --delete-cluster` and run the command again"
             }
         }

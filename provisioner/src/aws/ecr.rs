@@ -16,7 +16,7 @@ pub use host::Host;
 pub(super) use password::Kept;
 pub use password::{RegistryAuth, authorize, reauthorize};
 
-use super::drift::{Drift, made_by_newer, refuse};
+use super::drift::{Aspect, Drift, made_by_newer, refuse};
 use super::error::{AwsError, api, is};
 use super::quota::QuotaIsFinal;
 use super::{Aws, error};
@@ -57,6 +57,28 @@ impl Reading {
     /// The repository, if it exists.
     pub fn repository(&self) -> Option<&Repository> {
         self.found.as_ref().map(|known| &known.repository)
+    }
+
+    /// How one of ours differs from what [`ensure_from`] leaves behind.
+    pub fn drifts(&self) -> Vec<Drift> {
+        let Some(known) = self.found.as_ref().filter(|known| known.repository.created_by_us) else {
+            return Vec::new();
+        };
+        if let Some(newer) = &known.repository.newer {
+            return vec![newer.clone()];
+        }
+        let of = ("repository", self.name.as_str());
+        let tags = (!settings::has_tag_rules(&known.settings)).then(|| {
+            Drift::repaired(
+                of,
+                Aspect::TagRules,
+                settings::tag_rules(&known.settings),
+                settings::wanted_tag_rules(),
+            )
+        });
+        let lifecycle = (!known.has_lifecycle)
+            .then(|| Drift::repaired(of, Aspect::Lifecycle, "none or another one", "that of provisioner"));
+        tags.into_iter().chain(lifecycle).collect()
     }
 }
 

@@ -22,7 +22,9 @@ use base64::engine::general_purpose::STANDARD;
 pub use access::{AccessReading, read as read_access};
 pub use addon::{AddonReading, ensure_addon, ensure_addon_from, read_addon, read_addon_catalogue};
 pub use delete::delete;
-pub use nodegroup::{NODES as NODE_GROUP_NODES, ensure as ensure_node_group, role as node_group_role};
+pub use nodegroup::{
+    NODES as NODE_GROUP_NODES, NodeGroupReading, ensure as ensure_node_group, read as read_node_group,
+};
 pub use settings::{drift, drift_of_ground};
 pub use spec::{ClusterSpec, Compute, LOG_TYPES, Settings};
 pub use versions::{Choice, Versions};

@@ -60,6 +60,11 @@ impl Reading {
         ours.is_some_and(|found| Parameters(found).gateway())
     }
 
+    /// Whether the stack is complete: nothing is under way, nothing has to be made again.
+    pub fn is_complete(&self) -> bool {
+        self.0.as_ref().is_some_and(|stack| stack.phase() == Phase::Ready)
+    }
+
     /// Whether the stack's resources have to be made, all of them.
     pub fn is_to_be_made(&self) -> bool {
         self.0.as_ref().is_none_or(|stack| stack.phase() == Phase::Broken)

@@ -200,6 +200,12 @@ impl Aws {
         host.is_usual && (&host.account, &host.region) == (&self.identity.account, &self.region)
     }
 
+    /// Host of the registry of this account and region.
+    pub fn registry_host(&self) -> String {
+        let suffix = partition::of(&self.region).dns_suffix;
+        format!("{}.dkr.ecr.{}.{suffix}", self.identity.account, self.region)
+    }
+
     /// A client request token: the same for the same request within a run, so that a call whose answer was lost is
     /// not done twice; another one in the next run, so that AWS never answers with the memory of a deleted object.
     fn request_token(&self, parts: &[&str]) -> String {

@@ -18,7 +18,7 @@ pub use refusals::Refusals;
 pub use zones::Zone;
 
 use super::ecr;
-use super::eks::{self, AccessReading, AddonReading, ClusterSpec, Compute, EksCluster, Versions};
+use super::eks::{self, AccessReading, AddonReading, ClusterSpec, Compute, EksCluster, NodeGroupReading, Versions};
 use super::error::or_none;
 use super::foundation;
 use super::{Aws, AwsError, refused};
@@ -75,8 +75,8 @@ pub struct ClusterReadings {
     pub addon: Option<AddonReading>,
     /// The administrators' access, likewise.
     pub access: Option<AccessReading>,
-    /// Role of the nodes in our node group.
-    pub node_role: Option<String>,
+    /// Our node group, where the cluster has, or is to have, one.
+    pub node_group: Option<NodeGroupReading>,
     /// What EKS offers, where that matters.
     pub versions: Option<Versions>,
     /// The region's zones, where a network is going to be made.
@@ -185,13 +185,13 @@ async fn read_cluster(aws: &Aws, wanted: &Wanted<'_>) -> Result<Option<ClusterRe
     let (found, foundation) = (keep(&mut problems, found), keep(&mut problems, foundation));
     let needs = Needs::of(cluster, found.as_ref().and_then(Option::as_ref), foundation.as_ref());
     let (name, spec) = (cluster.name, cluster.spec);
-    let (versions, zones, addon, catalogue, access, node_role) = tokio::join!(
+    let (versions, zones, addon, catalogue, access, node_group) = tokio::join!(
         Box::pin(when(needs.versions, Versions::read(aws))),
         Box::pin(when(needs.zones, zones::read(aws))),
         Box::pin(when(needs.parts, eks::read_addon(aws, name, cluster.addon))),
         Box::pin(when(needs.new, eks::read_addon_catalogue(aws, cluster.addon))),
         Box::pin(when(needs.parts, eks::read_access(aws, name, &spec.admin_arns))),
-        Box::pin(when(needs.node_group, eks::node_group_role(aws, name))),
+        Box::pin(when(needs.node_group, eks::read_node_group(aws, name))),
     );
     keep(&mut problems, catalogue);
     let readings = ClusterReadings {
@@ -200,7 +200,7 @@ async fn read_cluster(aws: &Aws, wanted: &Wanted<'_>) -> Result<Option<ClusterRe
         // Parts of a cluster that is going away say nothing about the next one.
         addon: keep(&mut problems, addon).flatten().filter(|_| needs.lasts),
         access: keep(&mut problems, access).flatten().filter(|_| needs.lasts),
-        node_role: keep(&mut problems, node_role)
+        node_group: keep(&mut problems, node_group)
             .flatten()
             .flatten()
             .filter(|_| needs.lasts),

@@ -6,15 +6,16 @@ use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use kube::api::{Patch, PatchParams};
 use kube::core::DynamicObject;
-use serde_json::Value;
 
 use super::connect::Cluster;
+use super::dry_run::{self, Answer};
 use super::error::{ClusterError, Failure};
 use super::manifest::Component;
 use super::mark;
 use super::object::ObjectRef;
 use super::ownership::{self, Existing, PARALLEL};
 use super::parent::Parent;
+use super::paths::difference;
 use super::prune::{self, Leftover};
 use super::{authority, recreate, retry, scale, take_over};
 use crate::names::{FIELD_MANAGER, StackName};
@@ -73,6 +74,8 @@ pub struct Planned {
     pub object: ObjectRef,
     /// As wanted.
     pub wanted: DynamicObject,
+    /// What would become of it; none where that is not known yet.
+    pub answer: Option<Answer>,
     /// Whether fields that others manage are taken although that was not asked for.
     pub force: bool,
     /// Of the object that is deleted and made anew.
@@ -202,7 +205,7 @@ impl Planned {
         Self::new(&object.bare(), outcome, leftover.stays.clone().into_iter().collect())
     }
 
-    fn new(wanted: &DynamicObject, outcome: Outcome, fields: Vec<String>) -> Self {
+    pub(crate) fn new(wanted: &DynamicObject, outcome: Outcome, fields: Vec<String>) -> Self {
         let object = ObjectRef::of(wanted);
         Self {
             change: Change {
@@ -214,6 +217,7 @@ impl Planned {
             },
             object,
             wanted: wanted.clone(),
+            answer: None,
             force: false,
             uid: None,
             hands_over: false,
@@ -243,10 +247,15 @@ async fn create(
         let why = vec!["the cluster does not know this kind".to_owned()];
         return Ok(Planned::new(wanted, Outcome::Skipped, why));
     }
-    if known && has_home {
-        send(cluster, &object, wanted, options, true).await?;
-    }
-    Ok(Planned::new(wanted, Outcome::Created, Vec::new()))
+    let answer = if known && has_home {
+        dry_run::ask(cluster, &object, wanted, options).await?
+    } else {
+        None
+    };
+    Ok(Planned {
+        answer: answer.map(|after| Answer::of_server(None, after)),
+        ..Planned::new(wanted, Outcome::Created, Vec::new())
+    })
 }
 
 /// What is to be done about an object that is there, by dry run.
@@ -261,13 +270,15 @@ pub(super) async fn decide(
         let why = vec!["existed before; used as it is".to_owned()];
         return Ok(Planned::new(wanted, Outcome::Skipped, why));
     }
-    let force = authority::is_taken_back(wanted, &existing.live);
-    let merged = match send(cluster, &object, wanted, options.forced(force), true).await {
-        Ok(merged) => merged,
+    let live = &existing.live;
+    let force = authority::is_taken_back(wanted, live);
+    let answer = match dry_run::ask(cluster, &object, wanted, options.forced(force)).await {
+        Ok(Some(after)) => Answer::of_server(Some(live), after),
+        Ok(None) => Answer::guessed(wanted, live),
         Err(refused) => return recreate::instead(cluster, wanted, existing, options, refused).await,
     };
-    let mut fields = difference(wanted, &existing.live, &merged);
-    let hands_over = scaled && scale::is_ours(&existing.live);
+    let mut fields = difference(wanted, live, &answer.after);
+    let hands_over = scaled && scale::is_ours(live);
     fields.extend(hands_over.then(|| scale::HANDED_OVER.to_owned()));
     let outcome = if fields.is_empty() {
         Outcome::Unchanged
@@ -275,6 +286,7 @@ pub(super) async fn decide(
         Outcome::Updated
     };
     Ok(Planned {
+        answer: Some(answer),
         force,
         hands_over,
         ..Planned::new(wanted, outcome, fields)
@@ -311,89 +323,9 @@ pub(super) fn refusals(object: &str, failure: &Failure) -> Vec<String> {
     vec![format!("{object}: {failure}")]
 }
 
-/// Paths that differ between an object and itself after an apply, without what servers and controllers write. An
-/// autoscaler may act between the two: replicas count only where the manifest states them.
-pub(super) fn difference(wanted: &DynamicObject, before: &DynamicObject, after: &DynamicObject) -> Vec<String> {
-    let scaled = wanted.data.pointer("/spec/replicas").is_none();
-    let (mut paths, before, after) = (Vec::new(), comparable(before, scaled), comparable(after, scaled));
-    compare("", &before, &after, 3, &mut paths);
-    paths
-}
-
-fn comparable(object: &DynamicObject, scaled: bool) -> Value {
-    let mut value = object.data.clone();
-    if let Some(fields) = value.as_object_mut() {
-        fields.remove("status");
-    }
-    if scaled && let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) {
-        spec.remove("replicas");
-    }
-    value["metadata"]["labels"] = serde_json::json!(object.metadata.labels.clone().unwrap_or_default());
-    let mut annotations = object.metadata.annotations.clone().unwrap_or_default();
-    annotations.remove("deployment.kubernetes.io/revision");
-    value["metadata"]["annotations"] = serde_json::json!(annotations);
-    value
-}
-
-/// Descends `depth` levels; below, the parent's path is enough for people.
-fn compare(path: &str, before: &Value, after: &Value, depth: u8, paths: &mut Vec<String>) {
-    if before == after {
-        return;
-    }
-    let (Some(old), Some(new)) = (before.as_object(), after.as_object()) else {
-        paths.push(path.to_owned());
-        return;
-    };
-    if depth == 0 {
-        paths.push(path.to_owned());
-        return;
-    }
-    let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    for key in keys {
-        let at = if path.is_empty() {
-            key.clone()
-        } else {
-            format!("{path}.{key}")
-        };
-        let value = |side: &serde_json::Map<String, Value>| side.get(key).cloned().unwrap_or_default();
-        compare(&at, &value(old), &value(new), depth - 1, paths);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn object(value: Value) -> DynamicObject {
-        serde_json::from_value(value).expect("an object")
-    }
-
-    #[test]
-    fn what_controllers_write_is_no_difference() {
-        let before = object(serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": {"name": "x", "resourceVersion": "1", "generation": 1,
-                "annotations": {"deployment.kubernetes.io/revision": "1"}},
-            "spec": {"replicas": 1, "template": {"a": 1}}, "status": {"replicas": 1}}));
-        let after = object(serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": {"name": "x", "resourceVersion": "2", "generation": 1, "annotations": {}},
-            "spec": {"replicas": 4, "template": {"a": 1}}, "status": {"replicas": 2}}));
-        let unsaid =
-            object(serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"}}));
-        assert!(difference(&unsaid, &before, &after).is_empty());
-        assert_eq!(difference(&after, &before, &after), ["spec.replicas"]);
-    }
-
-    #[test]
-    fn differences_are_named_by_path() {
-        let before = object(serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {"name": "x", "labels": {"a": "1"}}, "data": {"k": "v", "same": "s"}}));
-        let after = object(serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {"name": "x", "labels": {"a": "2"}}, "data": {"k": "w", "same": "s", "new": "n"}}));
-        assert_eq!(
-            difference(&after, &before, &after),
-            ["data.k", "data.new", "metadata.labels.a"]
-        );
-    }
 
     #[test]
     fn conflicts_name_field_and_manager() {

@@ -66,6 +66,11 @@ impl Failure {
     pub(super) fn is_conflict(&self) -> bool {
         self.code == Some(409)
     }
+
+    /// Whether an admission webhook takes no part in dry runs. Nothing but the text tells that from other bad requests.
+    pub(super) fn is_of_dry_runs(&self) -> bool {
+        self.code == Some(400) && self.message.contains("does not support dry run")
+    }
 }
 
 /// The error and its sources, without repeating what a parent has said already.

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::Cluster;
 use fields::merge;
-use kinds::KINDS;
+use kinds::{KINDS, discovery};
 
 /// What somebody does to an object.
 type Change = fn(&mut Value);
@@ -320,23 +320,6 @@ fn selects(selector: &str, object: &Value) -> bool {
                 .split_once('=')
                 .is_some_and(|(key, value)| label(key) == Some(value)),
         })
-}
-
-fn discovery<'a>(kinds: impl Iterator<Item = (&'a str, &'a str, &'a str, &'a str, bool)>) -> Value {
-    let verbs = ["get", "list", "patch", "delete"];
-    let mut groups: BTreeMap<(&str, &str), Vec<Value>> = BTreeMap::new();
-    for (group, version, kind, plural, namespaced) in kinds {
-        let scope = if namespaced { "Namespaced" } else { "Cluster" };
-        groups.entry((group, version)).or_default().push(json!({
-            "resource": plural, "singularResource": kind.to_lowercase(), "scope": scope, "verbs": verbs,
-            "responseKind": {"group": group, "version": version, "kind": kind},
-        }));
-    }
-    let items = groups.into_iter().map(|((group, version), resources)| {
-        json!({"metadata": {"name": group}, "versions": [{"version": version, "resources": resources}]})
-    });
-    json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {},
-        "items": items.collect::<Vec<_>>()})
 }
 
 fn absent(path: &str) -> Response<Body> {

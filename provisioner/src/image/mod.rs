@@ -37,6 +37,7 @@ mod rustc;
 mod sbom;
 mod session;
 mod settings;
+mod standing;
 mod target;
 mod upload;
 mod workspace;
@@ -59,6 +60,7 @@ pub use renewal::{Credentials, Renewal};
 pub use repository::Repository;
 pub use retry::RetryPolicy;
 pub use sbom::{Attached, Sbom, SbomFormat, attach, sboms};
+pub use standing::{Standing, standing};
 pub use target::RegistryTarget;
 pub use workspace::makes_load;
 

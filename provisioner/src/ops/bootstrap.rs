@@ -6,10 +6,12 @@ use jiff::Timestamp;
 use tokio::try_join;
 
 use super::forecast::Forecast;
+use super::images::Checked;
 use super::summary::Summary;
 use super::{ANSWER, Bill, Context, ask, deploy, elsewhere, images};
-use crate::aws::preflight;
+use crate::aws::{drift, preflight};
 use crate::cluster::authority::{Authority, Choice};
+use crate::cluster::manifest::Component;
 use crate::cluster::nodes::{self, Node};
 use crate::cluster::ownership::Existing;
 use crate::cluster::values::Namespaces;
@@ -21,24 +23,44 @@ use crate::plan::Plan;
 use crate::report::Answer;
 use crate::target::{self, Place, Prepared, Registry, Session, State};
 
+/// What a bootstrap knows once it has looked at everything, before it asks or changes anything.
+pub(super) struct Looked {
+    pub(super) plan: Plan,
+    /// The stack's objects, as far as they are known before images and cluster are.
+    pub(super) wanted: Vec<Component>,
+    pub(super) place: Place,
+    pub(super) registry: Registry,
+    pub(super) images: Checked,
+    /// The image that was made elsewhere, where one is named.
+    pub(super) elsewhere: Option<elsewhere::Found>,
+    pub(super) prepared: Prepared,
+    pub(super) forecast: Forecast,
+}
+
+impl Looked {
+    /// Whether the app is what makes load from now on.
+    pub(super) fn makes_load(&self, context: &Context) -> bool {
+        images::makes_load_too(context, &self.images)
+    }
+}
+
 /// Decides everything, then acts: cluster and image at once, then the stack on it, then the proof.
 pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let began = Instant::now();
     let (config, report) = (&context.config, &*context.report);
-    let (cluster, stack) = context.target()?;
-    let plan = Plan::build(config, cluster, stack);
-    deploy::render_unresolved(config, stack, Authority::Own)?;
-    let images = images::check(&config.image).await?;
-
-    report.phase("check");
-    let place = context.place().await?;
-    let registry = context.registry(place.aws()).await?;
-    registry.check().await?;
-    let elsewhere = Box::pin(elsewhere::find(&config.image, &registry, &images.platforms, report)).await?;
-    let prepared = place.prepare(&plan, &registry).await?;
-    let registry = registry.knowing(&prepared.repositories);
-    tell(context, (&place, &registry), &plan, &prepared);
-    let ready = check_target(context, &place, &plan, (&prepared, &images.platforms)).await?;
+    let looked = Box::pin(look(context)).await?;
+    tell(context, &looked);
+    let ready = check_target(context, &looked).await?;
+    let Looked {
+        plan,
+        place,
+        registry,
+        images,
+        elsewhere,
+        prepared,
+        ..
+    } = looked;
+    let stack = &plan.stack;
 
     report.phase("cluster and image");
     let (found, made) = try_join!(
@@ -55,53 +77,93 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
         Some(session) => session,
         None => place.connect(&found, config.output.timeout, report).await?,
     };
-    let deployed = deploy::run(context, &session.cluster, stack, (&app, load.as_deref())).await?;
+    let deployed = deploy::run(context, &session.cluster, stack, (&app.reference, load.as_deref())).await?;
 
     let aws = place.aws().or(registry.aws());
     let summary = Summary::new(context, aws, &plan, (app, load), deployed, began.elapsed());
     Answer::of(&summary).map_err(Error::failed)
 }
 
-/// Everything about the target that can refuse, before anything is changed. A cluster that is active is connected to
-/// and its objects are looked at; for one that will be created somebody has to agree.
-async fn check_target(
-    context: &Context,
-    place: &Place,
-    plan: &Plan,
-    (prepared, platforms): (&Prepared, &[Platform]),
-) -> Result<Option<Session>, Error> {
-    let found = &prepared.found;
+/// Reads all that a bootstrap needs. Changes nothing.
+///
+/// # Errors
+/// Whatever can be refused without the cluster: exit 2.
+pub(super) async fn look(context: &Context) -> Result<Looked, Error> {
+    let (config, report) = (&context.config, &*context.report);
+    let (cluster, stack) = context.target()?;
+    let plan = Plan::build(config, cluster, stack);
+    let wanted = deploy::render_unresolved(config, stack, Authority::Own)?;
+    let images = images::check(&config.image).await?;
+
+    report.phase("check");
+    let place = context.place().await?;
+    let registry = context.registry(place.aws()).await?;
+    registry.check().await?;
+    let elsewhere = Box::pin(elsewhere::find(&config.image, &registry, &images.platforms, report)).await?;
+    let prepared = place.prepare(&plan, &registry).await?;
+    let registry = registry.knowing(&prepared.repositories);
+    let forecast = forecast(context, (&place, &registry), &plan, &prepared);
+    drift::refuse(&forecast.drifts)?;
+    Ok(Looked {
+        plan,
+        wanted,
+        place,
+        registry,
+        images,
+        elsewhere,
+        prepared,
+        forecast,
+    })
+}
+
+/// Connects to a cluster that answers; none where there is no such cluster yet.
+///
+/// # Errors
+/// Whatever a bootstrap refuses before it looks at objects.
+pub(super) async fn reach(context: &Context, looked: &Looked) -> Result<Option<Session>, Error> {
+    let (plan, found, platforms) = (&looked.plan, &looked.prepared.found, &looked.images.platforms);
     match found.state() {
-        State::Missing if !plan.create_cluster => Err(place.missing()),
+        State::Missing if !plan.create_cluster => Err(looked.place.missing()),
         State::Missing if needs_cert_manager(&context.config) => Err(no_cert_manager_yet()),
         State::Missing => {
             preflight::check_platform(&platforms.iter().map(|platform| platform.name()).collect::<Vec<_>>())?;
+            Ok(None)
+        }
+        State::Usable => {
+            let patience = ANSWER.min(context.config.output.timeout);
+            let session = looked.place.connect(found, patience, &*context.report).await?;
+            parent::check_version(&session.cluster, &plan.stack, &Namespaces::default().app).await?;
+            warn_of_platform(context, &session, platforms).await;
+            Ok(Some(session))
+        }
+        State::Unfinished => Ok(None),
+        State::Unusable => Err(target::not_usable(found).before_any_change()),
+    }
+}
+
+/// Everything about the target that can refuse, before anything is changed. A cluster that is active is connected to
+/// and its objects are looked at; for one that will be created somebody has to agree.
+async fn check_target(context: &Context, looked: &Looked) -> Result<Option<Session>, Error> {
+    let plan = &looked.plan;
+    let Some(session) = Box::pin(reach(context, looked)).await? else {
+        if looked.prepared.found.state() == State::Missing {
             let price = context
                 .bill
                 .get()
                 .map_or(String::new(), |bill| format!(" for {}", bill.cost.hourly()));
             let question = format!("create EKS cluster `{}`{price}?", plan.cluster);
             ask::confirm(context, &question).await?;
-            Ok(None)
         }
-        State::Usable => {
-            let session = place
-                .connect(found, ANSWER.min(context.config.output.timeout), &*context.report)
-                .await?;
-            parent::check_version(&session.cluster, &plan.stack, &Namespaces::default().app).await?;
-            let options = deploy::options(&context.config);
-            let authority = deploy::authority(&context.config, &session.cluster).await;
-            let authority = authority.map_err(deploy::refused_before_any_change)?;
-            let wanted = deploy::render_unresolved(&context.config, &plan.stack, authority)?;
-            let checked = preview::check(&session.cluster, &plan.stack, &wanted, options, deploy::UNRESOLVED).await;
-            let existing = checked.map_err(deploy::refused_before_any_change)?;
-            warn_of_platform(context, &session, platforms).await;
-            confirm_adoption(context, plan, &existing).await?;
-            Ok(Some(session))
-        }
-        State::Unfinished => Ok(None),
-        State::Unusable => Err(target::not_usable(found).before_any_change()),
-    }
+        return Ok(None);
+    };
+    let options = deploy::options(&context.config);
+    let authority = deploy::authority(&context.config, &session.cluster).await;
+    let authority = authority.map_err(deploy::refused_before_any_change)?;
+    let wanted = deploy::render_unresolved(&context.config, &plan.stack, authority)?;
+    let checked = preview::check(&session.cluster, &plan.stack, &wanted, options, deploy::UNRESOLVED).await;
+    let existing = checked.map_err(deploy::refused_before_any_change)?;
+    confirm_adoption(context, plan, &existing).await?;
+    Ok(Some(session))
 }
 
 fn needs_cert_manager(config: &Config) -> bool {
@@ -133,7 +195,7 @@ async fn confirm_adoption(context: &Context, plan: &Plan, existing: &[Existing])
 }
 
 /// Where, as whom, what, and for how much.
-fn tell(context: &Context, (place, registry): (&Place, &Registry), plan: &Plan, prepared: &Prepared) {
+fn forecast(context: &Context, (place, registry): (&Place, &Registry), plan: &Plan, prepared: &Prepared) -> Forecast {
     let found = &prepared.found;
     if let Place::Eks(aws, _) = place {
         let there = found.eks().filter(|_| found.state() != State::Missing);
@@ -144,15 +206,18 @@ fn tell(context: &Context, (place, registry): (&Place, &Registry), plan: &Plan, 
             Some(there) => Bill::new(there, gateway, aws.region()),
         });
     }
-    if found.state() == State::Missing && !plan.create_cluster {
-        return;
-    }
-    let cost = context.bill.get().map(|bill| bill.cost.clone());
-    let forecast = Forecast::new(place, registry, plan, prepared, cost);
-    context.report.note(&forecast.to_string());
     let version = prepared.cluster.as_ref().and_then(|cluster| cluster.version.as_ref());
     if let Some(warning) = version.and_then(|version| version.warning(Timestamp::now())) {
         context.report.warning(&warning);
+    }
+    let cost = context.bill.get().map(|bill| bill.cost.clone());
+    Forecast::new(place, registry, plan, prepared, cost)
+}
+
+/// Says what is going to be done, unless it is not.
+fn tell(context: &Context, looked: &Looked) {
+    if looked.prepared.found.state() != State::Missing || looked.plan.create_cluster {
+        context.report.note(&looked.forecast.to_string());
     }
 }
 

@@ -14,7 +14,7 @@ use crate::cluster::wait::wait;
 use crate::cluster::{Cluster, ClusterError, lease, parent, password, take_over};
 use crate::config::Config;
 use crate::error::Error;
-use crate::image::{Published, RegistryPrefix};
+use crate::image::RegistryPrefix;
 use crate::names::{ANNOTATION_LOAD_IMAGE, StackName};
 use crate::report::{Outcome, Reporter};
 
@@ -77,7 +77,7 @@ pub(super) async fn run(
     context: &Context,
     cluster: &Cluster,
     stack: &StackName,
-    images: (&Published, Option<&str>),
+    images: (&str, Option<&str>),
 ) -> Result<Deployed, Error> {
     let (config, report) = (&context.config, &*context.report);
     let wanted = Wanted {
@@ -130,6 +130,42 @@ async fn verify(config: &Config, cluster: &Cluster, report: &dyn Reporter) -> Re
     ))
 }
 
+/// What an apply of the stack would do, by dry run, and what of it others changed. Changes nothing.
+///
+/// # Errors
+/// Whatever an apply would refuse, but for fields that others changed: exit 2.
+pub(super) async fn plan(
+    context: &Context,
+    cluster: &Cluster,
+    stack: &StackName,
+    images: (&str, Option<&str>),
+) -> Result<(Vec<Planned>, Vec<String>), Error> {
+    let wanted = Wanted {
+        config: &context.config,
+        cluster,
+        stack,
+        images,
+        tolerance: cluster.keeps_tolerance("default").await?,
+    };
+    let components = wanted.components().await?;
+    let options = options(&context.config);
+    let planned = changes::plan(cluster, stack, &components, options).await;
+    if let Err(ClusterError::Rejected(problems)) = &planned
+        && !options.force_conflicts
+    {
+        let forced = Options {
+            force_conflicts: true,
+            ..options
+        };
+        // Where that does not help, more than others' fields is in the way.
+        if let Ok(planned) = changes::plan(cluster, stack, &components, forced).await {
+            return Ok((planned, problems.clone()));
+        }
+    }
+    let planned = planned.map_err(refused_before_any_change)?;
+    Ok((planned, Vec::new()))
+}
+
 /// The error with the right to pull, where that may be what pods lack.
 fn explained(error: ClusterError, registry: Option<&RegistryPrefix>) -> Error {
     match right_to_pull(&error, registry) {
@@ -169,7 +205,7 @@ struct Wanted<'a> {
     cluster: &'a Cluster,
     stack: &'a StackName,
     /// The app's, and the one that makes load, where this run decides that.
-    images: (&'a Published, Option<&'a str>),
+    images: (&'a str, Option<&'a str>),
     /// Whether the server keeps the tolerance of an HPA.
     tolerance: bool,
 }
@@ -230,7 +266,7 @@ impl Wanted<'_> {
                 .await?
                 .and_then(|parent| parent.load_image),
         };
-        let mut values = Values::new(stack.clone(), &app.reference, load.as_deref().unwrap_or_default());
+        let mut values = Values::new(stack.clone(), app, load.as_deref().unwrap_or_default());
         values.reaction = self.config.reaction;
         values.prometheus_url.clone_from(&self.config.prometheus.url);
         values.tolerance = self.tolerance;

@@ -2,17 +2,25 @@
 
 use std::fmt;
 
+use super::intents::{self, Intent};
 use crate::aws::cost::Cost;
-use crate::aws::ecr;
-use crate::aws::eks::{Compute, EksCluster};
+use crate::aws::drift::Drift;
 use crate::plan::Plan;
-use crate::target::{Decided, Place, Prepared, Registry, State};
+use crate::target::{Place, Prepared, Registry};
 
-/// The announcement, as lines of a word and what it is about.
+/// The announcement.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Forecast {
-    lines: Vec<(&'static str, String)>,
-    cost: Option<Cost>,
+    /// Where and as whom, as lines of a word and what it is about.
+    pub(super) header: Vec<(&'static str, String)>,
+    /// What is done on AWS.
+    pub(super) intents: Vec<Intent>,
+    /// What is set right there.
+    pub(super) drifts: Vec<Drift>,
+    /// What is applied, in words.
+    objects: String,
+    /// What it costs, where that is known.
+    pub(super) cost: Option<Cost>,
 }
 
 impl Forecast {
@@ -23,86 +31,22 @@ impl Forecast {
         prepared: &Prepared,
         cost: Option<Cost>,
     ) -> Self {
-        let mut lines = Vec::new();
+        let mut header = Vec::new();
         if let Some(aws) = place.aws().or(registry.aws()) {
             let identity = aws.identity();
-            lines.push(("account", format!("{} as {}", identity.account, identity.arn)));
-            lines.push(("region", aws.region().to_owned()));
+            header.push(("account", format!("{} as {}", identity.account, identity.arn)));
+            header.push(("region", aws.region().to_owned()));
         }
         if let Place::Context(known) = place {
-            lines.push(("context", format!("`{}` at {}", known.name(), known.server())));
+            header.push(("context", format!("`{}` at {}", known.name(), known.server())));
         }
-        if let Some(decided) = &prepared.cluster {
-            lines.extend(cluster(plan, decided, prepared.found.state()));
+        Self {
+            header,
+            intents: intents::intents(plan, prepared),
+            drifts: intents::drifts(prepared),
+            objects: objects(plan),
+            cost,
         }
-        if prepared.repositories.is_empty() && !plan.repositories.is_empty() {
-            lines.push(("use", format!("repositories `{}`", plan.repositories.join("`, `"))));
-        }
-        lines.extend(prepared.repositories.iter().map(repository));
-        lines.push(("apply", objects(plan)));
-        Self { lines, cost }
-    }
-}
-
-fn cluster(plan: &Plan, decided: &Decided, state: State) -> Vec<(&'static str, String)> {
-    let mut lines = Vec::new();
-    lines.extend(foundation(plan, decided));
-    match (state, &decided.readings.found, &decided.version) {
-        (State::Missing, _, Some(version)) => {
-            let default = if version.is_default { ", the default" } else { "" };
-            let compute = match plan.eks.compute.unwrap_or_default() {
-                Compute::Auto => "Auto Mode",
-                Compute::NodeGroup => "one node group",
-            };
-            let (name, version) = (&plan.cluster, &version.name);
-            let what = format!("cluster `{name}` (Kubernetes {version}{default}; {compute})");
-            lines.push(("create", what));
-        }
-        (_, Some(found), _) => lines.push(existing(found, state)),
-        _ => {}
-    }
-    let drifts = decided.drifts.iter().map(|drift| ("set right", drift.to_string()));
-    lines.extend(drifts);
-    lines
-}
-
-fn foundation(plan: &Plan, decided: &Decided) -> Option<(&'static str, String)> {
-    let ground = decided.ground.as_ref()?;
-    let name = plan.stack.foundation();
-    match decided.readings.foundation.status() {
-        None if ground.is_brought_along() => None,
-        None => {
-            let network = match &ground.zones {
-                Some([first, second]) => format!("network in {first} and {second}, roles"),
-                None => "roles".to_owned(),
-            };
-            Some(("create", format!("foundation `{name}` ({network})")))
-        }
-        Some("CREATE_COMPLETE" | "UPDATE_COMPLETE") => Some(("use", format!("foundation `{name}`"))),
-        Some(status) => Some(("go on", format!("with foundation `{name}`, which is {status}"))),
-    }
-}
-
-fn existing(found: &EksCluster, state: State) -> (&'static str, String) {
-    let version = found.version.as_deref().unwrap_or("unknown");
-    let whose = if found.created_by_us {
-        "made by this stack"
-    } else {
-        "made by others: only Kubernetes objects are put on it"
-    };
-    let verb = if state == State::Usable { "use" } else { "wait for" };
-    (
-        verb,
-        format!("cluster `{}` (Kubernetes {version}; {whose})", found.name),
-    )
-}
-
-fn repository(reading: &ecr::Reading) -> (&'static str, String) {
-    let name = &reading.name;
-    match reading.repository() {
-        None => ("create", format!("repository `{name}`")),
-        Some(found) if found.created_by_us => ("use", format!("repository `{name}`")),
-        Some(_) => ("use", format!("repository `{name}` (made by others)")),
     }
 }
 
@@ -119,38 +63,58 @@ fn objects(plan: &Plan) -> String {
 
 impl fmt::Display for Forecast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self
-            .lines
-            .iter()
-            .map(|(word, what)| format!("{word:<9} {what}"))
-            .collect();
-        f.write_str(&lines.join("\n"))?;
-        let Some(cost) = &self.cost else {
-            return Ok(());
-        };
-        write!(f, "\ncost      {cost}")?;
-        for line in cost.details().lines() {
-            write!(f, "\n          {line}")?;
+        for (word, what) in &self.header {
+            writeln!(f, "{word:<9} {what}")?;
         }
-        Ok(())
+        for intent in &self.intents {
+            writeln!(f, "{:<9} {intent}", intent.action.word())?;
+        }
+        for drift in &self.drifts {
+            writeln!(f, "{:<9} {drift}", "set right")?;
+        }
+        write!(f, "{:<9} {}", "apply", self.objects)?;
+        self.cost.as_ref().map_or(Ok(()), |cost| write!(f, "\n{}", costs(cost)))
     }
+}
+
+/// The cost and what it is made of, as lines.
+pub(super) fn costs(cost: &Cost) -> String {
+    let details = cost.details();
+    let details = details.lines().map(|line| format!("\n          {line}"));
+    format!("cost      {cost}{}", details.collect::<String>())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::intents::Action;
     use super::*;
     use crate::aws::cost::Intents;
 
     #[test]
     fn it_says_where_as_whom_what_and_for_how_much() {
         let line = |word, what: &str| (word, what.to_owned());
+        let intent = |action, kind, name: &str, detail: &str| Intent {
+            action,
+            kind,
+            name: name.to_owned(),
+            detail: detail.to_owned(),
+        };
         let forecast = Forecast {
-            lines: vec![
+            header: vec![
                 line("account", "123456789012 as arn:aws:iam::123456789012:user/dev"),
                 line("region", "us-east-1"),
-                line("create", "cluster `demo` (Kubernetes 1.35, the default; Auto Mode)"),
-                line("use", "repository `demo/web-app`"),
             ],
+            intents: vec![
+                intent(
+                    Action::Create,
+                    "cluster",
+                    "demo",
+                    "Kubernetes 1.35, the default; Auto Mode",
+                ),
+                intent(Action::Use, "repository", "demo/web-app", ""),
+            ],
+            drifts: Vec::new(),
+            objects: "Kubernetes objects of stack `demo`".to_owned(),
             cost: Some(Cost::of(&Intents::auto_mode_cluster(), "us-east-1")),
         };
         insta::assert_snapshot!(forecast, @r"
@@ -158,6 +122,7 @@ mod tests {
         region    us-east-1
         create    cluster `demo` (Kubernetes 1.35, the default; Auto Mode)
         use       repository `demo/web-app`
+        apply     Kubernetes objects of stack `demo`
         cost      about $0.28 an hour, $6.75 a day (estimate, us-east-1 list prices of 2026-08-01)
                   1 x EKS control plane         $0.1000/h
                   2 x c6a.large with Auto Mode  $0.1714/h

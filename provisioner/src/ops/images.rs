@@ -142,7 +142,7 @@ async fn sboms(config: &config::Image, app: &ImageSpec) -> Result<Vec<Sbom>, Err
 }
 
 /// The image of these inputs, if the registry says that it has it. Where it cannot be asked, the push will tell why.
-async fn find(
+pub(super) async fn find(
     registry: &Registry,
     stack: &StackName,
     (name, spec, inputs): (&str, &ImageSpec, &Inputs),
@@ -242,12 +242,16 @@ pub(super) async fn publish_app(
         None => publish(registry, stack, config, (APP, made), report).await?,
     };
     files::write(config.refs.as_deref(), &format!("{}\n", app.reference))?;
-    let loads = checked.makes_load && context.config.load.image.is_none();
-    let load = loads.then(|| app.reference.clone());
+    let load = makes_load_too(context, checked).then(|| app.reference.clone());
     Ok((app, load))
 }
 
-fn spec(config: &config::Image, name: &str) -> ImageSpec {
+/// Whether the app makes load from now on: where it can, and no other image is named.
+pub(super) fn makes_load_too(context: &Context, checked: &Checked) -> bool {
+    checked.makes_load && context.config.load.image.is_none()
+}
+
+pub(super) fn spec(config: &config::Image, name: &str) -> ImageSpec {
     let command = if name == LOAD { "load" } else { "serve" };
     ImageSpec {
         package: PACKAGE.to_owned(),

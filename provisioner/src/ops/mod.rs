@@ -10,9 +10,11 @@ mod files;
 mod fixtures;
 mod forecast;
 mod images;
+mod intents;
 mod kubeconfig;
 mod load;
 mod loader;
+mod plan;
 mod push;
 mod receipt;
 mod resume;
@@ -146,6 +148,8 @@ impl Context {
 /// Runs one command to its end, result on stdout.
 pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
     let (answer, exit) = match command {
+        Command::Plan(_) => plan(context).await?,
+        Command::Bootstrap(flags) if flags.dry_run => plan(context).await?,
         Command::Bootstrap(_) => (Some(Box::pin(bootstrap::run(context)).await?), Exit::Done),
         Command::Push(flags) if flags.rollout => {
             let (answer, verdict) = Box::pin(rollout::run(flags, context)).await?;
@@ -173,6 +177,11 @@ pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
         context.print(&answer)?;
     }
     Ok(exit)
+}
+
+async fn plan(context: &Context) -> Result<(Option<Answer>, Exit), Error> {
+    let (answer, exit) = Box::pin(plan::run(context)).await?;
+    Ok((Some(answer), exit))
 }
 
 /// Writes a completion script.

@@ -18,10 +18,11 @@ pub fn with_remains(
     mut entries: Entries,
     arguments: impl IntoIterator<Item = String>,
 ) -> Error {
-    let changes = matches!(
-        command,
-        Command::Bootstrap(_) | Command::Push(_) | Command::Teardown(_) | Command::Load(_)
-    );
+    let changes = match command {
+        Command::Bootstrap(flags) => !flags.dry_run,
+        Command::Push(_) | Command::Teardown(_) | Command::Load(_) => true,
+        _ => false,
+    };
     let untouched = !entries.changed && entries.pending.is_empty();
     if !changes || (error.exit() == Exit::Usage && untouched) {
         return error;
@@ -161,7 +162,10 @@ mod tests {
         remains:    what is not told as deleted above
         to resume:  provisioner teardown --cluster demo
         "#);
-        assert_eq!(remains(&["provisioner", "status", "--cluster", "demo"]), "error: x");
+        for reading in [&["status"][..], &["plan"], &["bootstrap", "--dry-run"]] {
+            let line = [&["provisioner"], reading, &["--cluster", "demo"]].concat();
+            assert_eq!(remains(&line), "error: x", "{reading:?}");
+        }
     }
 
     #[test]

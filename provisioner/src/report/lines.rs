@@ -100,7 +100,7 @@ fn amount(done: u64, total: u64) -> String {
 }
 
 /// An outcome as a person says it.
-pub(super) fn word(outcome: Outcome) -> &'static str {
+pub(crate) fn word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Created => "created",
         Outcome::Updated => "updated",

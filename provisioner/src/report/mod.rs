@@ -14,8 +14,8 @@ use std::time::Duration;
 
 pub use answer::Answer;
 pub use ledger::{Entries, Ledger};
-pub(crate) use lines::printable;
 pub use lines::{Lines, Style};
+pub(crate) use lines::{printable, word};
 #[cfg(test)]
 pub(crate) use record::Record;
 pub use terminal::Terminal;

@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::report::{Outcome, Reporter};
 
 /// What no kind of compute brings along and a cluster of ours gets: resource metrics.
-pub(super) const ADDON: &str = "metrics-server";
+pub(crate) const ADDON: &str = "metrics-server";
 
 /// A cluster that is there to stay; what follows one that is being deleted is a new one.
 pub(super) fn standing(found: Option<&EksCluster>) -> Option<&EksCluster> {

@@ -12,7 +12,7 @@ mod session;
 
 use std::time::Duration;
 
-pub(crate) use eks::{endpoint, existing, is_usable};
+pub(crate) use eks::{ADDON, endpoint, existing, is_usable};
 pub use prepared::{Decided, Prepared};
 pub use registry::Registry;
 pub use session::Session;

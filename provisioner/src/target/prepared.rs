@@ -98,7 +98,8 @@ impl Decided {
             });
         }
         let spec = eks::cluster_spec(plan);
-        let mut ground = eks::foundation_spec(plan, standing, readings.node_role.clone());
+        let node_role = readings.node_group.as_ref().and_then(|group| group.role.clone());
+        let mut ground = eks::foundation_spec(plan, standing, node_role);
         let mut drifts = Vec::new();
         if let Some(found) = standing {
             drifts.extend(crate::aws::eks::drift(found, &spec));

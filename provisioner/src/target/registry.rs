@@ -126,6 +126,20 @@ impl Registry {
         }
     }
 
+    /// What references to `image` start with, also where its repository is still to be made. Asks nobody.
+    pub fn reference_base(&self, stack: &StackName, image: &str) -> String {
+        let Ecr { aws, known } = match self {
+            Self::Ecr(ecr) => &**ecr,
+            Self::Other(prefix) => return prefix.repository(image),
+        };
+        let name = stack.repository(image);
+        let reading = known.iter().find(|reading| reading.name == name);
+        match reading.and_then(ecr::Reading::repository) {
+            Some(repository) => repository.uri.clone(),
+            None => format!("{}/{name}", aws.registry_host()),
+        }
+    }
+
     /// The repository of `image` beside that of the stack's other one, with the credentials for it; in ECR it is created
     /// where it is missing.
     ///

@@ -15,6 +15,7 @@ mod kills;
 mod leftovers;
 mod loader;
 mod options;
+mod plan;
 mod programs;
 mod prometheus;
 mod queries;

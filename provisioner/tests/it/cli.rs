@@ -17,7 +17,16 @@ fn what_others_made_goes_only_with_its_cluster() {
 
 #[test]
 fn without_a_cluster_every_command_says_how_to_name_one() {
-    for command in ["bootstrap", "push", "teardown", "load", "status", "token", "kubeconfig"] {
+    for command in [
+        "bootstrap",
+        "plan",
+        "push",
+        "teardown",
+        "load",
+        "status",
+        "token",
+        "kubeconfig",
+    ] {
         let stderr = Run::of(command).end().refused(2);
         assert!(stderr.starts_with("error: no cluster is named"), "{command}: {stderr}");
         assert!(stderr.contains("hint: give `--cluster NAME`"), "{command}: {stderr}");

@@ -13,6 +13,7 @@ fn help_shows_commands_and_examples() {
 
     Commands:
       bootstrap    Build, push, create what is missing, deploy and verify; safe to repeat
+      plan         Show what bootstrap would do: AWS, images and every field on the cluster; changes nothing
       push         Build the app's image and push it; prints the reference with its digest
       teardown     Remove what bootstrap created, and prove that it is gone
       load         Send load to the app from inside the cluster and report latencies and pods
@@ -42,6 +43,7 @@ fn help_shows_commands_and_examples() {
           --poll-interval <DURATION>  Pause between two looks at AWS [default: 10s]
 
     Examples:
+      provisioner plan --cluster demo --region eu-west-1 --create-cluster
       provisioner bootstrap --cluster demo --region eu-west-1 --create-cluster
       provisioner load --cluster demo --region eu-west-1 --rate 100 --duration 2m
       provisioner teardown --cluster demo --region eu-west-1 --delete-cluster
@@ -49,7 +51,8 @@ fn help_shows_commands_and_examples() {
     Settings: flags, then PROVISIONER_* variables (PROVISIONER_CLUSTER, ...), then provisioner.toml.
     AWS credentials come from where the AWS tools take them.
 
-    Exit codes: 0 done, 1 failed, 2 usage or configuration (nothing was changed), 130/143 interrupted.
+    Exit codes: 0 done, 1 failed, 2 usage or configuration (nothing was changed), 3 plan found changes,
+    130/143 interrupted.
     "#);
 }
 
@@ -118,6 +121,9 @@ fn help_of_bootstrap_shows_its_flags() {
     Usage: provisioner bootstrap [OPTIONS]
 
     Options:
+          --dry-run
+              Only show what would be done, as `provisioner plan` does
+
           --create-cluster
               Create the cluster where it is missing (billable, takes about 15 minutes)
 
@@ -175,6 +181,25 @@ fn help_of_bootstrap_shows_its_flags() {
       -h, --help
               Print help (see a summary with '-h')
     "#);
+}
+
+#[test]
+fn plan_takes_the_flags_of_bootstrap() {
+    let (own, more) = help_of_bootstrap();
+    let flags = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.trim_start().starts_with("--"));
+        lines
+            .map(|line| line.trim().to_owned())
+            .filter(|line| line != "--dry-run")
+            .collect()
+    };
+    let ended = Run::of("plan --help").end();
+    let all = ended.stdout();
+    assert_eq!(
+        flags(all.split("Global options:").next().unwrap()),
+        flags(&format!("{own}{more}"))
+    );
+    assert!(all.contains("Exit code 3 says that there is something to do."), "{all}");
 }
 
 #[test]

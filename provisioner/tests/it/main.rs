@@ -16,6 +16,8 @@ mod iam;
 mod loader;
 mod made;
 mod mounts;
+mod plan;
+mod plan_on_aws;
 mod preflight;
 mod profiles;
 mod refusals;

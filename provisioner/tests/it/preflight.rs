@@ -65,6 +65,7 @@ fn what_will_be_made_where_and_for_how_much_is_told_before_the_question() {
        region    eu-west-1
        create    foundation `provisioner-demo` (network in a and b, roles)
        create    cluster `demo` (Kubernetes 1.35, the default; Auto Mode)
+       create    add-on `metrics-server`
        create    repository `demo/web-app`
        apply     Kubernetes objects of stack `demo`
        cost      about $0.28 an hour, $6.75 a day (estimate, us-east-1 list prices of 2026-08-01; those of eu-west-1 differ)

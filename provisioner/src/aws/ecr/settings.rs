@@ -23,6 +23,28 @@ pub(super) fn has_tag_rules(settings: &ecr::Repository) -> bool {
         && MOVING_TAGS.iter().all(|tag| filters.iter().any(|f| f.filter() == *tag))
 }
 
+/// The tag rules of a repository, in words.
+pub(super) fn tag_rules(settings: &ecr::Repository) -> String {
+    let filters = settings.image_tag_mutability_exclusion_filters();
+    let filters: Vec<&str> = filters.iter().map(ImageTagMutabilityExclusionFilter::filter).collect();
+    rules(
+        settings.image_tag_mutability().map_or("", ImageTagMutability::as_str),
+        &filters,
+    )
+}
+
+/// Those that our repositories get.
+pub(super) fn wanted_tag_rules() -> String {
+    rules(ImageTagMutability::ImmutableWithExclusion.as_str(), &MOVING_TAGS)
+}
+
+fn rules(mutability: &str, filters: &[&str]) -> String {
+    match filters {
+        [] => mutability.to_owned(),
+        filters => format!("{mutability} ({})", filters.join(", ")),
+    }
+}
+
 pub(super) async fn put_tag_rules(aws: &Aws, name: &str) -> Result<(), AwsError> {
     let call = aws
         .ecr

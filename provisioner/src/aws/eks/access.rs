@@ -15,6 +15,23 @@ const ADMIN: &str = "cluster-access-policy/AmazonEKSClusterAdminPolicy";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccessReading(Vec<(String, Option<Vec<String>>)>);
 
+impl AccessReading {
+    /// Each principal with what making it an administrator takes.
+    pub fn outcomes(&self) -> impl Iterator<Item = (&str, Outcome)> {
+        self.0
+            .iter()
+            .map(|(principal, policies)| (principal.as_str(), outcome(policies.as_deref())))
+    }
+}
+
+fn outcome(policies: Option<&[String]>) -> Outcome {
+    match policies {
+        Some(policies) if policies.iter().any(|p| p.ends_with(ADMIN)) => Outcome::Unchanged,
+        Some(_) => Outcome::Updated,
+        None => Outcome::Created,
+    }
+}
+
 /// Reads the access of `arns`; a cluster that does not exist gives none.
 pub async fn read(aws: &Aws, cluster: &str, arns: &[String]) -> Result<AccessReading, AwsError> {
     let mut found = Vec::new();
@@ -30,19 +47,14 @@ pub async fn read(aws: &Aws, cluster: &str, arns: &[String]) -> Result<AccessRea
 pub(super) async fn ensure_admins(
     aws: &Aws,
     cluster: &str,
-    AccessReading(admins): &AccessReading,
+    admins: &AccessReading,
     report: &dyn Reporter,
 ) -> Result<bool, AwsError> {
     let mut changed = false;
-    for (principal, policies) in admins {
-        let outcome = match policies {
-            Some(policies) if policies.iter().any(|p| p.ends_with(ADMIN)) => Outcome::Unchanged,
-            Some(_) => Outcome::Updated,
-            None => {
-                create(aws, cluster, principal).await?;
-                Outcome::Created
-            }
-        };
+    for (principal, outcome) in admins.outcomes() {
+        if outcome == Outcome::Created {
+            create(aws, cluster, principal).await?;
+        }
         if outcome != Outcome::Unchanged {
             associate(aws, cluster, principal).await?;
             changed = true;

@@ -15,6 +15,17 @@ use crate::report::{Outcome, Reporter};
 #[derive(Debug, Clone)]
 pub struct AddonReading(Option<Addon>);
 
+impl AddonReading {
+    /// What [`ensure_addon_from`] does about it.
+    pub fn outcome(&self) -> Outcome {
+        match self.0.as_ref().map(Addon::status) {
+            None => Outcome::Created,
+            Some(Some(AddonStatus::CreateFailed | AddonStatus::UpdateFailed)) => Outcome::Updated,
+            Some(_) => Outcome::Unchanged,
+        }
+    }
+}
+
 /// Reads the add-on of a cluster; one that does not exist has none.
 pub async fn read_addon(aws: &Aws, cluster: &str, addon: &str) -> Result<AddonReading, AwsError> {
     describe(aws, cluster, addon).await.map(AddonReading)
@@ -52,26 +63,23 @@ pub async fn ensure_addon_from(
     aws: &Aws,
     cluster: &EksCluster,
     stack: &StackName,
-    (addon, AddonReading(found)): (&str, AddonReading),
+    (addon, reading): (&str, AddonReading),
     report: &dyn Reporter,
 ) -> Result<Outcome, AwsError> {
-    let Some(found) = found else {
+    let outcome = reading.outcome();
+    let Some(found) = reading.0 else {
         return create(aws, cluster, stack, addon).await;
     };
     let health = health(&found);
-    match found.status() {
-        Some(AddonStatus::CreateFailed | AddonStatus::UpdateFailed) => {
-            report.warning(&format!("add-on `{addon}` failed, it is installed again: {health}"));
-            update(aws, &cluster.name, addon).await?;
-            Ok(Outcome::Updated)
-        }
-        // Heals by itself once nodes exist.
-        Some(AddonStatus::Degraded) => {
-            report.warning(&format!("add-on `{addon}` is degraded: {health}"));
-            Ok(Outcome::Unchanged)
-        }
-        _ => Ok(Outcome::Unchanged),
+    if outcome == Outcome::Updated {
+        report.warning(&format!("add-on `{addon}` failed, it is installed again: {health}"));
+        update(aws, &cluster.name, addon).await?;
     }
+    // Heals by itself once nodes exist.
+    if found.status() == Some(&AddonStatus::Degraded) {
+        report.warning(&format!("add-on `{addon}` is degraded: {health}"));
+    }
+    Ok(outcome)
 }
 
 async fn describe(aws: &Aws, cluster: &str, addon: &str) -> Result<Option<Addon>, AwsError> {

@@ -26,11 +26,29 @@ pub const NODES: (&str, u32) = ("t3.large", 2);
 const MIN: i32 = 1;
 const MAX: i32 = 3;
 
-/// Role of the nodes in our node group, if it exists.
-pub async fn role(aws: &Aws, cluster: &str) -> Result<Option<String>, AwsError> {
-    Ok(describe(aws, cluster, NODE_GROUP)
-        .await?
-        .and_then(|group| group.node_role))
+/// Our node group as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeGroupReading {
+    /// Role of its nodes.
+    pub role: Option<String>,
+    /// AWS's word: `CREATING`, `ACTIVE`, `CREATE_FAILED`.
+    pub status: String,
+}
+
+impl NodeGroupReading {
+    /// Whether [`ensure`] leaves it as it is.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.status.as_str(), "ACTIVE" | "DEGRADED")
+    }
+}
+
+/// Reads our node group, if it exists.
+pub async fn read(aws: &Aws, cluster: &str) -> Result<Option<NodeGroupReading>, AwsError> {
+    let group = describe(aws, cluster, NODE_GROUP).await?;
+    Ok(group.map(|group| NodeGroupReading {
+        status: group.status().map_or("", NodegroupStatus::as_str).to_owned(),
+        role: group.node_role,
+    }))
 }
 
 /// Leads to an `ACTIVE` node group from any state. The cluster must be `ACTIVE` and ours.

@@ -1,4 +1,8 @@
-//! What the server knows.
+//! The kinds that the server knows, and how it tells of them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
 
 /// `(group, version, kind, plural, namespaced)` of every kind that the server knows.
 pub(super) const KINDS: [(&str, &str, &str, &str, bool); 22] = [
@@ -43,3 +47,23 @@ pub(super) const KINDS: [(&str, &str, &str, &str, bool); 22] = [
     ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", true),
     ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", true),
 ];
+
+/// The answer of aggregated discovery.
+pub(super) fn discovery<'a>(kinds: impl Iterator<Item = (&'a str, &'a str, &'a str, &'a str, bool)>) -> Value {
+    let verbs = ["get", "list", "patch", "delete"];
+    let mut groups: BTreeMap<(&str, &str), Vec<Value>> = BTreeMap::new();
+    for (group, version, kind, plural, namespaced) in kinds {
+        let scope = if namespaced { "Namespaced" } else { "Cluster" };
+        groups.entry((group, version)).or_default().push(json!({
+            "resource": plural, "singularResource": kind.to_lowercase(), "scope": scope, "verbs": verbs,
+            "responseKind": {"group": group, "version": version, "kind": kind},
+        }));
+    }
+    let items = groups.into_iter().map(|((group, version), resources)| {
+        json!({"metadata": {"name": group}, "versions": [{"version": version, "resources": resources}]})
+    });
+    // An aggregated API whose backend does not answer.
+    let down = json!({"metadata": {"name": "broken.example"}, "versions": [{"version": "v1", "freshness": "Stale"}]});
+    json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {},
+        "items": items.chain([down]).collect::<Vec<_>>()})
+}

@@ -84,7 +84,9 @@ async fn needs_foundation(aws: &Aws, survey: &Survey) -> Result<Option<String>, 
     };
     let node_role = match found.settings.compute {
         Compute::Auto => None,
-        Compute::NodeGroup => Box::pin(eks::node_group_role(aws, &found.name)).await?,
+        Compute::NodeGroup => Box::pin(eks::read_node_group(aws, &found.name))
+            .await?
+            .and_then(|group| group.role),
     };
     Ok(ground.needed_by(found, node_role.as_deref()))
 }

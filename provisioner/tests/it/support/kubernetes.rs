@@ -21,16 +21,23 @@ pub(crate) struct Kubernetes {
 }
 
 impl Kubernetes {
-    /// Starts on a free port; it holds the app's namespace.
+    /// Starts on a free port; it holds the app's namespace and that which is always there.
     pub(crate) async fn start() -> Self {
         let wire = Wire::default();
-        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "web-app"}});
-        wire.put("/api/v1/namespaces/web-app", namespace);
+        for name in ["default", "web-app"] {
+            let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+            wire.put(&format!("/api/v1/namespaces/{name}"), namespace);
+        }
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(answer).with_state(wire.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { wire, url }
+    }
+
+    /// Where it answers.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// A kubeconfig whose context `test` is this server.
@@ -60,6 +67,16 @@ impl Kubernetes {
     /// Removes what is at a path.
     pub(crate) fn remove(&self, path: &str) {
         self.wire.state().objects.remove(path);
+    }
+
+    /// Answers every apply of what is at a path with this status, unless it is forced.
+    pub(crate) fn refuse(&self, path: &str, status: Value) {
+        self.wire.state().refusals.insert(path.to_owned(), status);
+    }
+
+    /// How many requests came since the last question; those for the known kinds do not count.
+    pub(crate) fn take_count(&self) -> usize {
+        std::mem::take(&mut self.wire.state().log).len()
     }
 
     /// Requests that changed something, without their query.
