@@ -321,6 +321,7 @@ fn data(sandbox: &Sandbox, name: &str) -> String {
 #[test]
 fn a_run_with_an_empty_stack_is_refused() {
     let sandbox = Sandbox::from_env();
+    sandbox.reset();
     let nothing = "namespaces,app,prometheus,kube-state-metrics,adapter,grafana";
     sandbox.forget_requests();
     sandbox.refused(
