@@ -10,8 +10,6 @@ use crate::support::Sandbox;
 const PLAN: [&str; 6] = ["plan", "--cluster", "demo", "--create-cluster", "--without", "grafana"];
 /// Kubernetes requests of a plan beside one read and one dry run for each object.
 const ASIDE: usize = 60;
-/// Seconds that a plan without changes may take here.
-const QUICK: f64 = 5.0;
 
 /// One story, since each part starts from what the one before left.
 #[test]
@@ -80,7 +78,6 @@ fn afterwards_nothing_is_to_be_done(sandbox: &Sandbox) -> String {
     let plan = planned(sandbox, &PLAN, 0);
     let took = began.elapsed().as_secs_f64();
     let figures = format!("takes {took:.2} s and makes {}", sandbox.counted_calls());
-    assert!(took < QUICK, "{took} s");
     let asked = requests(sandbox, "kubernetes").len();
     assert!(asked <= 2 * objects(&plan).len() + ASIDE, "{asked} requests");
     assert_eq!(plan["image"]["action"], "reuse");
