@@ -34,7 +34,6 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration (nothing was changed), 3 
 /// From source to an autoscaling deployment on AWS, and back to nothing
 #[derive(Debug, Parser)]
 #[command(name = "provisioner", version, after_help = AFTER_HELP, max_term_width = 100)]
-#[command(disable_help_subcommand = true)]
 pub struct Cli {
     /// Flags of every command.
     #[command(flatten)]

@@ -22,6 +22,9 @@ pub struct ImageArgs {
     /// Cargo workspace to build the app from [default: the working directory]
     #[arg(long, value_name = "DIR")]
     pub workspace: Option<PathBuf>,
+    /// Package there that is built, with a binary of the same name [default: app]
+    #[arg(long, value_name = "NAME", conflicts_with = "binary")]
+    pub package: Option<String>,
     /// Build also where the registry has an image of the same sources
     #[arg(long)]
     pub rebuild: bool,
@@ -45,6 +48,7 @@ impl ImageArgs {
         list(layer, "platform", &self.platform);
         list(layer, "binary", &self.binary);
         path(layer, "workspace", self.workspace.as_ref());
+        text(layer, "package", self.package.as_ref());
         switch(layer, "rebuild", self.rebuild);
         text(layer, "compression", self.compression.as_ref());
         text(layer, "sbom", self.sbom.as_ref());

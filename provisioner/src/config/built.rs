@@ -17,6 +17,18 @@ impl Reader<'_> {
         self.choice("image.compression", &Compression::ALL.map(|way| (way.name(), way)))
     }
 
+    /// The package that is built.
+    pub(super) fn package(&mut self, source: Option<&str>) -> Option<String> {
+        if self.is_for_nothing("image.package", source, "nothing is built") {
+            return None;
+        }
+        self.checked(
+            "image.package",
+            is_package,
+            "the name of a cargo package: letters, digits, `-` and `_`",
+        )
+    }
+
     /// The bills of material. Nothing is known of what was not compiled here.
     pub(super) fn sbom(&mut self, source: Option<&str>) -> Option<SbomFormat> {
         if self.is_for_nothing("image.sbom", source, "nothing is known of what it is made of") {
@@ -41,4 +53,12 @@ impl Reader<'_> {
         }
         true
     }
+}
+
+/// Whether cargo takes it as the name of a package.
+fn is_package(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
 }

@@ -44,7 +44,7 @@ const fn key(path: &'static str, flag: &'static str, kind: Kind) -> Key {
 }
 
 /// Every setting. A new one is a line here, a field in `Config` and a flag in `cli.rs`.
-pub(crate) const KEYS: [Key; 45] = [
+pub(crate) const KEYS: [Key; 46] = [
     key("target.cluster", "cluster", Kind::Text),
     key("target.kube-context", "kube-context", Kind::Text),
     key("target.registry", "registry", Kind::Text),
@@ -73,6 +73,7 @@ pub(crate) const KEYS: [Key; 45] = [
     key("image.compression", "compression", Kind::Text),
     key("image.sbom", "sbom", Kind::Text),
     key("image.workspace", "workspace", Kind::Path),
+    key("image.package", "package", Kind::Text),
     key("image.image-refs", "image-refs", Kind::Path),
     key("load.loader-image", "loader-image", Kind::Text),
     key("stack.without", "without", Kind::List),

@@ -101,6 +101,33 @@ fn layers_are_compressed_as_it_is_asked_for_where_they_are_made_here() {
 }
 
 #[test]
+fn a_package_is_named_where_something_is_built() {
+    let package = |flags: &[(&'static str, &str)], env: &[(&'static str, &str)]| image(flags, env).package;
+    assert_eq!(package(&[], &[]), None);
+    assert_eq!(package(&[("package", "my-shop_2")], &[]).as_deref(), Some("my-shop_2"));
+    assert_eq!(
+        package(&[("archive", ARCHIVE)], &[("PROVISIONER_PACKAGE", "shop")]),
+        None
+    );
+    for (flags, want) in [
+        (
+            &[("package", "shop"), ("archive", ARCHIVE)][..],
+            "`--package` cannot go with `--archive`: nothing is built",
+        ),
+        (
+            &[("package", "shop@1")],
+            "`--package`: `shop@1` is not valid: the name of a cargo package: letters, digits, `-` and `_`",
+        ),
+        (
+            &[("package", "-p")],
+            "`--package`: `-p` is not valid: the name of a cargo package: letters, digits, `-` and `_`",
+        ),
+    ] {
+        assert_eq!(resolve(flags, &[], "").unwrap_err().join("; "), want);
+    }
+}
+
+#[test]
 fn only_what_is_compiled_here_gets_a_bill_of_materials() {
     assert_eq!(image(&[], &[]).sbom, None);
     assert_eq!(image(&[("sbom", "spdx")], &[]).sbom, Some(SbomFormat::Spdx));

@@ -118,6 +118,8 @@ pub struct Image {
     pub made: Option<Made>,
     /// Cargo workspace of the app; none is the working directory.
     pub workspace: Option<PathBuf>,
+    /// Its package there; none is the sample app's.
+    pub package: Option<String>,
     /// Whether it is built although the registry has an image of the same inputs.
     pub rebuild: bool,
     /// How the layers of what is built are compressed.

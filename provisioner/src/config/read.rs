@@ -121,6 +121,7 @@ impl<'a> Reader<'a> {
             made: self.made(source),
             platforms: self.platforms(),
             workspace: self.existing("image.workspace", "folder"),
+            package: self.package(source),
             rebuild: self.switch("image.rebuild"),
             refs: self.text("image.image-refs").map(PathBuf::from),
         }

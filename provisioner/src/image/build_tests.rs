@@ -157,7 +157,7 @@ async fn flags_of_the_environment_stay_and_ours_are_added() {
     build_with(&toolchain, &spec, &Record::default()).await.expect("built");
     let called = called(&folder);
     let expected = "CARGO_ENCODED_RUSTFLAGS=-g\u{1f}-Ca=b\u{1f}-Ctarget-feature=+crt-static\u{1f}--remap-path-prefix=";
-    assert!(called.contains(expected) && !called.contains("--config"), "{called}");
+    assert!(called.contains(expected) && !called.contains("--config target"), "{called}");
 }
 
 #[tokio::test]
@@ -174,6 +174,21 @@ async fn the_compilers_own_linker_is_used_unless_the_user_chose_one() {
     toolchain.env.insert(variable, "musl-gcc".into());
     build_with(&toolchain, &spec, &Record::default()).await.expect("built");
     assert!(!called(&folder).contains(".linker="), "{}", called(&folder));
+}
+
+#[tokio::test]
+async fn a_workspace_without_the_image_profile_is_built_as_a_release() {
+    let inherits = r#"profile.image.inherits="release""#;
+    for (manifest, want) in [
+        ("[workspace]\n", true),
+        ("[workspace]\n[profile.image]\ninherits = \"dist\"\n", false),
+    ] {
+        let (folder, spec) = workspace();
+        std::fs::write(folder.path().join("Cargo.toml"), manifest).expect("written");
+        let built = build_with(&toolchain("rustc-with-musl"), &spec, &Record::default()).await;
+        built.expect("built");
+        assert_eq!(called(&folder).contains(inherits), want, "{manifest}");
+    }
 }
 
 #[tokio::test]
@@ -235,7 +250,10 @@ async fn an_unknown_package_is_a_configuration_error_that_names_the_known() {
             .await
             .expect_err("no such binary");
         assert!(error.is_configuration());
-        assert_eq!(error.hint().as_deref(), Some("packages with a binary: `app`"));
+        assert_eq!(
+            error.hint().as_deref(),
+            Some("packages with a binary: `app`; name one with `--package NAME`")
+        );
     }
 }
 

@@ -40,6 +40,9 @@ pub(super) fn build(
             command.args(["--config", &format!("target.{}.linker={linker}", target.triple)]);
         }
     }
+    if !workspace.has_image_profile() {
+        command.args(["--config", "profile.image.inherits=\"release\""]);
+    }
     let needs_static = targets.iter().any(|target| target.is_of_machine());
     if let Some(mut flags) = settings.flags_of_env() {
         // This variable beats whatever stands in a configuration.

@@ -270,7 +270,10 @@ impl ImageError {
                 Some("run it in the project's folder".to_owned())
             }
             Self::NoPackage { known, .. } => {
-                Some(format!("packages with a binary: `{}`", known.join("`, `")))
+                Some(format!(
+                    "packages with a binary: `{}`; name one with `--package NAME`",
+                    known.join("`, `")
+                ))
             }
             Self::NotRunnable { source: Defect::Dynamic(_), .. } => Some(
                 "link it statically: build with a target like `x86_64-unknown-linux-musl` and without `-C target-feature=-crt-static`"

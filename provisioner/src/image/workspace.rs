@@ -117,6 +117,14 @@ impl Workspace {
             })
     }
 
+    /// Whether its manifest says how images are compiled: profile `image`. Where it does not, that is `release`.
+    pub(super) fn has_image_profile(&self) -> bool {
+        let manifest = std::fs::read_to_string(self.root.join("Cargo.toml")).unwrap_or_default();
+        let manifest: toml::Table = manifest.parse().unwrap_or_default();
+        let profiles = manifest.get("profile").and_then(toml::Value::as_table);
+        profiles.is_some_and(|profiles| profiles.contains_key("image"))
+    }
+
     /// The member of this name.
     pub(super) fn member(&self, name: &str) -> Option<&Package> {
         self.packages.iter().find(|package| package.name == name)

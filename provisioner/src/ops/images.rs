@@ -39,7 +39,9 @@ pub(super) async fn check(config: &config::Image) -> Result<Checked, Error> {
         Source::Cargo if !is_workspace(config) => {
             let folder = spec.workspace.display();
             Err(Error::usage(format!("folder `{folder}` is no cargo workspace"))
-                .hint("name the app's workspace with `--workspace DIR`, or a built binary with `--binary PATH`"))
+                .hint(
+                    "name the app's workspace with `--workspace DIR`, a built binary with `--binary PATH`, or an image made elsewhere with `--image REF`, `--archive FILE` or `--oci-layout DIR`",
+                ))
         }
         _ => Ok(Checked {
             platforms: image::check(&spec).await?,
@@ -113,7 +115,7 @@ pub(super) async fn make(
     if found.len() == names.len() {
         report.done(
             "binary",
-            PACKAGE,
+            &app.package,
             Outcome::Unchanged,
             "the registry has images of the same sources",
         );
@@ -176,7 +178,8 @@ async fn settled(
         Ok(None) => Some(before).filter(|before| before.is(&after)),
         Ok(Some(read)) => {
             report.note(&format!(
-                "the next run builds again: this build read {read}, outside the sources of `{PACKAGE}`"
+                "the next run builds again: this build read {read}, outside the sources of `{}`",
+                app.package
             ));
             None
         }
@@ -253,9 +256,11 @@ pub(super) fn makes_load_too(context: &Context, checked: &Checked) -> bool {
 
 pub(super) fn spec(config: &config::Image, name: &str) -> ImageSpec {
     let command = if name == LOAD { "load" } else { "serve" };
+    // What another package wants to be told is not known: its manifests say it.
+    let args = config.package.is_none().then(|| command.to_owned());
     ImageSpec {
-        package: PACKAGE.to_owned(),
-        entrypoint_args: vec![command.to_owned()],
+        package: config.package.clone().unwrap_or_else(|| PACKAGE.to_owned()),
+        entrypoint_args: args.into_iter().collect(),
         title: name.to_owned(),
         workspace: config.workspace.clone().unwrap_or_else(|| Path::new(".").to_owned()),
         source: if config.binaries.is_empty() {

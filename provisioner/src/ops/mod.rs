@@ -97,7 +97,10 @@ impl Context {
     pub fn stack(&self) -> Result<&StackName, Error> {
         match &self.config.target.stack {
             Some(stack) => Ok(stack),
-            None => self.target().map(|(_, stack)| stack),
+            None => Err(Error::usage("no stack is named").hint(
+                "give `--name NAME`, or `--cluster NAME` for the stack that bears its cluster's name; \
+                 `PROVISIONER_NAME` and `name` under `[target]` in provisioner.toml do too",
+            )),
         }
     }
 

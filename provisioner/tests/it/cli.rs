@@ -20,7 +20,7 @@ fn without_a_cluster_every_command_says_how_to_name_one() {
     for command in [
         "bootstrap",
         "plan",
-        "push",
+        "push --rollout",
         "teardown",
         "load",
         "status",
@@ -31,6 +31,13 @@ fn without_a_cluster_every_command_says_how_to_name_one() {
         assert!(stderr.starts_with("error: no cluster is named"), "{command}: {stderr}");
         assert!(stderr.contains("hint: give `--cluster NAME`"), "{command}: {stderr}");
     }
+}
+
+#[test]
+fn a_push_needs_the_name_of_a_stack_only() {
+    let stderr = Run::of("push").end().refused(2);
+    assert!(stderr.starts_with("error: no stack is named"), "{stderr}");
+    assert!(stderr.contains("hint: give `--name NAME`"), "{stderr}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn help_shows_commands_and_examples() {
       token        Print a token for the cluster, in the form that kubectl's exec plugins prescribe
       kubeconfig   Add the cluster to the kubeconfig; its tokens come from this program
       completions  Print a completion script for a shell
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help
@@ -165,6 +166,9 @@ fn help_of_bootstrap_shows_its_flags() {
 
           --workspace <DIR>
               Cargo workspace to build the app from [default: the working directory]
+
+          --package <NAME>
+              Package there that is built, with a binary of the same name [default: app]
 
           --rebuild
               Build also where the registry has an image of the same sources
