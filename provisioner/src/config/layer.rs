@@ -230,8 +230,11 @@ impl FileReader<'_> {
             return self.problem(path, &format!("is no setting: `--{last}` can only be given as a flag"));
         }
         let sections = KEYS.iter().filter_map(|key| key.path.split_once('.')).map(|(s, _)| s);
-        let near = nearest(path, KEYS.iter().map(|key| key.path).chain(sections).chain([OWN]))
-            .or_else(|| KEYS.iter().find(|key| key.flag == last).map(|key| key.path));
+        // The right name in the wrong place first.
+        let same = KEYS.iter().find(|key| key.flag == last).map(|key| key.path);
+        let near = same
+            .or((last == OWN).then_some(OWN))
+            .or_else(|| nearest(path, KEYS.iter().map(|key| key.path).chain(sections).chain([OWN])));
         let message = format!("unknown key `{path}` in `{}`", self.path.display());
         self.problems.push(Problem::unknown(message, near));
     }

@@ -159,6 +159,14 @@ fn unknown_keys_name_the_nearest() {
             "cluster = 'demo'",
             "unknown key `cluster` in `DIR/provisioner.toml`, did you mean `target.cluster`?",
         ),
+        (
+            "region = 'eu-west-1'",
+            "unknown key `region` in `DIR/provisioner.toml`, did you mean `target.region`?",
+        ),
+        (
+            "[stack]\nvalues = 1",
+            "unknown key `stack.values` in `DIR/provisioner.toml`, did you mean `values`?",
+        ),
         ("[wholly]\nother = 1", "unknown key `wholly` in `DIR/provisioner.toml`"),
         (
             "[eks]\ndelete-cluster = true",

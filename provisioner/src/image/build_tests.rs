@@ -157,7 +157,10 @@ async fn flags_of_the_environment_stay_and_ours_are_added() {
     build_with(&toolchain, &spec, &Record::default()).await.expect("built");
     let called = called(&folder);
     let expected = "CARGO_ENCODED_RUSTFLAGS=-g\u{1f}-Ca=b\u{1f}-Ctarget-feature=+crt-static\u{1f}--remap-path-prefix=";
-    assert!(called.contains(expected) && !called.contains("--config target"), "{called}");
+    assert!(
+        called.contains(expected) && !called.contains("--config target"),
+        "{called}"
+    );
 }
 
 #[tokio::test]
