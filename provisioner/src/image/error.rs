@@ -118,6 +118,18 @@ pub enum ImageError {
         /// The image.
         digest: Digest,
     },
+    /// The registry has no place for the list of what refers to a manifest.
+    #[error(
+        "cannot list {digest} in `{place}`: tag `{tag}` is the image itself there, so this registry keeps no such lists"
+    )]
+    NoLists {
+        /// What should be listed.
+        digest: Digest,
+        /// The tag of the list.
+        tag: String,
+        /// Registry and repository.
+        place: String,
+    },
     /// The list of what refers to a manifest is kept by clients, and cannot be.
     #[error("cannot list {digest} under tag `{tag}` of `{place}`: {reason}")]
     NotListed {
@@ -282,6 +294,7 @@ impl ImageError {
             Self::NotVerified { .. } => {
                 Some("somebody else may have pushed the same tag: push again".to_owned())
             }
+            Self::NoLists { .. } => Some("leave out `--sbom` for this registry".to_owned()),
             Self::NotListed { tag, .. } => Some(format!(
                 "something else may use tag `{tag}`, which is made for such lists: delete it, or push again"
             )),
@@ -297,11 +310,6 @@ impl ImageError {
             Self::Registry { source, .. } => source.status(),
             _ => None,
         }
-    }
-
-    /// Whether the registry does not accept who asks.
-    pub(super) fn is_unauthorized(&self) -> bool {
-        self.status() == Some(401)
     }
 
     /// Whether the user's input or environment is at fault and nothing was changed (exit code 2).

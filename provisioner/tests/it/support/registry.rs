@@ -41,6 +41,12 @@ pub(crate) enum Auth {
 pub(crate) enum Fault {
     /// This status and body; nothing is done.
     Answer(u16, &'static str),
+    /// This status, media type and body; nothing is done.
+    Typed(u16, &'static str, &'static str),
+    /// It leads to this address; nothing is done.
+    Redirect(String),
+    /// A list of nothing, which goes on at the same address.
+    FirstPage,
     /// The connection closes; nothing is done.
     Cut,
     /// The connection closes once this many percent of the body have come; nothing is done.
@@ -59,6 +65,8 @@ pub(crate) enum Fault {
     Digest(String),
     /// The password changes to this one before the request is looked at.
     NewPassword(&'static str),
+    /// The same, and whoever still has the former one is refused as ECR does it: 403, with a body but for `HEAD`.
+    PasswordEnds(&'static str),
     /// Somebody else sets the tag to this digest first, and the registry's tags are immutable.
     Overtaken(String),
 }
@@ -67,6 +75,8 @@ pub(crate) enum Fault {
 struct Desk {
     auth: Option<Auth>,
     password: Option<String>,
+    /// Whether a password that ended is answered by 403.
+    as_ecr: bool,
     tokens: Tokens,
     store: Store,
     requests: Vec<Recorded>,
@@ -241,6 +251,9 @@ fn respond(
             cut();
         }
         Some(Fault::NewPassword(password)) => guard.password = Some(password.to_owned()),
+        Some(Fault::PasswordEnds(password)) => {
+            (guard.password, guard.as_ecr) = (Some(password.to_owned()), true);
+        }
         Some(Fault::TokenEnds) => guard.tokens.ended += 1,
         Some(Fault::Silence) => return None,
         _ => {}
@@ -250,6 +263,22 @@ fn respond(
     }
     match fault {
         Some(Fault::Answer(code, body)) => return Some(answer(code, body)),
+        Some(Fault::Typed(code, media_type, body)) => {
+            let mut response = answer(code, body);
+            set(&mut response, "content-type", media_type);
+            return Some(response);
+        }
+        Some(Fault::FirstPage) => {
+            let mut response = answer(200, r#"{"schemaVersion":2,"manifests":[]}"#);
+            set(&mut response, "content-type", "application/vnd.oci.image.index.v1+json");
+            set(&mut response, "link", r#"<?page=2>; rel="next""#);
+            return Some(response);
+        }
+        Some(Fault::Redirect(to)) => {
+            let mut response = answer(307, "");
+            set(&mut response, "location", &to);
+            return Some(response);
+        }
         Some(Fault::Throttle(seconds)) => {
             let mut response = answer(429, &error("TOOMANYREQUESTS"));
             set(&mut response, "retry-after", &seconds.to_string());
@@ -324,6 +353,9 @@ impl Desk {
             ),
             _ => return None,
         };
+        if !is_taken && self.as_ecr && authorization.is_some() {
+            return Some(answer(403, &error("DENIED")));
+        }
         (!is_taken).then(|| {
             let mut response = answer(401, &error("UNAUTHORIZED"));
             let challenge = challenge.parse().expect("a header value");
