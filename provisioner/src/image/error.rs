@@ -304,12 +304,33 @@ impl ImageError {
         }
     }
 
-    /// The HTTP status of a registry's refusal.
-    pub(super) fn status(&self) -> Option<u16> {
+    /// What a registry said last.
+    pub(super) fn refusal(&self) -> Option<&RegistryError> {
         match self {
-            Self::Registry { source, .. } => source.status(),
+            Self::Registry { source, .. } => Some(source),
             _ => None,
         }
+    }
+
+    /// The HTTP status of a registry's refusal.
+    pub(super) fn status(&self) -> Option<u16> {
+        self.refusal().and_then(RegistryError::status)
+    }
+
+    /// Whether the content that this is about may be had a moment later.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Content { source, .. } => matches!(source, Mismatch::BrokenOff(_)),
+            _ => self.refusal().is_some_and(RegistryError::is_transient),
+        }
+    }
+
+    /// The same after so many attempts.
+    pub(super) fn after(mut self, all: u32) -> Self {
+        if let Self::Registry { attempts, .. } = &mut self {
+            *attempts = all;
+        }
+        self
     }
 
     /// Whether the user's input or environment is at fault and nothing was changed (exit code 2).

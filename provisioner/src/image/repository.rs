@@ -316,7 +316,7 @@ fn refused(
     error: RegistryError,
 ) -> ImageError {
     match error {
-        RegistryError::Origin(error) => *error,
+        RegistryError::Origin(error) => error.after(attempts),
         error => ImageError::Registry {
             action: action.to_owned(),
             place: target.place(),

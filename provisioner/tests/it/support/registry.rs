@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{Method, Request, Response, header};
 use base64::Engine as _;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 use provisioner::image::RegistryTarget;
 
 use asked::Asked;
@@ -57,6 +57,10 @@ pub(crate) enum Fault {
     Throttle(u32),
     /// 429, and the same as a date, counted from the answer's own.
     ThrottleUntil(u32),
+    /// The answer's connection closes once this many percent of its body were sent.
+    AnswerEnds(usize),
+    /// The same, and the connection stays open.
+    AnswerStops(usize),
     /// No answer ever comes; nothing is done.
     Silence,
     /// The request is carried out, then the connection closes without an answer.
@@ -214,10 +218,31 @@ async fn handle(State(desk): State<Shared>, request: Request<Body>) -> Response<
         }
         _ => to_bytes(body, usize::MAX).await.expect("a whole body"),
     };
-    match respond(&desk, (&parts, asked), fault, body) {
-        Some(response) => response,
-        None => std::future::pending().await,
+    let partly = match fault {
+        Some(Fault::AnswerEnds(percent)) => Some((percent, false)),
+        Some(Fault::AnswerStops(percent)) => Some((percent, true)),
+        _ => None,
+    };
+    match (respond(&desk, (&parts, asked), fault, body), partly) {
+        (Some(response), Some(partly)) => in_part(response, partly).await,
+        (Some(response), None) => response,
+        (None, _) => std::future::pending().await,
     }
+}
+
+/// `response` with the first part of its body, which then ends or stays open.
+async fn in_part(response: Response<Body>, (percent, stays_open): (usize, bool)) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.expect("a whole body");
+    head.headers.insert(header::CONTENT_LENGTH, body.len().into());
+    let first = Ok(body.slice(..body.len() * percent / 100));
+    let rest = stream::once(async move {
+        if stays_open {
+            std::future::pending::<()>().await;
+        }
+        Err(std::io::Error::other("connection cut"))
+    });
+    Response::from_parts(head, Body::from_stream(stream::iter([first]).chain(rest)))
 }
 
 async fn read_some(body: Body, most: usize) {
