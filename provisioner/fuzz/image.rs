@@ -82,9 +82,14 @@ fn content(rng: &mut Rng) -> Vec<u8> {
 /// A layer: type, bytes, and what it is when it is unpacked.
 fn layer(rng: &mut Rng, twist: &Twist) -> (String, Vec<u8>, String) {
     let content = content(rng);
-    let (ending, mut packed) = match rng.u8(..3) {
+    let (ending, mut packed) = match rng.u8(..4) {
         0 => ("", content.clone()),
         1 => ("+gzip", gzip(&content)),
+        // A frame before it that is to be skipped.
+        2 => (
+            "+zstd",
+            [&[0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0], &b"any"[..], &zstd(&content)].concat(),
+        ),
         _ => ("+zstd", zstd(&content)),
     };
     if twist.strikes(rng) {

@@ -145,9 +145,14 @@ fn unpacked(bytes: &[u8], layer: &Entry) -> Result<Vec<u8>, String> {
             let mut decoder = flate2::read::MultiGzDecoder::new(bytes);
             decoder.read_to_end(&mut plain).map_err(|error| error.to_string())?;
         }
-        [0x28, 0xb5, 0x2f, 0xfd, ..] if !is_tar => {
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] if !is_tar => {
             let mut rest = bytes;
             while !rest.is_empty() {
+                if let [0x50..=0x5f, 0x2a, 0x4d, 0x18, a, b, c, d, more @ ..] = rest {
+                    let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
+                    rest = more.get(length..).ok_or("a frame to be skipped is cut off")?;
+                    continue;
+                }
                 let frame = ruzstd::decoding::StreamingDecoder::new(&mut rest);
                 let mut frame = frame.map_err(|error| error.to_string())?;
                 frame.read_to_end(&mut plain).map_err(|error| error.to_string())?;

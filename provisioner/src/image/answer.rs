@@ -121,6 +121,7 @@ impl RegistryError {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
+            Self::Origin(error) => error.refusal().and_then(Self::retry_after),
             _ => None,
         }
     }
@@ -131,13 +132,14 @@ impl RegistryError {
     }
 
     /// Whether the same request may succeed a moment later: no answer, an overloaded or failing server, or an upload
-    /// that got lost or damaged on its way.
+    /// that got lost or damaged on its way; the same of where its content comes from.
     pub(super) fn is_transient(&self) -> bool {
         match (self, self.status()) {
             (_, Some(408 | 425 | 429 | 500..)) | (Self::Silent(_), _) => true,
             (Self::Refused { errors, .. }, Some(400 | 404 | 416)) => {
                 errors.iter().any(|(code, _)| is_lost_upload(code))
             }
+            (Self::Origin(error), _) => error.is_passing(),
             (Self::Unanswered(error), _) => !error.is_builder() && !error.is_redirect(),
             _ => false,
         }

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 use super::digest::{Digest, Hasher};
 use super::repository::Repository;
+use super::retry::with_causes;
 
 /// How much of a file is in memory at once, for each blob that is being sent.
 const CHUNK: usize = 256 * 1024;
@@ -178,6 +179,9 @@ pub enum Mismatch {
     /// It cannot be read.
     #[error("cannot read it: {0}")]
     Unreadable(String),
+    /// Whoever gives it stopped in the middle; it may come whole the next time.
+    #[error("it broke off: {0}")]
+    BrokenOff(String),
 }
 
 /// Bytes on their way to a request.
@@ -190,6 +194,13 @@ pub(super) struct Verdict(Arc<Mutex<Option<Mismatch>>>);
 impl Verdict {
     pub(super) fn take(&self) -> Option<Mismatch> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Keeps why the bytes stopped coming, unless whoever gave them did so already.
+    fn break_off(&self, error: std::io::Error) -> std::io::Error {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get_or_insert_with(|| Mismatch::BrokenOff(with_causes(&error)));
+        error
     }
 
     /// Keeps the reason; the error tells the sender to stop.
@@ -231,7 +242,7 @@ struct Checked {
 impl Checked {
     async fn next(mut self) -> std::io::Result<Option<(Bytes, Option<Self>)>> {
         while let Some(chunk) = self.chunks.next().await {
-            let chunk = chunk?;
+            let chunk = chunk.map_err(|error| self.verdict.break_off(error))?;
             self.size += chunk.len() as u64;
             if self.size > self.expected.size {
                 return Err(self.wrong_size());

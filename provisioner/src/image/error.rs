@@ -118,6 +118,18 @@ pub enum ImageError {
         /// The image.
         digest: Digest,
     },
+    /// The registry has no place for the list of what refers to a manifest.
+    #[error(
+        "cannot list {digest} in `{place}`: tag `{tag}` is the image itself there, so this registry keeps no such lists"
+    )]
+    NoLists {
+        /// What should be listed.
+        digest: Digest,
+        /// The tag of the list.
+        tag: String,
+        /// Registry and repository.
+        place: String,
+    },
     /// The list of what refers to a manifest is kept by clients, and cannot be.
     #[error("cannot list {digest} under tag `{tag}` of `{place}`: {reason}")]
     NotListed {
@@ -285,6 +297,7 @@ impl ImageError {
             Self::NotVerified { .. } => {
                 Some("somebody else may have pushed the same tag: push again".to_owned())
             }
+            Self::NoLists { .. } => Some("leave out `--sbom` for this registry".to_owned()),
             Self::NotListed { tag, .. } => Some(format!(
                 "something else may use tag `{tag}`, which is made for such lists: delete it, or push again"
             )),
@@ -294,17 +307,33 @@ impl ImageError {
         }
     }
 
-    /// The HTTP status of a registry's refusal.
-    pub(super) fn status(&self) -> Option<u16> {
+    /// What a registry said last.
+    pub(super) fn refusal(&self) -> Option<&RegistryError> {
         match self {
-            Self::Registry { source, .. } => source.status(),
+            Self::Registry { source, .. } => Some(source),
             _ => None,
         }
     }
 
-    /// Whether the registry does not accept who asks.
-    pub(super) fn is_unauthorized(&self) -> bool {
-        self.status() == Some(401)
+    /// The HTTP status of a registry's refusal.
+    pub(super) fn status(&self) -> Option<u16> {
+        self.refusal().and_then(RegistryError::status)
+    }
+
+    /// Whether the content that this is about may be had a moment later.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Content { source, .. } => matches!(source, Mismatch::BrokenOff(_)),
+            _ => self.refusal().is_some_and(RegistryError::is_transient),
+        }
+    }
+
+    /// The same after so many attempts.
+    pub(super) fn after(mut self, all: u32) -> Self {
+        if let Self::Registry { attempts, .. } = &mut self {
+            *attempts = all;
+        }
+        self
     }
 
     /// Whether the user's input or environment is at fault and nothing was changed (exit code 2).

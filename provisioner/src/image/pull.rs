@@ -1,19 +1,21 @@
 //! What a repository gives: manifests, checked against their digest, and blobs as they come.
 
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, StatusCode};
 use reqwest::Response;
 
-use super::ImageError;
 use super::answer::{self, RegistryError};
 use super::content::{Chunks, Descriptor, Manifest};
 use super::media::{LONGEST_MANIFEST, MANIFESTS};
 use super::repository::{Repository, digest_of};
 use super::session::Access;
+use super::{ImageError, RetryPolicy};
 use crate::report::Reporter;
 
 impl Repository {
@@ -47,16 +49,19 @@ impl Repository {
         Ok(manifest)
     }
 
-    /// The bytes of a blob, as they come: not checked yet.
-    pub(super) async fn blob(&self, blob: &Descriptor, reporter: &dyn Reporter) -> Result<Chunks, ImageError> {
+    /// The bytes of a blob, as they come: not checked yet. Whoever waits for the next ones has the policy's patience.
+    pub(super) async fn blob(
+        &self,
+        blob: &Descriptor,
+        (policy, reporter): (RetryPolicy, &dyn Reporter),
+    ) -> Result<Chunks, ImageError> {
         let action = format!("read blob {} from", blob.digest);
-        let response = self.attempt((self.policy(), reporter), &action, |access| async move {
+        let response = self.attempt((policy, reporter), &action, |access| async move {
             self.get_blob(&access, blob).await
         });
         let chunks = response.await?.bytes_stream();
-        Ok(chunks
-            .map_err(|error| std::io::Error::other(error.without_url()))
-            .boxed())
+        let chunks = chunks.map_err(|error| io::Error::other(error.without_url()));
+        Ok(patient(chunks.boxed(), policy.patience))
     }
 
     /// The bytes of a blob that is small enough to be read at once: not checked yet.
@@ -74,4 +79,19 @@ impl Repository {
         let response = self.request(access, Method::GET, url).send().await?;
         answer::expect("GET", response, StatusCode::OK).await
     }
+}
+
+/// `chunks`, until one takes longer than `patience` to come. Time that nobody asks for one does not count.
+fn patient(chunks: Chunks, patience: Duration) -> Chunks {
+    let next = move |mut chunks: Chunks| async move {
+        let chunk = match tokio::time::timeout(patience, chunks.next()).await {
+            Ok(chunk) => chunk?,
+            Err(_) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("nothing came for {} s", patience.as_secs_f64()),
+            )),
+        };
+        Some((chunk, chunks))
+    };
+    stream::unfold(chunks, next).boxed()
 }

@@ -73,7 +73,13 @@ fn a_list_keeps_what_others_put_in_it_and_names_each_once() {
 
 #[test]
 fn what_is_no_list_is_never_overwritten() {
-    for (media_type, text) in [(MANIFEST, "{}"), (INDEX, "no JSON"), (INDEX, r#"{"manifests":{}}"#)] {
+    for (media_type, text) in [
+        (MANIFEST, "{}"),
+        (INDEX, "no JSON"),
+        (INDEX, r#"{"manifests":{}}"#),
+        (INDEX, "[]"),
+        (INDEX, "1"),
+    ] {
         let other = Manifest::new(media_type, text);
         assert!(referrer().completed(Some(&other)).is_err(), "{media_type} {text}");
     }

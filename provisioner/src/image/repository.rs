@@ -81,6 +81,7 @@ impl Repository {
             header: None,
             is_token: false,
             generation: 0,
+            renewals: 0,
         };
         let set_up = |error: RegistryError| refused((target, operation), "set up a client for", 1, error);
         let repository = Self {
@@ -95,10 +96,10 @@ impl Repository {
         };
         let first = repository.access().await;
         match repository.exchange(&first, first.auth.clone(), reporter).await {
-            Err(error) if error.is_unauthorized() && target.renewal.is_some() => {
+            Err(error) if repository.may_renew(&first, error.status()) => {
                 repository.renew(&first, reporter).await?;
             }
-            outcome => *repository.access.write().await = outcome?,
+            outcome => *repository.access.write().await = Arc::new(outcome?),
         }
         Ok(repository)
     }
@@ -129,36 +130,25 @@ impl Repository {
         F: Future<Output = Result<T, RegistryError>>,
     {
         let (mut refreshed, mut renewed) = (false, false);
+        let what = format!("{action} `{}`", self.place());
         loop {
             let access = self.access().await;
-            let outcome = self.tried((policy, reporter), action, || request(access.clone())).await;
-            match outcome {
-                Err(error) if error.is_unauthorized() && access.is_token && !refreshed => {
-                    refreshed = true;
-                    self.refresh(&access, reporter).await?;
-                }
-                Err(error) if error.is_unauthorized() && self.target.renewal.is_some() && !renewed => {
-                    renewed = true;
-                    self.renew(&access, reporter).await?;
-                }
-                outcome => return outcome,
+            let Exhausted { attempts, error } = match policy.run(&what, reporter, || request(access.clone())).await {
+                Ok(value) => return Ok(value),
+                Err(exhausted) => exhausted,
+            };
+            // Of this registry only: a refusal of the source that a blob is copied from has none.
+            let status = error.status();
+            if status == Some(401) && access.is_token && !refreshed {
+                refreshed = true;
+                self.refresh(&access, reporter).await?;
+            } else if !renewed && self.may_renew(&access, status) {
+                renewed = true;
+                self.renew(&access, reporter).await?;
+            } else {
+                return Err(refused((&self.target, self.operation), action, attempts, error));
             }
         }
-    }
-
-    async fn tried<T, F>(
-        &self,
-        (policy, reporter): (RetryPolicy, &dyn Reporter),
-        action: &str,
-        request: impl FnMut() -> F,
-    ) -> Result<T, ImageError>
-    where
-        F: Future<Output = Result<T, RegistryError>>,
-    {
-        let what = format!("{action} `{}`", self.place());
-        let outcome = policy.run(&what, reporter, request).await;
-        outcome
-            .map_err(|Exhausted { attempts, error }| refused((&self.target, self.operation), action, attempts, error))
     }
 
     /// The policy of requests that send next to nothing.
@@ -326,7 +316,7 @@ fn refused(
     error: RegistryError,
 ) -> ImageError {
     match error {
-        RegistryError::Origin(error) => *error,
+        RegistryError::Origin(error) => error.after(attempts),
         error => ImageError::Registry {
             action: action.to_owned(),
             place: target.place(),

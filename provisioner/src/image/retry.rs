@@ -51,6 +51,16 @@ impl RetryPolicy {
         }
     }
 
+    /// The policy for reading what is sent to somebody else at the same time, who tries again as a whole and has to outlast
+    /// this.
+    pub(super) fn source(self) -> Self {
+        Self {
+            attempts: 1,
+            patience: self.patience / 4,
+            ..self
+        }
+    }
+
     async fn bounded<T>(&self, request: impl Future<Output = Result<T, RegistryError>>) -> Result<T, RegistryError> {
         let outcome = tokio::time::timeout(self.patience, request).await;
         outcome.unwrap_or(Err(RegistryError::Silent(self.patience)))
@@ -99,7 +109,7 @@ impl RetryPolicy {
 }
 
 /// The error and what it came from, on one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

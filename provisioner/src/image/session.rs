@@ -29,8 +29,10 @@ pub(super) struct Access {
     pub(super) header: Option<HeaderValue>,
     /// Whether that is a token, which ends before the password does.
     pub(super) is_token: bool,
-    /// Counts renewals.
+    /// Counts what was got instead of it: tokens and passwords.
     pub(super) generation: u64,
+    /// Counts passwords.
+    pub(super) renewals: u32,
 }
 
 impl Access {
@@ -62,7 +64,7 @@ pub(super) async fn exchange(
     http: &reqwest::Client,
     registry: Url,
     scopes: &[String],
-    (auth, generation): (RegistryAuth, u64),
+    auth: RegistryAuth,
 ) -> Result<Access, RegistryError> {
     let response = http.get(registry.clone()).send().await?;
     let status = response.status().as_u16();
@@ -92,7 +94,8 @@ pub(super) async fn exchange(
         auth,
         header,
         is_token,
-        generation,
+        generation: 0,
+        renewals: 0,
     })
 }
 

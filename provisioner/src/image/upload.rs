@@ -10,7 +10,7 @@ use super::answer::RegistryError;
 use super::content::{self, Blob, Chunks, Content, Verdict};
 use super::repository::{Repository, Upload};
 use super::session::Access;
-use super::{ImageError, media};
+use super::{ImageError, RetryPolicy, media};
 use crate::report::{Event, Reporter};
 
 /// Between two looks at how much was sent.
@@ -67,7 +67,7 @@ async fn send(
     reporter: &dyn Reporter,
 ) -> Result<(), RegistryError> {
     let verdict = Verdict::default();
-    let opened = open(blob, &verdict, reporter).await;
+    let opened = open(blob, &verdict, (to.policy().source(), reporter)).await;
     let chunks = opened.map_err(|error| RegistryError::Origin(Box::new(error)))?;
     let sent = Arc::new(AtomicU64::new(0));
     let counter = sent.clone();
@@ -87,13 +87,14 @@ async fn send(
     }
 }
 
-/// The blob's bytes, checked while they are read.
-async fn open(blob: &Blob, verdict: &Verdict, reporter: &dyn Reporter) -> Result<Chunks, ImageError> {
+/// The blob's bytes, checked while they are read. Another registry is given up before the one that they go to, so that the
+/// right one is named.
+async fn open(blob: &Blob, verdict: &Verdict, patience: (RetryPolicy, &dyn Reporter)) -> Result<Chunks, ImageError> {
     let chunks = match &blob.content {
         Content::Memory(bytes) => content::memory(bytes.clone()),
         Content::Path(path) => content::whole(path.clone(), blob.size(), verdict.clone()),
         Content::Part { file, offset } => content::part(file.clone(), *offset, blob.size(), verdict.clone()),
-        Content::Remote(from) => from.blob(&blob.descriptor, reporter).await?,
+        Content::Remote(from) => from.blob(&blob.descriptor, patience).await?,
     };
     Ok(content::checked(chunks, &blob.descriptor, verdict.clone()))
 }

@@ -1,8 +1,6 @@
 //! Which image makes load: the one that the settings name, the one that the stack remembers (the app itself where it was
 //! built here), else the sample app's, built and pushed on first use.
 
-use std::path::Path;
-
 use super::{Context, deploy, images};
 use crate::cli;
 use crate::cluster::values::Namespaces;
@@ -44,7 +42,7 @@ pub(super) async fn image(
         Loader::Remembered(image) => return Ok(image),
         Loader::Named(image) => named(&image, context, place).await?,
         Loader::Built(source) => {
-            check(&source, flags.workspace.as_deref(), stack).await?;
+            check(&source, stack).await?;
             built(&source, context, place, stack).await?
         }
     };
@@ -77,11 +75,14 @@ fn choose(config: &config::Config, flags: &cli::LoaderArgs, remembered: Option<S
     }
 }
 
-/// Makes sure that there is a loader to build, before anything is asked of a registry.
-async fn check(source: &config::Image, named: Option<&Path>, stack: &StackName) -> Result<(), Error> {
+/// Makes sure that there is a loader to build, before anything is asked of a registry. What is wrong with a workspace is
+/// told where a flag, a variable or a file names it.
+async fn check(source: &config::Image, stack: &StackName) -> Result<(), Error> {
+    let named = source.workspace.as_deref();
     let ways = format!(
         "`--loader-image REF` names an image that understands `load --url URL --rate N --duration D --output json`; \
-         `--workspace DIR` names the cargo workspace of the sample app, from which one is built and pushed to `{}`",
+         `--workspace DIR` names the cargo workspace of the sample app, from which one is built and pushed to `{}`; \
+         an app built here with `load = true` under `[package.metadata.provisioner]` needs neither",
         stack.repository(LOAD)
     );
     let is_workspace = images::is_workspace(source);
@@ -108,7 +109,7 @@ async fn check(source: &config::Image, named: Option<&Path>, stack: &StackName) 
 }
 
 fn nothing_loads(stack: &StackName) -> String {
-    format!("stack `{stack}` runs an image that was made elsewhere, and has no loader")
+    format!("stack `{stack}` remembers no image that makes load")
 }
 
 /// Looks up what the name stands for now.
@@ -181,24 +182,16 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_loader_both_ways_to_one_are_named() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let source = config::Image {
-            workspace: Some(folder.path().to_owned()),
+        let in_folder = |folder: &str| config::Image {
+            workspace: Some(folder.into()),
             ..config::Image::default()
         };
         let stack: StackName = "demo".parse().expect("a name");
-        let refused = check(&source, None, &stack).await.expect_err("nothing there");
+        let refused = check(&in_folder("/nowhere"), &stack).await.expect_err("none");
         insta::assert_snapshot!(refused, @r"
-        error: stack `demo` runs an image that was made elsewhere, and has no loader
+        error: folder `/nowhere` is no cargo workspace
 
-        hint: `--loader-image REF` names an image that understands `load --url URL --rate N --duration D --output json`; `--workspace DIR` names the cargo workspace of the sample app, from which one is built and pushed to `demo/load`
+        hint: `--loader-image REF` names an image that understands `load --url URL --rate N --duration D --output json`; `--workspace DIR` names the cargo workspace of the sample app, from which one is built and pushed to `demo/load`; an app built here with `load = true` under `[package.metadata.provisioner]` needs neither
         ");
-        let refused = check(&source, Some(Path::new("/nowhere")), &stack)
-            .await
-            .expect_err("none");
-        assert!(
-            refused.to_string().contains("folder `/nowhere` is no cargo workspace"),
-            "{refused}"
-        );
     }
 }

@@ -98,12 +98,21 @@ async fn without_a_loader_both_ways_to_one_are_named_and_nothing_is_changed() {
     let (kubernetes, registry) = (stack().await, Registry::start(Auth::Anonymous).await);
     // The workspace in the working directory has an app that is not known to make load.
     let stderr = run(command(&kubernetes, &registry, "")).await.refused(2);
-    for part in ["made elsewhere", "--loader-image REF", "--workspace DIR", "`demo/load`"] {
+    for part in [
+        "remembers no image that makes load",
+        "--loader-image REF",
+        "--workspace DIR",
+        "`demo/load`",
+    ] {
         assert!(stderr.contains(part), "{part}: {stderr}");
     }
     let folder = workspace("null");
     let named = format!("--workspace {}", folder.path().display());
     let stderr = run(command(&kubernetes, &registry, &named)).await.refused(2);
+    assert!(stderr.contains("lacks `load = true`"), "{stderr}");
+    let settings = format!("[image]\nworkspace = '{}'\n", folder.path().display());
+    let by_file = command(&kubernetes, &registry, "").file("provisioner.toml", &settings);
+    let stderr = run(by_file).await.refused(2);
     assert!(stderr.contains("lacks `load = true`"), "{stderr}");
     assert_eq!(kubernetes.changes(), Vec::<String>::new());
     assert_eq!(registry.counts_of("team/load"), (0, 0, 0));

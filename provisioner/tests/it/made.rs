@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use provisioner::image::{Content, Found, Image, ImageError, ImageRef, Local, RetryPolicy, find, import};
+use provisioner::image::{
+    Content, Found, Image, ImageError, ImageRef, Local, Renewal, RetryPolicy, find, import, publish_with,
+};
 use provisioner::report::Silent;
 
 use crate::registry::{OTHER, bytes, count, push, push_to};
@@ -148,6 +150,75 @@ async fn an_image_is_copied_from_registry_to_registry_as_it_is() {
     assert_eq!((published.blobs_sent, to.counts()), (3, (1, 1, 3)));
     let again = push(&to, &copied).await.expect("nothing to do");
     assert!(!again.pushed);
+}
+
+/// An image in a registry, found there.
+async fn elsewhere(image: &Image) -> (Registry, Image) {
+    let from = Registry::start(Auth::Basic).await;
+    push_to(&from.target(), image, Some("v1")).await.expect("pushed");
+    let found = found(&from, "v1", &AMD64).await.expect("found");
+    let copied = found.image(&Silent).await.expect("an image");
+    from.take_requests();
+    (from, copied)
+}
+
+#[tokio::test]
+async fn a_source_that_fails_for_a_moment_is_asked_again() {
+    let image = bulky_image(2_000_000);
+    let line = format!("GET blobs/{}", image.blobs[1].digest());
+    for fault in [
+        Fault::Answer(503, ""),
+        Fault::Throttle(0),
+        Fault::Cut,
+        Fault::AnswerEnds(50),
+    ] {
+        let (from, copied) = elsewhere(&image).await;
+        from.inject(&line, 2, fault.clone());
+        let to = Registry::start(Auth::Basic).await;
+        let published = push(&to, &copied).await;
+        assert!(published.is_ok_and(|p| p.blobs_sent == 3), "{fault:?}");
+        assert_eq!(count(&from.take_requests(), &line), 3, "{fault:?}");
+        assert_eq!(to.counts(), (1, 1, 3));
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_keeps_failing_is_named_and_costs_as_many_attempts_as_any() {
+    let image = bulky_image(2_000_000);
+    let line = format!("GET blobs/{}", image.blobs[1].digest());
+    let policy = RetryPolicy {
+        attempts: 2,
+        base_delay: Duration::ZERO,
+        patience: Duration::from_secs(2),
+    };
+    for (fault, attempts, said) in [
+        (Fault::Answer(503, ""), 2, "answers 503"),
+        (Fault::Answer(403, ""), 1, "answers 403"),
+        (Fault::Silence, 2, "no answer within 0.5 s"),
+        (Fault::AnswerEnds(50), 2, "broke off"),
+        (Fault::AnswerStops(50), 2, "nothing came for 0.5 s"),
+    ] {
+        let (from, copied) = elsewhere(&image).await;
+        from.inject(&line, 99, fault.clone());
+        let to = Registry::start(Auth::Basic).await;
+        let target = to
+            .target()
+            .renewed_by(Renewal::new(|_| panic!("the target refuses nothing")));
+        let error = publish_with(&copied, &target, None, &Silent, policy)
+            .await
+            .expect_err("never whole");
+        let text = format!(
+            "{error}: {:?}",
+            std::error::Error::source(&error).map(ToString::to_string)
+        );
+        assert!(
+            text.contains(from.address()) && !text.contains(to.address()),
+            "{fault:?}: {text}"
+        );
+        assert!(text.contains(said), "{fault:?}: {text}");
+        assert_eq!(count(&from.take_requests(), &line), attempts, "{fault:?}");
+        assert_eq!(to.counts().0, 0);
+    }
 }
 
 #[tokio::test]

@@ -85,6 +85,16 @@ async fn without_a_right_to_read_the_other_repository_blobs_are_sent() {
 }
 
 #[tokio::test]
+async fn a_wrong_password_is_sent_once() {
+    let registry = Registry::start(Auth::Bearer).await;
+    registry.inject("GET /token", 1, Fault::NewPassword("another"));
+    let target = registry.repository(SIBLING).beside(REPOSITORY.to_owned());
+    let error = push_to(&target, &image("one").await, None).await.expect_err("refused");
+    assert!(error.to_string().starts_with("cannot sign in to"), "{error}");
+    assert_eq!(count(&registry.take_requests(), "GET /token"), 1);
+}
+
+#[tokio::test]
 async fn a_token_that_ends_while_blobs_are_mounted_does_not_end_mounting() {
     let registry = Registry::start(Auth::Bearer).await;
     registry.inject(&format!("POST {SIBLING} blobs/uploads/mount="), 1, Fault::TokenEnds);

@@ -31,9 +31,10 @@ fn renewing(registry: &Registry, password: &'static str) -> (RegistryTarget, Arc
 #[tokio::test]
 async fn a_password_that_ends_mid_push_is_renewed_once() {
     let image = image("one").await;
-    for line in PUSH {
+    let ends = [Fault::NewPassword(NEXT), Fault::PasswordEnds(NEXT)];
+    for (line, end) in PUSH.into_iter().flat_map(|line| ends.clone().map(|end| (line, end))) {
         let registry = Registry::start(Auth::Basic).await;
-        registry.inject(line, 1, Fault::NewPassword(NEXT));
+        registry.inject(line, 1, end);
         let (target, asked) = renewing(&registry, NEXT);
         let published = push_to(&target, &image, None).await;
         assert!(published.is_ok_and(|p| p.pushed), "{line}");
@@ -43,6 +44,21 @@ async fn a_password_that_ends_mid_push_is_renewed_once() {
             "{line}: blobs go side by side and share the new one"
         );
         assert_eq!(registry.counts(), (1, 1, 3), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_costs_one_renewal_in_a_push() {
+    for line in PUSH.into_iter().skip(1) {
+        let registry = Registry::start(Auth::Basic).await;
+        registry.inject(line, 99, Fault::Answer(403, ""));
+        let (target, asked) = renewing(&registry, PASSWORD);
+        let error = push_to(&target, &image("one").await, None).await.expect_err("refused");
+        assert!(
+            error.hint().is_some_and(|hint| hint.contains("may not push there")),
+            "{line}: {error}"
+        );
+        assert_eq!(asked.load(Ordering::Relaxed), 1, "{line}");
     }
 }
 

@@ -89,7 +89,7 @@ async fn a_registry_that_lists_referrers_itself_gets_no_tag() {
 async fn a_registry_whose_lists_stay_empty_gets_a_tag() {
     let registry = Registry::start(Auth::Anonymous).await;
     let empty = r#"{"schemaVersion":2,"manifests":[]}"#;
-    registry.inject("GET referrers/", 99, Fault::Answer(200, empty));
+    registry.inject("GET referrers/", 99, Fault::Typed(200, INDEX, empty));
     let machine = Machine::new();
     let first = pushed(&machine, &registry, "--sbom spdx");
     let list = registry.manifest(&list_of(&first["digest"]));
@@ -204,10 +204,55 @@ async fn an_image_under_the_tag_of_the_list_is_never_replaced() {
     registry.set_tag(&tag, image["digest"].as_str().unwrap());
     let stderr = machine.push(&registry, "--sbom spdx").refused(1);
     assert!(
-        stderr.contains(&format!("under tag `{tag}`")) && stderr.contains("not a list"),
+        stderr.contains("keeps no such lists") && !stderr.contains("delete it"),
         "{stderr}"
     );
     assert_eq!(registry.tag(&tag), Some(image["digest"].as_str().unwrap().to_owned()));
+    let other = registry.put_manifest(
+        &tag,
+        &json!({"mediaType": "application/vnd.oci.image.manifest.v1+json"}),
+    );
+    let stderr = machine.push(&registry, "--sbom spdx").refused(1);
+    assert!(
+        stderr.contains(&format!("under tag `{tag}`")) && stderr.contains("not a list"),
+        "{stderr}"
+    );
+    assert_eq!(registry.tag(&tag), Some(other));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_no_list_means_that_the_registry_keeps_none() {
+    let site = Registry::start(Auth::Anonymous).await;
+    for fault in [
+        Fault::Answer(406, ""),
+        Fault::Typed(200, "text/html", "<html>"),
+        Fault::Redirect(format!("http://{}/", site.address())),
+        Fault::Redirect("http://registry.example/".to_owned()),
+    ] {
+        let registry = Registry::start(Auth::Anonymous).await;
+        registry.inject("GET referrers/", 99, fault.clone());
+        let image = pushed(&Machine::new(), &registry, "--sbom spdx");
+        let list = registry.manifest(&list_of(&image["digest"]));
+        assert_eq!(list["manifests"][0]["digest"], image["sboms"][0]["digest"], "{fault:?}");
+    }
+    let registry = Registry::start(Auth::Anonymous).await;
+    registry.inject("GET referrers/", 99, Fault::Answer(403, ""));
+    let stderr = Machine::new().push(&registry, "--sbom spdx").refused(1);
+    assert!(stderr.contains("cannot list what refers to"), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_several_pages_is_read_to_its_end() {
+    let registry = Registry::start(Auth::Anonymous).await;
+    registry.lists_referrers(true);
+    let machine = Machine::new();
+    let first = pushed(&machine, &registry, "--sbom spdx");
+    registry.take_requests();
+    registry.inject("GET referrers/", 1, Fault::FirstPage);
+    let again = pushed(&machine, &registry, "--sbom spdx");
+    assert_eq!((&again["sboms"], &again["pushed"]), (&first["sboms"], &json!(false)));
+    let requests = registry.take_requests();
+    assert_eq!((count(&requests, "GET referrers/"), count(&requests, "P")), (2, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

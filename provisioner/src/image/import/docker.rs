@@ -1,8 +1,10 @@
 //! What `docker save` writes: `manifest.json`, a configuration, and layers that are not compressed. Newer versions write
 //! the OCI layout beside it, which is read instead.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use flate2::{Compression, GzBuilder};
@@ -102,9 +104,23 @@ struct Packer {
     to: BufWriter<File>,
     at: u64,
     layers: Layers,
+    /// What was packed, by where it lies and what it is when it is unpacked: an image may have a layer several times.
+    known: BTreeMap<(Place, Digest), Packed>,
+}
+
+/// Where a layer lies, however it is named.
+type Place = (PathBuf, u64, u64);
+
+fn place(layer: &Stored) -> Place {
+    match &layer.content {
+        Content::Path(path) => (path.clone(), 0, layer.size),
+        Content::Part { offset, .. } => (PathBuf::new(), *offset, layer.size),
+        Content::Memory(_) | Content::Remote(_) => (PathBuf::new(), u64::MAX, layer.size),
+    }
 }
 
 /// A layer as it will be sent.
+#[derive(Clone)]
 enum Packed {
     /// In the packer's file.
     Here { offset: u64, descriptor: Descriptor },
@@ -115,15 +131,31 @@ enum Packed {
 impl Packer {
     fn new() -> Result<Self, Defect> {
         let to = BufWriter::new(tempfile::tempfile().map_err(no_room)?);
-        let layers = Layers::new();
-        Ok(Self { to, at: 0, layers })
+        Ok(Self {
+            to,
+            at: 0,
+            layers: Layers::new(),
+            known: BTreeMap::new(),
+        })
+    }
+
+    /// Packs the layer, unless that was done before.
+    fn layer(&mut self, name: &str, layer: Stored, diff_id: &Digest) -> Result<Packed, Defect> {
+        let key = (place(&layer), diff_id.clone());
+        if let Some(packed) = self.known.get(&key) {
+            return Ok(packed.clone());
+        }
+        let packed = self.pack(name, layer, diff_id)?;
+        self.known.insert(key, packed.clone());
+        Ok(packed)
     }
 
     /// Packs the layer, unless it is compressed already; either way its content must be what the configuration names.
-    fn layer(&mut self, name: &str, layer: Stored, diff_id: &Digest) -> Result<Packed, Defect> {
+    fn pack(&mut self, name: &str, layer: Stored, diff_id: &Digest) -> Result<Packed, Defect> {
         let packing = layers::packing(&layer).map_err(|source| unreadable(&name, source))?;
         let media_type = match packing {
             Packing::Plain => {
+                self.layers.charge(&layer)?;
                 let mut plain = Hasher::default();
                 let packed = self.compress(name, &layer, &mut plain)?;
                 return mismatch(name, diff_id, plain.finish()).map(|()| packed);
@@ -215,5 +247,48 @@ impl<W: Write> Write for Counted<'_, W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.to.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(file: &Arc<File>, (offset, size): (u64, u64)) -> Stored {
+        let content = Content::Part {
+            file: file.clone(),
+            offset,
+        };
+        Stored { content, size }
+    }
+
+    fn packer(most: u64) -> Packer {
+        Packer {
+            layers: Layers::of(most),
+            ..Packer::new().expect("a packer")
+        }
+    }
+
+    #[test]
+    fn a_layer_that_is_there_several_times_is_packed_once_and_counted_once() {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(b"one layer, another").expect("written");
+        let file = Arc::new(file);
+        let (one, other) = (Digest::of(b"one layer"), Digest::of(b"another"));
+        let mut packer = packer(16);
+        let mut layers = Vec::new();
+        for _ in 0..MOST_LAYERS {
+            layers.push(packer.layer("a", stored(&file, (0, 9)), &one).expect("packed"));
+        }
+        let packed = packer.at;
+        layers.push(packer.layer("b", stored(&file, (11, 7)), &other).expect("packed"));
+        assert!(packed > 0 && packed < 100 && packer.at > packed, "{packed}");
+        // The same bytes under the name of others are read, and the bound is for all of them.
+        let refused = packer.layer("a", stored(&file, (0, 9)), &other);
+        assert!(matches!(refused, Err(Defect::TooLarge { most: 16, .. })));
+        let blobs = packer.finish(layers).expect("blobs");
+        assert_eq!(blobs.len(), MOST_LAYERS + 1);
+        assert_eq!(blobs[0], blobs[MOST_LAYERS - 1]);
+        assert_ne!(blobs[0], blobs[MOST_LAYERS]);
     }
 }

@@ -47,6 +47,17 @@ impl Layers {
         Ok(found.content)
     }
 
+    /// With another bound.
+    #[cfg(test)]
+    pub(super) fn of(most: u64) -> Self {
+        Self(Budget::new(most))
+    }
+
+    /// Counts a layer that is read as it lies there.
+    pub(super) fn charge(&mut self, layer: &Stored) -> Result<(), Defect> {
+        self.0.charge(layer.size)
+    }
+
     /// The digests of a layer, in one pass over it.
     pub(super) fn digests(&mut self, name: &str, layer: &Stored, packing: Packing) -> Result<Digests, Defect> {
         let cannot = |source| unreadable(&name, source);

@@ -61,6 +61,20 @@ impl Budget {
         Self { left: most, most }
     }
 
+    /// Takes off what is read as it lies there.
+    pub(super) fn charge(&mut self, bytes: u64) -> Result<(), Defect> {
+        let left = self.left.checked_sub(bytes).ok_or_else(|| self.spent())?;
+        self.left = left;
+        Ok(())
+    }
+
+    fn spent(&self) -> Defect {
+        Defect::TooLarge {
+            what: "when it is unpacked",
+            most: self.most,
+        }
+    }
+
     /// Hands over what is unpacked from `packed`. What is wrong with it is told of `what`.
     pub(super) fn unpack(
         &mut self,
@@ -76,10 +90,7 @@ impl Budget {
             take(chunk)
         });
         if spent {
-            return Err(Defect::TooLarge {
-                what: "when it is unpacked",
-                most: self.most,
-            });
+            return Err(self.spent());
         }
         outcome.map_err(|error| {
             Defect::Malformed(format!(
@@ -104,7 +115,17 @@ fn each_frame(mut packed: impl io::BufRead, mut take: impl FnMut(&[u8]) -> io::R
     decoder.set_max_window_size(WINDOW);
     while !packed.fill_buf()?.is_empty() {
         match StreamingDecoder::new_with_decoder(&mut packed, &mut decoder) {
-            Ok(frame) => each_chunk(frame, &mut take)?,
+            Ok(frame) => {
+                each_chunk(frame, &mut take)?;
+                // The library reads the one and computes the other, and leaves it to us.
+                let (told, found) = (decoder.get_checksum_from_data(), decoder.get_calculated_checksum());
+                if told.is_some() && told != found {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "a frame has another checksum",
+                    ));
+                }
+            }
             Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
                 let skipped = io::copy(&mut packed.by_ref().take(length.into()), &mut io::sink())?;
                 if skipped != u64::from(length) {
@@ -171,6 +192,10 @@ mod tests {
                 assert!(said.contains("stream of `layer` is damaged or cut off"), "{said}");
             }
         }
+        let mut another = zstd(&content);
+        *another.last_mut().unwrap() ^= 1;
+        let said = unpacked(&another, u64::MAX).expect_err("another checksum");
+        assert!(said.contains("checksum"), "{said}");
         let cut = [0x5a, 0x2a, 0x4d, 0x18, 9, 0, 0, 0];
         assert!(unpacked(&cut, 1).is_err(), "a frame to be skipped that ends early");
     }

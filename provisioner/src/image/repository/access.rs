@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use oci_client::RegistryOperation;
 use oci_client::secrets::RegistryAuth;
 
-use super::{Repository, is_refusal};
+use super::{Repository, is_refusal, refused};
 use crate::image::ImageError;
+use crate::image::retry::Exhausted;
 use crate::image::session::{self, Access};
 use crate::report::Reporter;
 
@@ -17,29 +18,43 @@ impl Repository {
         former: &Access,
         auth: RegistryAuth,
         reporter: &dyn Reporter,
-    ) -> Result<Arc<Access>, ImageError> {
-        let generation = former.generation + 1;
-        match self.token(&auth, generation, reporter).await {
-            // Some token services grant all that is asked for or nothing: then there is no mount.
-            Err(error) if self.source().is_some() && error.status().is_some_and(is_refusal) => {
+    ) -> Result<Access, ImageError> {
+        let access = match self.token(&auth, reporter).await {
+            // Some token services grant all that is asked for or nothing: then there is no mount. A wrong password, 401, is
+            // sent no second time: some lock the account for that.
+            Err(error) if self.source().is_some() && error.status().is_some_and(is_denial) => {
                 self.refuses_mounts.store(true, Ordering::Relaxed);
-                self.token(&auth, generation, reporter).await
+                self.token(&auth, reporter).await?
             }
-            outcome => outcome,
-        }
+            outcome => outcome?,
+        };
+        Ok(Access {
+            generation: former.generation + 1,
+            renewals: former.renewals,
+            ..access
+        })
     }
 
-    async fn token(
-        &self,
-        auth: &RegistryAuth,
-        generation: u64,
-        reporter: &dyn Reporter,
-    ) -> Result<Arc<Access>, ImageError> {
+    async fn token(&self, auth: &RegistryAuth, reporter: &dyn Reporter) -> Result<Access, ImageError> {
         let scopes = self.scopes();
-        let access = self.tried((self.policy, reporter), "sign in to", || {
-            session::exchange(&self.http, self.registry.clone(), &scopes, (auth.clone(), generation))
+        let action = "sign in to";
+        let what = format!("{action} `{}`", self.place());
+        let access = self.policy.run(&what, reporter, || {
+            session::exchange(&self.http, self.registry.clone(), &scopes, auth.clone())
         });
-        access.await.map(Arc::new)
+        let access = access.await;
+        access.map_err(|Exhausted { attempts, error }| refused((&self.target, self.operation), action, attempts, error))
+    }
+
+    /// Whether a refusal may mean that the password ended. ECR says so by 403, as it does where a right is missing: the
+    /// first password gets the benefit of the doubt, a new one does not.
+    pub(super) fn may_renew(&self, refused: &Access, status: Option<u16>) -> bool {
+        let is_over = match status {
+            Some(401) => true,
+            Some(403) => refused.renewals == 0,
+            _ => false,
+        };
+        is_over && self.target.renewal.is_some()
     }
 
     /// The repository that blobs are taken from, while the registry lets them.
@@ -69,7 +84,7 @@ impl Repository {
     pub(super) async fn refresh(&self, refused: &Access, reporter: &dyn Reporter) -> Result<(), ImageError> {
         let mut current = self.access.write().await;
         if current.generation == refused.generation {
-            *current = self.exchange(refused, refused.auth.clone(), reporter).await?;
+            *current = Arc::new(self.exchange(refused, refused.auth.clone(), reporter).await?);
         }
         Ok(())
     }
@@ -80,17 +95,26 @@ impl Repository {
             return Ok(());
         };
         let mut current = self.access.write().await;
-        if current.auth != refused.auth {
+        if current.renewals != refused.renewals {
             return Ok(());
         }
         let place = self.place();
         reporter.note(&format!(
-            "registry `{place}` no longer takes the password: a new one is asked for"
+            "registry `{place}` refuses the credentials, which may have ended: new ones are asked for"
         ));
         let renewed = renewal.renew(refused.password().to_owned()).await;
         let renewed = renewed.map_err(|source| ImageError::Renewal { place, source })?;
         let auth = RegistryAuth::Basic(renewed.username, renewed.password);
-        *current = self.exchange(&current, auth, reporter).await?;
+        let access = self.exchange(&current, auth, reporter).await?;
+        // One that is the same as before counts too: it is refused for another reason.
+        *current = Arc::new(Access {
+            renewals: current.renewals + 1,
+            ..access
+        });
         Ok(())
     }
+}
+
+fn is_denial(status: u16) -> bool {
+    status != 401 && is_refusal(status)
 }

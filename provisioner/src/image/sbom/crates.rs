@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use url::Url;
+
 use super::license;
 use super::tree::{Package, Tree};
 use crate::image::inputs::{Lock, Locked};
@@ -109,7 +111,11 @@ impl Crate {
                 .and_then(|locked| locked.checksum.clone())
                 .filter(|sum| is_sha256(sum)),
             license: package.license.as_deref().and_then(license::expression),
-            repository: package.repository.clone().filter(|text| url::Url::parse(text).is_ok()),
+            repository: package
+                .repository
+                .as_deref()
+                .filter(|text| Url::parse(text).is_ok())
+                .map(public),
             is_macro: package.is_macro,
             is_linked,
             needs: BTreeSet::new(),
@@ -152,12 +158,25 @@ impl Origin {
                 let (url, commit) = url.rsplit_once('#').unwrap_or((url, ""));
                 let url = url.split('?').next().unwrap_or(url);
                 Self::Git {
-                    url: url.to_owned(),
+                    url: public(url),
                     commit: commit.to_owned(),
                 }
             }
-            Some((_, index)) => Self::Registry(index.to_owned()),
-            None => Self::Registry(source.clone()),
+            Some((_, index)) => Self::Registry(public(index)),
+            None => Self::Registry(public(source)),
         }
     }
+}
+
+/// An address without who asks there: a lock file may hold a password, and a bill of materials is read by everybody.
+fn public(address: &str) -> String {
+    let Ok(mut url) = Url::parse(address) else {
+        return address.rsplit_once('@').map_or(address, |(_, place)| place).to_owned();
+    };
+    if url.username().is_empty() && url.password().is_none() {
+        return address.to_owned();
+    }
+    // Both are refused only where there is no host, and then there is no user either.
+    let _ = (url.set_username(""), url.set_password(None));
+    url.into()
 }

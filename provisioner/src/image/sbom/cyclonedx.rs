@@ -141,7 +141,7 @@ fn component<'a>(of: &'a Crate, kind: &'static str, scope: Option<&'static str>)
     let license = of.license.as_deref().map(License::Expression);
     Component {
         r#type: kind,
-        bom_ref: of.purl(),
+        bom_ref: of.local_name(),
         name: &of.name,
         version: &of.version,
         scope,
@@ -165,7 +165,12 @@ fn component<'a>(of: &'a Crate, kind: &'static str, scope: Option<&'static str>)
 
 fn dependency(of: &Crate, all: &[Crate]) -> Dependency {
     Dependency {
-        r#ref: of.purl(),
-        depends_on: of.needs.iter().filter_map(|&at| all.get(at)).map(Crate::purl).collect(),
+        r#ref: of.local_name(),
+        depends_on: of
+            .needs
+            .iter()
+            .filter_map(|&at| all.get(at))
+            .map(Crate::local_name)
+            .collect(),
     }
 }

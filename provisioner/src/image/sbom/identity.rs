@@ -17,6 +17,15 @@ impl Crate {
         }
     }
 
+    /// What it is called within a document: its package URL, unless that is of crates.io, which may have one of the same
+    /// name and version.
+    pub(super) fn local_name(&self) -> String {
+        match self.origin {
+            Origin::Local => format!("local:{}@{}", self.name, self.version),
+            _ => self.purl(),
+        }
+    }
+
     /// Where its sources are, as SPDX writes it; none where that is nowhere to be had.
     pub(super) fn download(&self) -> Option<String> {
         match &self.origin {

@@ -154,8 +154,10 @@ fn reference(of: &Crate) -> String {
 fn id(of: &Crate) -> String {
     let plain = format!("{}-{}", of.name.replace('_', "."), of.version.replace('+', "."));
     match of.origin {
-        Origin::CratesIo | Origin::Local => plain,
+        Origin::CratesIo => plain,
         // It may be there from crates.io too.
-        Origin::Registry(_) | Origin::Git { .. } => format!("{plain}-{}", Digest::of(of.purl().as_bytes()).short()),
+        Origin::Local | Origin::Registry(_) | Origin::Git { .. } => {
+            format!("{plain}-{}", Digest::of(of.local_name().as_bytes()).short())
+        }
     }
 }

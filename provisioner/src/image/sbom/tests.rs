@@ -77,7 +77,7 @@ fn cyclonedx_names_crates_by_purl_with_licence_hash_and_what_they_need() {
     {"type":"library","bom-ref":"pkg:cargo/syn@2.0.0%2Ba","name":"syn","version":"2.0.0+a","scope":"excluded","licenses":[{"license":{"name":"NOASSERTION"}}],"purl":"pkg:cargo/syn@2.0.0%2Ba"}
     "#);
     insta::assert_snapshot!(lines(&bom["dependencies"]), @r#"
-    {"ref":"pkg:cargo/app@0.1.0","dependsOn":["pkg:cargo/fork@0.2.0?vcs_url=git%2Bhttps:%2F%2Fexample.org%2Ffork%401234567812345678123456781234567812345678","pkg:cargo/inner@0.3.0?repository_url=https:%2F%2Finner.example%2Findex%2F","pkg:cargo/serde@1.0.1"]}
+    {"ref":"local:app@0.1.0","dependsOn":["pkg:cargo/fork@0.2.0?vcs_url=git%2Bhttps:%2F%2Fexample.org%2Ffork%401234567812345678123456781234567812345678","pkg:cargo/inner@0.3.0?repository_url=https:%2F%2Finner.example%2Findex%2F","pkg:cargo/serde@1.0.1"]}
     {"ref":"pkg:cargo/fork@0.2.0?vcs_url=git%2Bhttps:%2F%2Fexample.org%2Ffork%401234567812345678123456781234567812345678","dependsOn":["pkg:cargo/serde@1.0.1"]}
     {"ref":"pkg:cargo/inner@0.3.0?repository_url=https:%2F%2Finner.example%2Findex%2F","dependsOn":[]}
     {"ref":"pkg:cargo/serde@1.0.1","dependsOn":["pkg:cargo/serde_derive@1.0.1"]}
@@ -92,7 +92,7 @@ fn cyclonedx_names_crates_by_purl_with_licence_hash_and_what_they_need() {
       "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
       "bomFormat": "CycloneDX",
       "specVersion": "1.6",
-      "serialNumber": "urn:uuid:22dc525e-4999-86f7-a456-14530675f313",
+      "serialNumber": "urn:uuid:0b1619bf-a699-800f-a76e-53a1121f6c3f",
       "version": 1,
       "metadata": {
         "tools": {
@@ -106,7 +106,7 @@ fn cyclonedx_names_crates_by_purl_with_licence_hash_and_what_they_need() {
         },
         "component": {
           "type": "application",
-          "bom-ref": "pkg:cargo/app@0.1.0",
+          "bom-ref": "local:app@0.1.0",
           "name": "app",
           "version": "0.1.0",
           "licenses": [
@@ -143,7 +143,7 @@ fn cyclonedx_names_crates_by_purl_with_licence_hash_and_what_they_need() {
 fn spdx_names_crates_by_purl_with_licence_hash_and_what_they_need() {
     let mut document = parsed(&written(SbomFormat::Spdx, head(Platform::Amd64)));
     insta::assert_snapshot!(lines(&document["packages"]), @r#"
-    {"SPDXID":"SPDXRef-app-0.1.0","name":"app","versionInfo":"0.1.0","primaryPackagePurpose":"APPLICATION","downloadLocation":"NOASSERTION","filesAnalyzed":false,"licenseConcluded":"NOASSERTION","licenseDeclared":"MIT OR Apache-2.0","copyrightText":"NOASSERTION","externalRefs":[{"referenceCategory":"PACKAGE-MANAGER","referenceType":"purl","referenceLocator":"pkg:cargo/app@0.1.0"}]}
+    {"SPDXID":"SPDXRef-app-0.1.0-0e833f1ae852","name":"app","versionInfo":"0.1.0","primaryPackagePurpose":"APPLICATION","downloadLocation":"NOASSERTION","filesAnalyzed":false,"licenseConcluded":"NOASSERTION","licenseDeclared":"MIT OR Apache-2.0","copyrightText":"NOASSERTION","externalRefs":[{"referenceCategory":"PACKAGE-MANAGER","referenceType":"purl","referenceLocator":"pkg:cargo/app@0.1.0"}]}
     {"SPDXID":"SPDXRef-fork-0.2.0-057eee084a46","name":"fork","versionInfo":"0.2.0","primaryPackagePurpose":"LIBRARY","downloadLocation":"git+https://example.org/fork@1234567812345678123456781234567812345678","filesAnalyzed":false,"licenseConcluded":"NOASSERTION","licenseDeclared":"NOASSERTION","copyrightText":"NOASSERTION","externalRefs":[{"referenceCategory":"PACKAGE-MANAGER","referenceType":"purl","referenceLocator":"pkg:cargo/fork@0.2.0?vcs_url=git%2Bhttps:%2F%2Fexample.org%2Ffork%401234567812345678123456781234567812345678"}]}
     {"SPDXID":"SPDXRef-inner-0.3.0-e74d22937a1d","name":"inner","versionInfo":"0.3.0","primaryPackagePurpose":"LIBRARY","downloadLocation":"NOASSERTION","filesAnalyzed":false,"licenseConcluded":"NOASSERTION","licenseDeclared":"GPL-2.0-only","copyrightText":"NOASSERTION","checksums":[{"algorithm":"SHA256","checksumValue":"4444444444444444444444444444444444444444444444444444444444444444"}],"externalRefs":[{"referenceCategory":"PACKAGE-MANAGER","referenceType":"purl","referenceLocator":"pkg:cargo/inner@0.3.0?repository_url=https:%2F%2Finner.example%2Findex%2F"}]}
     {"SPDXID":"SPDXRef-serde-1.0.1","name":"serde","versionInfo":"1.0.1","primaryPackagePurpose":"LIBRARY","downloadLocation":"https://static.crates.io/crates/serde/1.0.1/download","filesAnalyzed":false,"licenseConcluded":"NOASSERTION","licenseDeclared":"MIT OR Apache-2.0","copyrightText":"NOASSERTION","checksums":[{"algorithm":"SHA256","checksumValue":"1111111111111111111111111111111111111111111111111111111111111111"}],"externalRefs":[{"referenceCategory":"PACKAGE-MANAGER","referenceType":"purl","referenceLocator":"pkg:cargo/serde@1.0.1"}]}
@@ -151,10 +151,10 @@ fn spdx_names_crates_by_purl_with_licence_hash_and_what_they_need() {
     {"SPDXID":"SPDXRef-syn-2.0.0.a","name":"syn","versionInfo":"2.0.0+a","primaryPackagePurpose":"LIBRARY","downloadLocation":"https://static.crates.io/crates/syn/2.0.0%2Ba/download","filesAnalyzed":false,"licenseConcluded":"NOASSERTION","licenseDeclared":"NOASSERTION","copyrightText":"NOASSERTION","externalRefs":[{"referenceCategory":"PACKAGE-MANAGER","referenceType":"purl","referenceLocator":"pkg:cargo/syn@2.0.0%2Ba"}]}
     "#);
     insta::assert_snapshot!(lines(&document["relationships"]), @r#"
-    {"spdxElementId":"SPDXRef-DOCUMENT","relationshipType":"DESCRIBES","relatedSpdxElement":"SPDXRef-app-0.1.0"}
-    {"spdxElementId":"SPDXRef-app-0.1.0","relationshipType":"DEPENDS_ON","relatedSpdxElement":"SPDXRef-fork-0.2.0-057eee084a46"}
-    {"spdxElementId":"SPDXRef-app-0.1.0","relationshipType":"DEPENDS_ON","relatedSpdxElement":"SPDXRef-inner-0.3.0-e74d22937a1d"}
-    {"spdxElementId":"SPDXRef-app-0.1.0","relationshipType":"DEPENDS_ON","relatedSpdxElement":"SPDXRef-serde-1.0.1"}
+    {"spdxElementId":"SPDXRef-DOCUMENT","relationshipType":"DESCRIBES","relatedSpdxElement":"SPDXRef-app-0.1.0-0e833f1ae852"}
+    {"spdxElementId":"SPDXRef-app-0.1.0-0e833f1ae852","relationshipType":"DEPENDS_ON","relatedSpdxElement":"SPDXRef-fork-0.2.0-057eee084a46"}
+    {"spdxElementId":"SPDXRef-app-0.1.0-0e833f1ae852","relationshipType":"DEPENDS_ON","relatedSpdxElement":"SPDXRef-inner-0.3.0-e74d22937a1d"}
+    {"spdxElementId":"SPDXRef-app-0.1.0-0e833f1ae852","relationshipType":"DEPENDS_ON","relatedSpdxElement":"SPDXRef-serde-1.0.1"}
     {"spdxElementId":"SPDXRef-fork-0.2.0-057eee084a46","relationshipType":"DEPENDS_ON","relatedSpdxElement":"SPDXRef-serde-1.0.1"}
     {"spdxElementId":"SPDXRef-serde.derive-1.0.1","relationshipType":"BUILD_DEPENDENCY_OF","relatedSpdxElement":"SPDXRef-serde-1.0.1"}
     {"spdxElementId":"SPDXRef-serde.derive-1.0.1","relationshipType":"DEPENDS_ON","relatedSpdxElement":"SPDXRef-syn-2.0.0.a"}
@@ -168,7 +168,7 @@ fn spdx_names_crates_by_purl_with_licence_hash_and_what_they_need() {
       "dataLicense": "CC0-1.0",
       "SPDXID": "SPDXRef-DOCUMENT",
       "name": "app-0.1.0",
-      "documentNamespace": "https://spdx.org/spdxdocs/app-0.1.0-9a409ed3-a07b-8b18-a96a-f2b5c8dc2cee",
+      "documentNamespace": "https://spdx.org/spdxdocs/app-0.1.0-0e833f1ae852-f730a282-792b-8913-a7d1-29c4477ba0e8",
       "creationInfo": {
         "created": "1970-01-01T00:00:00Z",
         "creators": [
@@ -180,6 +180,67 @@ fn spdx_names_crates_by_purl_with_licence_hash_and_what_they_need() {
       "relationships": null
     }
     "#);
+}
+
+/// A package `app` in a folder that needs these ones, whose sources the lock file names.
+fn needing(others: &[(&str, &str)]) -> Crates {
+    let mut tree = "0\tapp v0.1.0 (/work/app)\t\t\t\n".to_owned();
+    let mut lock = "[[package]]\nname = 'app'\nversion = '0.1.0'\n".to_owned();
+    for (shown, source) in others {
+        let (name, rest) = shown.split_once(" v").expect("a version");
+        let version = rest.split(' ').next().unwrap_or_default();
+        tree += &format!("1\t{shown}\t\thttps://me:hunter2@example.org/{name}\t\n");
+        lock += &format!("[[package]]\nname = '{name}'\nversion = '{version}'\n{source}");
+    }
+    Crates::new(
+        &Tree::parse(&tree).expect("a tree"),
+        &toml::from_str(&lock).expect("a lock file"),
+    )
+}
+
+#[test]
+fn whoever_asks_for_a_crate_is_not_told() {
+    let crates = needing(&[
+        (
+            "fork v0.2.0 (https://me:hunter2@git.example/fork#12345678)",
+            "source = 'git+https://me:hunter2@git.example/fork#1234567812345678'\n",
+        ),
+        (
+            "inner v0.3.0 (registry `inner`)",
+            "source = 'sparse+https://hunter2@inner.example/index/'\n",
+        ),
+        (
+            "third v0.4.0 (ssh://hunter2@git.example/third#12345678)",
+            "source = 'git+ssh://hunter2@git.example/third?branch=a#1234567812345678'\n",
+        ),
+    ]);
+    for document in [
+        cyclonedx::document(&crates, head(Platform::Amd64)),
+        spdx::document(&crates, head(Platform::Amd64)),
+    ] {
+        assert!(!document.contains("hunter2"), "{document}");
+        for place in [
+            "git.example%2Ffork",
+            "inner.example%2Findex",
+            "ssh:%2F%2Fgit.example%2Fthird",
+        ] {
+            assert!(document.contains(place), "{place}: {document}");
+        }
+    }
+}
+
+#[test]
+fn a_crate_of_a_folder_is_another_than_that_of_its_name_on_crates_io() {
+    let crates_io = format!("source = '{CRATES_IO}'\n");
+    let crates = needing(&[
+        ("app v0.1.0", &crates_io),
+        ("tool v1.0.0", &crates_io),
+        ("tool v1.0.0 (/work/tool)", ""),
+    ]);
+    let bom = parsed(&cyclonedx::document(&crates, head(Platform::Amd64)));
+    assert_eq!(unique(&bom["dependencies"], "ref").len(), 4);
+    let document = parsed(&spdx::document(&crates, head(Platform::Amd64)));
+    assert_eq!(unique(&document["packages"], "SPDXID").len(), 4);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{Method, Request, Response, header};
 use base64::Engine as _;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 use provisioner::image::RegistryTarget;
 
 use asked::Asked;
@@ -41,6 +41,12 @@ pub(crate) enum Auth {
 pub(crate) enum Fault {
     /// This status and body; nothing is done.
     Answer(u16, &'static str),
+    /// This status, media type and body; nothing is done.
+    Typed(u16, &'static str, &'static str),
+    /// It leads to this address; nothing is done.
+    Redirect(String),
+    /// A list of nothing, which goes on at the same address.
+    FirstPage,
     /// The connection closes; nothing is done.
     Cut,
     /// The connection closes once this many percent of the body have come; nothing is done.
@@ -51,6 +57,10 @@ pub(crate) enum Fault {
     Throttle(u32),
     /// 429, and the same as a date, counted from the answer's own.
     ThrottleUntil(u32),
+    /// The answer's connection closes once this many percent of its body were sent.
+    AnswerEnds(usize),
+    /// The same, and the connection stays open.
+    AnswerStops(usize),
     /// No answer ever comes; nothing is done.
     Silence,
     /// The request is carried out, then the connection closes without an answer.
@@ -59,6 +69,8 @@ pub(crate) enum Fault {
     Digest(String),
     /// The password changes to this one before the request is looked at.
     NewPassword(&'static str),
+    /// The same, and whoever still has the former one is refused as ECR does it: 403, with a body but for `HEAD`.
+    PasswordEnds(&'static str),
     /// Somebody else sets the tag to this digest first, and the registry's tags are immutable.
     Overtaken(String),
 }
@@ -67,6 +79,8 @@ pub(crate) enum Fault {
 struct Desk {
     auth: Option<Auth>,
     password: Option<String>,
+    /// Whether a password that ended is answered by 403.
+    as_ecr: bool,
     tokens: Tokens,
     store: Store,
     requests: Vec<Recorded>,
@@ -204,10 +218,31 @@ async fn handle(State(desk): State<Shared>, request: Request<Body>) -> Response<
         }
         _ => to_bytes(body, usize::MAX).await.expect("a whole body"),
     };
-    match respond(&desk, (&parts, asked), fault, body) {
-        Some(response) => response,
-        None => std::future::pending().await,
+    let partly = match fault {
+        Some(Fault::AnswerEnds(percent)) => Some((percent, false)),
+        Some(Fault::AnswerStops(percent)) => Some((percent, true)),
+        _ => None,
+    };
+    match (respond(&desk, (&parts, asked), fault, body), partly) {
+        (Some(response), Some(partly)) => in_part(response, partly).await,
+        (Some(response), None) => response,
+        (None, _) => std::future::pending().await,
     }
+}
+
+/// `response` with the first part of its body, which then ends or stays open.
+async fn in_part(response: Response<Body>, (percent, stays_open): (usize, bool)) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.expect("a whole body");
+    head.headers.insert(header::CONTENT_LENGTH, body.len().into());
+    let first = Ok(body.slice(..body.len() * percent / 100));
+    let rest = stream::once(async move {
+        if stays_open {
+            std::future::pending::<()>().await;
+        }
+        Err(std::io::Error::other("connection cut"))
+    });
+    Response::from_parts(head, Body::from_stream(stream::iter([first]).chain(rest)))
 }
 
 async fn read_some(body: Body, most: usize) {
@@ -241,6 +276,9 @@ fn respond(
             cut();
         }
         Some(Fault::NewPassword(password)) => guard.password = Some(password.to_owned()),
+        Some(Fault::PasswordEnds(password)) => {
+            (guard.password, guard.as_ecr) = (Some(password.to_owned()), true);
+        }
         Some(Fault::TokenEnds) => guard.tokens.ended += 1,
         Some(Fault::Silence) => return None,
         _ => {}
@@ -250,6 +288,22 @@ fn respond(
     }
     match fault {
         Some(Fault::Answer(code, body)) => return Some(answer(code, body)),
+        Some(Fault::Typed(code, media_type, body)) => {
+            let mut response = answer(code, body);
+            set(&mut response, "content-type", media_type);
+            return Some(response);
+        }
+        Some(Fault::FirstPage) => {
+            let mut response = answer(200, r#"{"schemaVersion":2,"manifests":[]}"#);
+            set(&mut response, "content-type", "application/vnd.oci.image.index.v1+json");
+            set(&mut response, "link", r#"<?page=2>; rel="next""#);
+            return Some(response);
+        }
+        Some(Fault::Redirect(to)) => {
+            let mut response = answer(307, "");
+            set(&mut response, "location", &to);
+            return Some(response);
+        }
         Some(Fault::Throttle(seconds)) => {
             let mut response = answer(429, &error("TOOMANYREQUESTS"));
             set(&mut response, "retry-after", &seconds.to_string());
@@ -324,6 +378,9 @@ impl Desk {
             ),
             _ => return None,
         };
+        if !is_taken && self.as_ecr && authorization.is_some() {
+            return Some(answer(403, &error("DENIED")));
+        }
         (!is_taken).then(|| {
             let mut response = answer(401, &error("UNAUTHORIZED"));
             let challenge = challenge.parse().expect("a header value");
