@@ -82,6 +82,8 @@ pub struct Planned {
     pub(super) uid: Option<String>,
     /// Whether the number of pods has to be handed over to the autoscaler first.
     pub(super) hands_over: bool,
+    /// Annotations of others that have to be taken away first.
+    pub(super) strips: Vec<String>,
 }
 
 impl Planned {
@@ -221,6 +223,7 @@ impl Planned {
             force: false,
             uid: None,
             hands_over: false,
+            strips: Vec::new(),
         }
     }
 
@@ -280,6 +283,8 @@ pub(super) async fn decide(
     let mut fields = difference(wanted, live, &answer.after);
     let hands_over = scaled && scale::is_ours(live);
     fields.extend(hands_over.then(|| scale::HANDED_OVER.to_owned()));
+    let strips = authority::foreign_injections(wanted, live);
+    fields.extend(strips.iter().map(|name| format!("metadata.annotations.{name}")));
     let outcome = if fields.is_empty() {
         Outcome::Unchanged
     } else {
@@ -289,6 +294,7 @@ pub(super) async fn decide(
         answer: Some(answer),
         force,
         hands_over,
+        strips,
         ..Planned::new(wanted, outcome, fields)
     })
 }

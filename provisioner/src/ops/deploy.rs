@@ -170,8 +170,9 @@ pub(super) async fn plan(
 /// The error with the right to pull, where that may be what pods lack.
 fn explained(error: ClusterError, registry: Option<&RegistryPrefix>) -> Error {
     match right_to_pull(&error, registry) {
-        Some(hint) => Error::from(error).hint(hint),
-        None => error.into(),
+        // What the error knows itself is nearer.
+        Some(hint) if error.hint().is_none() => Error::from(error).hint(hint),
+        _ => error.into(),
     }
 }
 
