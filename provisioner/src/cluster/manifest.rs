@@ -64,6 +64,7 @@ pub fn load(
     if values.prometheus_url.is_some() {
         sources.retain(|s| s.name != scrape::COMPONENT);
     }
+    let values = &values.clone().without(without);
     let placeholders = values.placeholders(certificates);
     let mut components = render(&sources, &placeholders, values)?;
     for component in &mut components {
