@@ -17,7 +17,7 @@ use super::object::ObjectRef;
 use super::order;
 use super::ownership::PARALLEL;
 use super::ready::{Readiness, readiness};
-use super::{recreate, retry, scale};
+use super::{authority, recreate, retry, scale};
 #[cfg(test)]
 use crate::names::StackName;
 use crate::report::{Outcome, Reporter};
@@ -99,6 +99,9 @@ fn stage_of(p: &Planned) -> u8 {
 async fn one(cluster: &Cluster, p: &Planned, options: Options, report: &dyn Reporter) -> Result<(), ClusterError> {
     if p.hands_over {
         scale::hand_over(cluster, &p.object).await?;
+    }
+    if !p.strips.is_empty() {
+        authority::strip(cluster, &p.object, &p.strips).await?;
     }
     match p.change.outcome {
         Outcome::Created | Outcome::Updated => {
@@ -186,6 +189,8 @@ impl Cluster {
         })
         .await;
         match answer {
+            // A webhook that takes no part in dry runs says nothing of the field: its version has to do.
+            Err(failure) if failure.is_of_dry_runs() => self.has_tolerance_by_default().await,
             Ok(kept) => Ok(kept.pointer("/spec/behavior/scaleUp/tolerance").is_some()),
             Err(Failure {
                 code: Some(400 | 422), ..
@@ -196,5 +201,18 @@ impl Cluster {
                 failure,
             )),
         }
+    }
+
+    /// Whether this version has the field unless somebody switched it off: since 1.35.
+    async fn has_tolerance_by_default(&self) -> Result<bool, ClusterError> {
+        let version = self.get_json("/version").await;
+        let version =
+            version.map_err(|failure| ClusterError::request("read", "the version of the cluster", failure))?;
+        // Some add a plus to the minor version.
+        let number = |field: &str| {
+            let text = version[field].as_str().unwrap_or_default();
+            text.trim_end_matches('+').parse::<u32>().unwrap_or_default()
+        };
+        Ok((number("major"), number("minor")) >= (1, 35))
     }
 }

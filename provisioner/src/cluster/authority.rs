@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kube::api::{Patch, PatchParams};
 use kube::core::{DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -10,8 +11,8 @@ use super::certificate::{API_SERVICE, SERVING_SECRET};
 use super::connect::Cluster;
 use super::error::{ClusterError, Failure};
 use super::object::ObjectRef;
-use super::{mark, retry};
-use crate::names::ANNOTATION_CERTIFICATES;
+use super::{applied, mark, retry, trouble};
+use crate::names::{ANNOTATION_CERTIFICATES, FIELD_MANAGER};
 
 /// The API group of cert-manager.
 pub(super) const GROUP: &str = "cert-manager.io";
@@ -21,6 +22,8 @@ const VERSION: &str = "v1";
 const KINDS: [&str; 2] = ["Certificate", "Issuer"];
 /// Annotation of an `APIService` whose bundle cert-manager writes.
 const INJECT: &str = "cert-manager.io/inject-ca-from";
+/// How all annotations begin by which cert-manager is told to write a bundle.
+const INJECTS: &str = "cert-manager.io/inject-";
 /// The Secret that cert-manager writes the serving certificate to. It is another one than ours: neither manager has to
 /// take fields from the other, and both certificates are there while pods change over.
 const ISSUED_SECRET: &str = "cm-adapter-issued-certs";
@@ -30,7 +33,7 @@ const WEBHOOK: Duration = Duration::from_secs(30);
 /// Who is to sign, as the settings say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Choice {
-    /// cert-manager where the cluster knows its kinds, else ourselves.
+    /// cert-manager where it is installed, else ourselves.
     #[default]
     Auto,
     /// cert-manager or nobody.
@@ -99,10 +102,44 @@ pub async fn decide(cluster: &Cluster, choice: Choice) -> Result<Authority, Clus
         }
     }
     match (missing.is_empty(), choice) {
+        (true, Choice::Auto) if !is_installed(cluster).await? => Ok(Authority::Own),
         (true, _) => accepts(cluster, WEBHOOK).await.map(|()| Authority::CertManager),
         (false, Choice::CertManager) => Err(ClusterError::NoCertManager(missing)),
         (false, _) => Ok(Authority::Own),
     }
+}
+
+/// Whether cert-manager is more than its kinds, which outlive its removal: every way to install it brings a webhook that
+/// checks its objects. A stack that it signs for is not taken from it by this: it may be on its way back.
+async fn is_installed(cluster: &Cluster) -> Result<bool, ClusterError> {
+    let checks = |webhooks: &DynamicObject| {
+        let rules = webhooks.data["webhooks"].as_array().into_iter().flatten();
+        let mut rules = rules.flat_map(|webhook| webhook["rules"].as_array().into_iter().flatten());
+        rules.any(|rule| {
+            rule["apiGroups"]
+                .as_array()
+                .is_some_and(|all| all.contains(&json!(GROUP)))
+        })
+    };
+    let api = "admissionregistration.k8s.io/v1";
+    match trouble::list(cluster, api, "ValidatingWebhookConfiguration", None, "").await {
+        Ok(all) if all.iter().any(checks) => return Ok(true),
+        Ok(_) => {}
+        // Who may not look cannot tell.
+        Err(ClusterError::Request { failure, .. }) if failure.code == Some(403) => return Ok(true),
+        Err(error) => return Err(error),
+    }
+    let service = ObjectRef {
+        api_version: "apiregistration.k8s.io/v1".to_owned(),
+        kind: "APIService".to_owned(),
+        namespace: None,
+        name: API_SERVICE.to_owned(),
+    };
+    let service = cluster.get(&service).await?;
+    let from = service.as_ref().and_then(|live| mark::annotation(live, INJECT));
+    Ok(from
+        .and_then(|from| from.split_once('/'))
+        .is_some_and(|(_, name)| name == SERVING_SECRET))
 }
 
 /// Waits until cert-manager accepts a Certificate, which is never made.
@@ -112,6 +149,10 @@ async fn accepts(cluster: &Cluster, patience: Duration) -> Result<(), ClusterErr
         let Err(failure) = try_certificate(cluster).await else {
             return Ok(());
         };
+        // A webhook of the cluster that takes no part in dry runs says nothing of cert-manager.
+        if failure.is_of_dry_runs() {
+            return Ok(());
+        }
         // A webhook that does not answer is an internal error of the API server.
         let webhook = failure.code == Some(500);
         if !webhook || Instant::now() >= give_up {
@@ -151,6 +192,35 @@ pub(super) fn is_taken_back(wanted: &DynamicObject, live: &DynamicObject) -> boo
 /// Whether cert-manager writes the bundle of an `APIService`.
 pub(super) fn is_injected(service: &DynamicObject) -> bool {
     mark::annotation(service, INJECT).is_some()
+}
+
+/// The annotations of others by which cert-manager would go on to write another bundle into our `APIService`: one that was
+/// taken over may have them. What only this program set goes by itself once it is no longer stated.
+pub(super) fn foreign_injections(wanted: &DynamicObject, live: &DynamicObject) -> Vec<String> {
+    if ObjectRef::of(wanted).name != API_SERVICE {
+        return Vec::new();
+    }
+    let names = live.metadata.annotations.iter().flatten().map(|(name, _)| name);
+    let foreign = names
+        .filter(|name| name.starts_with(INJECTS) && mark::annotation(wanted, name).is_none())
+        .filter(|name| {
+            let key = format!("f:{name}");
+            applied::managers_of(live, &["f:metadata", "f:annotations", &key]) != [FIELD_MANAGER]
+        });
+    foreign.cloned().collect()
+}
+
+/// Takes annotations away, whoever set them.
+pub(super) async fn strip(cluster: &Cluster, object: &ObjectRef, annotations: &[String]) -> Result<(), ClusterError> {
+    let api = cluster.api_of(object).await?;
+    let gone: serde_json::Map<String, Value> = annotations.iter().map(|name| (name.clone(), Value::Null)).collect();
+    let patch = Patch::Merge(json!({"metadata": {"annotations": gone}}));
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let sent = retry::call(|| api.patch(&object.name, &params, &patch)).await;
+    sent.map(drop).map_err(|f| ClusterError::on("patch", object, f))
 }
 
 #[cfg(test)]

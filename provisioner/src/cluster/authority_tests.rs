@@ -13,6 +13,8 @@ use crate::report::{Outcome, Silent};
 const HOME: &str = "custom-metrics";
 const SERVICE: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.custom.metrics.k8s.io";
 const CERTIFICATES: &str = "/apis/cert-manager.io/v1/namespaces/custom-metrics/certificates";
+const WEBHOOK_OF_IT: &str =
+    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/cert-manager-webhook";
 const PROBE: &str = "/apis/cert-manager.io/v1/namespaces/default/certificates";
 
 /// A cluster that has the namespace `default`, and the kinds of cert-manager where that is asked for.
@@ -30,7 +32,17 @@ fn wire(with_cert_manager: bool) -> Wire {
             wire.put(&format!("{path}{name}"), definition);
         }
     }
+    if with_cert_manager {
+        wire.put(WEBHOOK_OF_IT, webhook("cert-manager.io"));
+    }
     wire
+}
+
+/// A webhook that checks objects of a group.
+fn webhook(group: &str) -> Value {
+    json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "cert-manager-webhook"},
+        "webhooks": [{"name": "it", "rules": [{"apiGroups": [group], "resources": ["*/*"]}]}]})
 }
 
 async fn prepared(wire: &Wire, authority: Authority) -> Certificates {
@@ -71,7 +83,12 @@ async fn auto_takes_cert_manager_where_its_kinds_are_known_and_asks_it_without_m
     let before = with.state().objects.clone();
     let decided = decide(&with.cluster(), Choice::Auto).await.expect("decided");
     assert_eq!(decided, Authority::CertManager);
-    assert_eq!(with.state().log, [format!("POST {PROBE}?dryRun=All")]);
+    let sent: Vec<String> = with.state().log.clone();
+    assert_eq!(sent.last(), Some(&format!("POST {PROBE}?dryRun=All")), "{sent:?}");
+    assert!(
+        sent[..sent.len() - 1].iter().all(|call| call.starts_with("GET ")),
+        "{sent:?}"
+    );
     assert_eq!(with.state().objects, before);
     let decided = decide(&with.cluster(), Choice::Own).await.expect("decided");
     assert_eq!(decided, Authority::Own);
@@ -114,8 +131,44 @@ async fn rights_that_are_missing_are_told_at_once() {
     let wire = wire(true);
     let refusal = json!({"code": 403, "reason": "Forbidden", "message": "no"});
     wire.state().refusals.insert(PROBE.to_owned(), refusal);
-    decide(&wire.cluster(), Choice::Auto).await.expect_err("refused");
+    let error = decide(&wire.cluster(), Choice::CertManager).await.expect_err("refused");
     assert_eq!(wire.state().log.len(), 1);
+    assert!(error.is_refusal() && error.hint().is_some_and(|hint| hint.contains("access policy")));
+}
+
+#[tokio::test]
+async fn a_webhook_that_takes_no_part_in_dry_runs_says_nothing_of_cert_manager_or_of_the_hpa() {
+    let wire = wire(true);
+    let refusal = json!({"code": 400, "reason": "BadRequest",
+        "message": "admission webhook \"policy.example\" does not support dry run"});
+    wire.state().refusals.insert(PROBE.to_owned(), refusal.clone());
+    let decided = decide(&wire.cluster(), Choice::Auto).await.expect("decided");
+    assert_eq!(decided, Authority::CertManager);
+    let autoscalers = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers";
+    wire.state().refusals.insert(autoscalers.to_owned(), refusal);
+    for (minor, kept) in [("35", true), ("36+", true), ("34", false)] {
+        wire.put("/version", json!({"major": "1", "minor": minor}));
+        let answer = wire.cluster().keeps_tolerance("default").await;
+        assert_eq!(answer.expect("told"), kept, "{minor}");
+    }
+}
+
+#[tokio::test]
+async fn kinds_that_outlived_cert_manager_are_no_reason_to_wait_for_it() {
+    let wire = wire(true);
+    let left_behind = async |choice| decide(&wire.cluster(), choice).await.expect("decided");
+    wire.put(WEBHOOK_OF_IT, webhook("of.others"));
+    assert_eq!(left_behind(Choice::Auto).await, Authority::Own);
+    assert_eq!(left_behind(Choice::CertManager).await, Authority::CertManager);
+    up(&wire, Authority::Own).await.expect("applied");
+    assert_eq!(left_behind(Choice::Auto).await, Authority::Own);
+    // What it signs for is not taken from it.
+    up(&wire, Authority::CertManager).await.expect("applied");
+    assert_eq!(left_behind(Choice::Auto).await, Authority::CertManager);
+    let components = components_with(&prepared(&wire, Authority::CertManager).await);
+    let waited = wait::wait(&wire.cluster(), &components, Duration::ZERO, &Silent).await;
+    let hint = waited.expect_err("nobody looks").hint();
+    assert!(hint.is_some_and(|hint| hint.contains("--certificates own")), "{hint:?}");
 }
 
 #[tokio::test]
@@ -217,7 +270,11 @@ async fn a_teardown_takes_the_certificates_before_the_secrets_that_were_made_for
             .unwrap_or_else(|| panic!("{part}: {sent:#?}"))
     };
     assert!(at(&format!("DELETE {CERTIFICATES}")) < at(&format!("DELETE {made}")));
-    assert_eq!(wire.state().objects.len(), 3, "default and the kinds of cert-manager");
+    assert_eq!(
+        wire.state().objects.len(),
+        4,
+        "default, kinds and webhook of cert-manager"
+    );
 }
 
 #[tokio::test]

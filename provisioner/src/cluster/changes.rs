@@ -82,6 +82,8 @@ pub struct Planned {
     pub(super) uid: Option<String>,
     /// Whether the number of pods has to be handed over to the autoscaler first.
     pub(super) hands_over: bool,
+    /// Annotations of others that have to be taken away first.
+    pub(super) strips: Vec<String>,
 }
 
 impl Planned {
@@ -221,6 +223,7 @@ impl Planned {
             force: false,
             uid: None,
             hands_over: false,
+            strips: Vec::new(),
         }
     }
 
@@ -280,6 +283,8 @@ pub(super) async fn decide(
     let mut fields = difference(wanted, live, &answer.after);
     let hands_over = scaled && scale::is_ours(live);
     fields.extend(hands_over.then(|| scale::HANDED_OVER.to_owned()));
+    let strips = authority::foreign_injections(wanted, live);
+    fields.extend(strips.iter().map(|name| format!("metadata.annotations.{name}")));
     let outcome = if fields.is_empty() {
         Outcome::Unchanged
     } else {
@@ -289,6 +294,7 @@ pub(super) async fn decide(
         answer: Some(answer),
         force,
         hands_over,
+        strips,
         ..Planned::new(wanted, outcome, fields)
     })
 }
@@ -309,7 +315,10 @@ pub(super) async fn send(
     let patch = Patch::Apply(wanted);
     retry::call(|| api.patch(&object.name, &params, &patch))
         .await
-        .map_err(|f| ClusterError::on("apply", object, f))
+        .map_err(|f| {
+            let said = if object.kind == "Secret" { f.without_values() } else { f };
+            ClusterError::on("apply", object, said)
+        })
 }
 
 /// A refusal as lines: one for each conflicting field with its manager.
@@ -326,6 +335,31 @@ pub(super) fn refusals(object: &str, failure: &Failure) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::fixtures::{components, stack};
+    use crate::cluster::wire::Wire;
+
+    #[tokio::test]
+    async fn what_a_server_says_of_a_secret_does_not_repeat_its_value() {
+        let wire = Wire::default();
+        for name in ["web-app", "monitoring", "custom-metrics"] {
+            let namespace = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+            wire.put(&format!("/api/v1/namespaces/{name}"), namespace);
+        }
+        let secret = "/api/v1/namespaces/monitoring/secrets/grafana-admin";
+        let plan = async || match plan(&wire.cluster(), &stack(), &components(), Options::default()).await {
+            Err(ClusterError::Rejected(problems)) => problems,
+            other => panic!("refused: {other:?}"),
+        };
+        let refusal = serde_json::json!({"code": 422, "reason": "Invalid", "message": "Invalid value: \"hunter2\"",
+            "details": {"causes": [{"field": "data.password", "message": "Invalid value: \"hunter2\""}]}});
+        wire.state().refusals.insert(secret.to_owned(), refusal);
+        let want = "Secret `monitoring/grafana-admin`: refused as Invalid of field `data.password` (HTTP 422)";
+        assert_eq!(plan().await, [want]);
+        let denied = serde_json::json!({"code": 403, "reason": "Forbidden", "message": "denied: hunter2 is weak"});
+        wire.state().refusals.insert(secret.to_owned(), denied);
+        let want = "Secret `monitoring/grafana-admin`: refused as Forbidden (HTTP 403)";
+        assert_eq!(plan().await, [want]);
+    }
 
     #[test]
     fn conflicts_name_field_and_manager() {

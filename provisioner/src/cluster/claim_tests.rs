@@ -103,6 +103,25 @@ async fn what_was_taken_over_is_given_back_at_teardown_also_after_more_runs() {
 }
 
 #[tokio::test]
+async fn an_api_whose_bundle_cert_manager_wrote_for_others_is_ours_alone_until_it_is_given_back() {
+    let wire = Wire::default();
+    let mut before = others(&wire);
+    before["metadata"]["annotations"] = json!({"a": "b", "cert-manager.io/inject-ca-from-secret": "keda/certs",
+        "cert-manager.io/inject-apiserver-ca": "true"});
+    wire.put(SERVICE, before.clone());
+    let changed = up(&wire, take_over()).await.expect("taken");
+    let taken = wire.state().objects[SERVICE]["metadata"]["annotations"].clone();
+    assert_eq!(taken, json!({"a": "b"}), "no injector writes another bundle");
+    let of_it = changed.iter().find(|change| change.kind == "APIService").expect("told");
+    let told = "metadata.annotations.cert-manager.io/inject-ca-from-secret".to_owned();
+    assert!(of_it.fields.contains(&told), "{of_it:?}");
+    let again = up(&wire, Options::default()).await.expect("applied");
+    assert!(again.iter().all(|c| c.outcome != Outcome::Updated), "{again:#?}");
+    down(&wire).await;
+    assert_eq!(facts(&wire.state().objects[SERVICE]), facts(&before));
+}
+
+#[tokio::test]
 async fn a_stack_that_no_longer_has_the_api_gives_it_back_and_forgets_it() {
     let wire = Wire::default();
     let before = others(&wire);

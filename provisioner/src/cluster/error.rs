@@ -5,7 +5,11 @@ use std::time::Duration;
 pub use super::failure::Failure;
 pub(super) use super::failure::chain;
 use super::object::ObjectRef;
+use super::ready::NO_CERT_MANAGER;
 use crate::names::StackName;
+
+/// What to do where the cluster knows who asks and does not let them.
+const NO_RIGHT: &str = "the identity is known but may not do this: give it the cluster-admin access policy";
 
 /// A failure of an operation on a cluster or on the manifests for it.
 #[derive(Debug, thiserror::Error)]
@@ -215,7 +219,7 @@ impl ClusterError {
                 Some(401) => Some(
                     "the cluster does not know these credentials: check which identity is used and that it has an access entry",
                 ),
-                Some(403) => Some("the identity is known but may not do this: give it the cluster-admin access policy"),
+                Some(403) => Some(NO_RIGHT),
                 Some(422) => Some("a field that cannot change was changed: delete the object, then run again"),
                 None => Some("check that the cluster's endpoint is reachable from this machine"),
                 _ => None,
@@ -233,10 +237,18 @@ impl ClusterError {
             Self::Rejected(_) => Some(
                 "where others changed a field, `--force-conflicts` takes it back; mend what is refused otherwise, then run again",
             ),
+            Self::Failed(all) | Self::NotReady { laggards: all, .. }
+                if all.iter().any(|said| said.contains(NO_CERT_MANAGER)) =>
+            {
+                Some(
+                    "see that the pods of cert-manager run, then run again; or take `--certificates own`: then an authority of the stack's own signs",
+                )
+            }
             Self::NotReady { .. } => Some("run again to go on waiting; `provisioner status` shows the pods"),
             Self::NoCertManager(_) => {
                 Some("install cert-manager, or take `--certificates own`: then an authority of the stack's own signs")
             }
+            Self::CertManager(failure) if failure.code == Some(403) => Some(NO_RIGHT),
             Self::CertManager(_) => Some(
                 "see that the pods of cert-manager run, its webhook's too, then run again; or take `--certificates own`",
             ),
@@ -275,7 +287,7 @@ impl ClusterError {
             | Self::NoNamespace(_)
             | Self::NoCertManager(_) => true,
             Self::Several(all) => all.iter().all(Self::is_refusal),
-            Self::Request { failure, .. } => failure.code == Some(403),
+            Self::Request { failure, .. } | Self::CertManager(failure) => failure.code == Some(403),
             _ => self.is_configuration(),
         }
     }

@@ -59,6 +59,25 @@ impl Failure {
         }
     }
 
+    /// The same without what may repeat a value that was sent: code, reason, and the names of fields. Who else manages a
+    /// field is no value.
+    pub(super) fn without_values(self) -> Self {
+        if self.code.is_none() || self.is_of_dry_runs() || self.is_conflict() {
+            return self;
+        }
+        let fields: Vec<String> = self.causes.iter().map(|(field, _)| format!("`{field}`")).collect();
+        let of = if fields.is_empty() { "" } else { " of field " };
+        Self {
+            message: format!("refused as {}{of}{}", self.reason, fields.join(", ")),
+            causes: self
+                .causes
+                .into_iter()
+                .map(|(field, _)| (field, "what is said of it may hold its value".to_owned()))
+                .collect(),
+            ..self
+        }
+    }
+
     pub(super) fn is_not_found(&self) -> bool {
         self.code == Some(404)
     }

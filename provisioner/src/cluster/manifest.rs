@@ -64,6 +64,7 @@ pub fn load(
     if values.prometheus_url.is_some() {
         sources.retain(|s| s.name != scrape::COMPONENT);
     }
+    let values = &values.clone().without(without);
     let placeholders = values.placeholders(certificates);
     let mut components = render(&sources, &placeholders, values)?;
     for component in &mut components {
@@ -165,7 +166,8 @@ fn misplaced(object: &DynamicObject) -> Option<String> {
 
 /// The objects of one file; empty documents are none.
 fn parse(text: &str) -> Result<Vec<DynamicObject>, String> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|e| e.to_string())?;
+    // The lines around a mistake may hold what is secret.
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|e| e.without_snippet().to_string())?;
     let mut objects = Vec::new();
     for mut document in documents.into_iter().filter(|d| !d.is_null()) {
         drop_nulls(&mut document);
@@ -251,6 +253,13 @@ mod tests {
             assert!(problem.contains(want), "{text}: {problem}");
         }
         assert_eq!(parse("---\n---\n# nothing\n").map(|o| o.len()), Ok(0));
+    }
+
+    #[test]
+    fn a_mistake_is_told_by_its_place_and_not_by_the_lines_around_it() {
+        let text = "apiVersion: v1\nkind: Secret\nstringData: {password: hunter2}\nmetadata: [";
+        let problem = parse(text).expect_err("broken");
+        assert!(problem.contains("line 4") && !problem.contains("hunter2"), "{problem}");
     }
 
     #[test]

@@ -29,7 +29,8 @@ use super::ownership::PARALLEL;
 use super::parent::{self, Parent};
 use super::{mark, order, take_over};
 use crate::names::{
-    ANNOTATION_KEEP, ANNOTATION_REPLACED, LABEL_APPLYSET_ID, LABEL_APPLYSET_PART_OF, LABEL_COMPONENT, LOAD, StackName,
+    ANNOTATION_KEEP, ANNOTATION_LOAD_IMAGE, ANNOTATION_REPLACED, FIELD_MANAGER, LABEL_APPLYSET_ID,
+    LABEL_APPLYSET_PART_OF, LABEL_COMPONENT, LOAD, StackName,
 };
 use crate::report::{Outcome, Reporter};
 
@@ -77,6 +78,28 @@ pub(super) async fn find(
     Ok(found)
 }
 
+/// What an apply of these components would delete in the end, as far as that can be told before: nothing of it is known
+/// of a stack that is not there.
+///
+/// # Errors
+/// The cluster cannot be asked.
+pub async fn going(
+    cluster: &Cluster,
+    stack: &StackName,
+    components: &[Component],
+) -> Result<Vec<ObjectRef>, ClusterError> {
+    let Some(parent) = parent_of(components) else {
+        return Ok(Vec::new());
+    };
+    let home = parent.metadata.namespace.as_deref().unwrap_or_default();
+    let Some(record) = parent::read(cluster, stack, home).await? else {
+        return Ok(Vec::new());
+    };
+    let found = find(cluster, stack, (parent, &record), components).await?;
+    let going = found.into_iter().filter(|leftover| leftover.stays.is_none());
+    Ok(going.map(|leftover| leftover.live.object).collect())
+}
+
 /// Namespaces go after all that is in them.
 fn rank(object: &ObjectRef) -> u8 {
     if is_namespace(object) {
@@ -88,6 +111,12 @@ fn rank(object: &ObjectRef) -> u8 {
 
 fn is_namespace(object: &ObjectRef) -> bool {
     object.kind == "Namespace" && object.group().is_empty()
+}
+
+/// Whether this program applied an object: controllers copy labels onto what they make.
+fn is_applied(metadata: &ObjectMeta) -> bool {
+    let mut managers = metadata.managed_fields.iter().flatten();
+    managers.any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.operation.as_deref() == Some("Apply"))
 }
 
 fn label<'a>(object: &'a DynamicObject, key: &str) -> &'a str {
@@ -148,6 +177,9 @@ impl Set<'_> {
         // Parent and lease live there.
         let is_home = is_namespace(object) && object.name == self.home;
         if live.controlled || elsewhere || is_home || self.wanted.contains(&object.unversioned()) {
+            return None;
+        }
+        if !is_applied(metadata) {
             return None;
         }
         let annotations = metadata.annotations.as_ref();
@@ -304,7 +336,8 @@ async fn remove(
     Ok(given.restored)
 }
 
-/// Lets the parent record the members that there are: those that are wanted and those that stay.
+/// Lets the parent record the members that there are: those that are wanted and those that stay. What others record there
+/// while this run waits, which image makes load for one, stays as it is now.
 async fn settle(
     cluster: &Cluster,
     (parent, record): (&DynamicObject, &Parent),
@@ -313,10 +346,18 @@ async fn settle(
 ) -> Result<(), ClusterError> {
     let mut wanted = parent.clone();
     mark::record(&mut wanted, stay);
+    let replaced = record.replaced.as_deref();
+    let now = [
+        (ANNOTATION_LOAD_IMAGE, record.load_image.clone()),
+        (
+            ANNOTATION_REPLACED,
+            replaced.and_then(|text| take_over::without(text, restored)),
+        ),
+    ];
     let annotations = wanted.metadata.annotations.get_or_insert_default();
-    if let Some(text) = annotations.remove(ANNOTATION_REPLACED) {
-        let left = take_over::without(&text, restored);
-        annotations.extend(left.map(|left| (ANNOTATION_REPLACED.to_owned(), left)));
+    for (name, value) in now {
+        annotations.remove(name);
+        annotations.extend(value.map(|value| (name.to_owned(), value)));
     }
     let settled = Parent::of(&wanted);
     if settled != *record {

@@ -64,12 +64,14 @@ fn annotation(wire: &Wire, name: &str) -> String {
 }
 
 /// An object as the stack applied it once.
-fn member(wire: &Wire, kind: &str, path: &str, metadata: &Value) {
+pub(super) fn member(wire: &Wire, kind: &str, path: &str, metadata: &Value) {
     let id = wire.state().objects[DEPLOYMENT]["metadata"]["labels"]["applyset.kubernetes.io/part-of"].clone();
     let mut object = json!({"apiVersion": "v1", "kind": kind, "metadata": {
         "name": path.rsplit('/').next(), "labels": {
             "app.kubernetes.io/managed-by": "provisioner", "app.kubernetes.io/part-of": "demo",
-            "app.kubernetes.io/component": "mine", "applyset.kubernetes.io/part-of": id}}});
+            "app.kubernetes.io/component": "mine", "applyset.kubernetes.io/part-of": id},
+        "managedFields": [{"manager": "provisioner", "operation": "Apply", "apiVersion": "v1",
+            "fieldsType": "FieldsV1", "fieldsV1": {}}]}});
     for (key, value) in metadata.as_object().into_iter().flatten() {
         object["metadata"][key] = value.clone();
     }
@@ -204,6 +206,15 @@ async fn only_what_bears_the_marks_of_the_set_and_is_where_it_was_goes() {
         &format!("{inside}/of-another"),
         &json!({"labels": {"app.kubernetes.io/part-of": "other"}}),
     );
+    let copier = json!([{"manager": "operator", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1",
+        "fieldsV1": {}}, {"manager": "provisioner", "operation": "Update", "apiVersion": "v1",
+        "fieldsType": "FieldsV1", "fieldsV1": {}}]);
+    member(
+        &wire,
+        "ConfigMap",
+        &format!("{inside}/with-labels-that-a-controller-copied"),
+        &json!({"managedFields": copier}),
+    );
     member(
         &wire,
         "ConfigMap",
@@ -270,6 +281,48 @@ async fn where_another_run_applied_other_manifests_meanwhile_nothing_goes() {
             .iter()
             .all(|call| !call.starts_with("DELETE") || call.contains("/leases/"))
     );
+}
+
+#[tokio::test]
+async fn what_is_to_go_is_known_before_anything_is_applied() {
+    let wire = Wire::default();
+    let left = without(&["grafana"]);
+    let going = async || prune::going(&wire.cluster(), &stack(), &left).await.expect("asked");
+    assert_eq!(going().await, [], "there is no stack");
+    run(&wire, &without(&[])).await.expect("applied");
+    if let Some(secret) = wire.state().objects.get_mut(SECRET) {
+        secret["metadata"]["annotations"] = json!({"provisioner/keep": "true"});
+    }
+    wire.state().log.clear();
+    let named: Vec<String> = going().await.iter().map(ToString::to_string).collect();
+    let planned = plan(&wire, &left).await;
+    assert_eq!(named, of(&planned, Outcome::Deleted));
+    assert!(
+        named.contains(&"Deployment `monitoring/grafana`".to_owned()),
+        "{named:?}"
+    );
+    assert!(
+        !named.iter().any(|name| name.contains("grafana-admin")),
+        "it is kept: {named:?}"
+    );
+    assert_eq!(wire.changes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_another_command_records_while_this_one_waits_is_not_taken_back() {
+    let wire = Wire::default();
+    run(&wire, &without(&[])).await.expect("applied");
+    let left = without(&["grafana"]);
+    apply::apply(&wire.cluster(), &stack(), &left, Options::default(), &Silent)
+        .await
+        .expect("applied");
+    let image = "provisioner/load-image";
+    if let Some(record) = wire.state().objects.get_mut(RECORD) {
+        record["metadata"]["annotations"][image] = "registry/load@sha256:1".into();
+    }
+    prune(&wire, &left).await.expect("pruned");
+    assert_eq!(annotation(&wire, image), "registry/load@sha256:1");
+    assert!(!wire.state().objects.contains_key(DEPLOYMENT));
 }
 
 #[tokio::test]

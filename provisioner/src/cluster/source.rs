@@ -42,14 +42,18 @@ fn ordered(mut sources: Vec<Source>) -> Vec<Source> {
     sources
 }
 
-/// Every YAML file of the folders in `dir`, by its path in `dir`. What would be passed over in silence is a problem: a
-/// file beside the folders, a component without files, one that has two folders.
+/// Every YAML file of the folders in `dir`, by its path in `dir`. What would be passed over in silence is a problem, since
+/// a component that is not found is deleted: a file beside the folders, a component without files, one that has two
+/// folders, folders inside of one, what cannot be looked at.
 fn files(dir: &Path) -> Result<Vec<(String, String)>, ClusterError> {
     let (mut files, mut problems) = (Vec::new(), Vec::new());
     let mut components: Vec<(String, String)> = Vec::new();
     for path in entries(dir)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !path.is_dir() {
+        if name.starts_with('.') && !is_yaml(&path) {
+            continue;
+        }
+        if !is_folder(&path)? {
             if is_yaml(&path) {
                 problems.push(format!(
                     "`{name}` is in no component: put it into a folder, e.g. `60-mine/{name}`"
@@ -57,14 +61,14 @@ fn files(dir: &Path) -> Result<Vec<(String, String)>, ClusterError> {
             }
             continue;
         }
-        if name.starts_with('.') {
-            continue;
-        }
-        let inside: Vec<PathBuf> = entries(&path)?.into_iter().filter(|file| is_yaml(file)).collect();
+        let all = entries(&path)?;
+        let (inside, others): (Vec<PathBuf>, Vec<PathBuf>) = all.iter().cloned().partition(|file| is_yaml(file));
+        let deeper = others.iter().map(|other| deeper(dir, other));
+        problems.extend(deeper.collect::<Result<Vec<_>, _>>()?.into_iter().flatten());
         let (number, component) = split(&name);
         if inside.is_empty() {
-            // Other folders may well lie beside components.
-            if number.is_some() {
+            // Folders of other files may well lie beside components.
+            if number.is_some() || all.is_empty() {
                 let hint = format!("`--without {component}` leaves a component out");
                 problems.push(format!("`{name}` has no YAML files: {hint}"));
             }
@@ -88,6 +92,37 @@ fn files(dir: &Path) -> Result<Vec<(String, String)>, ClusterError> {
     } else {
         Err(ClusterError::Manifests(problems))
     }
+}
+
+/// Whether a path is a folder; one that cannot be told is none that could be passed over.
+fn is_folder(path: &Path) -> Result<bool, ClusterError> {
+    let metadata = std::fs::metadata(path).map_err(|e| failed(path, &e))?;
+    Ok(metadata.is_dir())
+}
+
+/// What is wrong with an entry of a component that is no YAML file: a folder with such files is not read.
+fn deeper(dir: &Path, path: &Path) -> Result<Option<String>, ClusterError> {
+    let hidden = path
+        .file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with('.'));
+    if hidden || !is_folder(path)? || !has_yaml(path)? {
+        return Ok(None);
+    }
+    let name = path.strip_prefix(dir).unwrap_or(path).display();
+    Ok(Some(format!(
+        "`{name}` has YAML files, and folders inside of a component are not read: put them into the component's own"
+    )))
+}
+
+/// Whether a folder has YAML files, however deep.
+fn has_yaml(folder: &Path) -> Result<bool, ClusterError> {
+    for path in entries(folder)? {
+        // A link is not followed: it may lead back.
+        if is_yaml(&path) || (!path.is_symlink() && is_folder(&path)? && has_yaml(&path)?) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn is_yaml(path: &Path) -> bool {
@@ -207,5 +242,45 @@ mod tests {
                 "`x.yaml` is in no component: put it into a folder, e.g. `60-mine/x.yaml`"
             ]
         );
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_is_empty_or_too_deep_is_a_problem() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let at = |path: &str| dir.path().join(path);
+        let folder = |path: &str| std::fs::create_dir_all(at(path)).expect("made");
+        let file = |path: &str| std::fs::write(at(path), "").expect("written");
+        let problems = || match read(Some(dir.path())) {
+            Err(ClusterError::Manifests(problems)) => problems.join("\n"),
+            Ok(_) => String::new(),
+            Err(other) => panic!("refused as manifests: {other:?}"),
+        };
+        folder("60-mine/notes");
+        file("60-mine/x.yaml");
+        file("60-mine/notes/a.txt");
+        folder("docs");
+        file("docs/a.md");
+        assert_eq!(problems(), "");
+        folder("grafana");
+        let want = "`grafana` has no YAML files: `--without grafana` leaves a component out";
+        assert_eq!(problems(), want);
+        std::fs::remove_dir(at("grafana")).expect("removed");
+        for path in ["60-mine/base/deep", "docs/deep"] {
+            folder(path);
+            file(&format!("{path}/x.yml"));
+            let said = problems();
+            assert!(
+                said.contains("folders inside of a component are not read"),
+                "{path}: {said}"
+            );
+            std::fs::remove_dir_all(at(path)).expect("removed");
+        }
+        for path in ["70-gone", "60-mine/gone"] {
+            std::os::unix::fs::symlink("nowhere", at(path)).expect("linked");
+            let said = problems();
+            assert!(said.contains("cannot read") && said.contains("gone"), "{path}: {said}");
+            std::fs::remove_file(at(path)).expect("removed");
+        }
+        assert_eq!(problems(), "");
     }
 }

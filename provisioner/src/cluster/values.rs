@@ -11,10 +11,12 @@ use super::monitoring::{self, address::PrometheusUrl};
 use super::reaction::Reaction;
 use crate::names::{APP, LOAD, StackName};
 
+/// The component that tells what state objects are in, and its Service.
+const STATE: &str = "kube-state-metrics";
 /// How an `image` names an image that the tool pushed: `build://web-app`.
 pub(super) const BUILT: &str = "build://";
 /// The names that are the tool's own; the last ones are those of the load job.
-const OWN: [&str; 41] = [
+const OWN: [&str; 42] = [
     "stack",
     "app_image",
     "load_image",
@@ -53,6 +55,7 @@ const OWN: [&str; 41] = [
     "prometheus_memory_request",
     "prometheus_memory_limit",
     "state_series",
+    "state_targets",
     "prometheus_rules",
     "prometheus_rule_groups",
     "grafana_alerts",
@@ -101,6 +104,8 @@ pub struct Values {
     pub namespaces: Namespaces,
     /// A Prometheus that exists already; none for the stack's own.
     pub prometheus_url: Option<PrometheusUrl>,
+    /// Whether kube-state-metrics is part of the stack: else it is not scraped, and not missed.
+    pub state_metrics: bool,
     /// Other references for third-party images, by repository (e.g. `docker.io/grafana/grafana`).
     pub images: BTreeMap<String, String>,
     /// Grafana's admin password: see [`super::password`].
@@ -120,10 +125,25 @@ impl Values {
             tolerance: true,
             namespaces: Namespaces::default(),
             prometheus_url: None,
+            state_metrics: true,
             images: BTreeMap::new(),
             grafana_password: String::new(),
             own: BTreeMap::new(),
         }
+    }
+
+    /// What depends on which components are left out.
+    #[must_use]
+    pub fn without(mut self, components: &[String]) -> Self {
+        self.state_metrics = !components.iter().any(|component| component == STATE);
+        self
+    }
+
+    /// Where Prometheus scrapes kube-state-metrics.
+    fn state_targets(&self) -> serde_json::Value {
+        let there = self.state_metrics;
+        let address = || format!("{STATE}.{}.svc:8080", self.namespaces.monitoring);
+        there.then(address).into_iter().collect()
     }
 
     /// Where Prometheus answers, seen from a pod.
@@ -183,6 +203,7 @@ impl Values {
             ("hpa_behavior", self.reaction.hpa_behavior(self.tolerance).to_string()),
             ("prometheus_url", self.prometheus_url()),
             ("prometheus_egress", self.prometheus_egress().to_string()),
+            ("state_targets", self.state_targets().to_string()),
             ("dashboard", serde_json::Value::from(dashboard()).to_string()),
             ("grafana_password", STANDARD.encode(&self.grafana_password)),
             ("serving_secret", certificates.authority.serving_secret().to_owned()),
@@ -200,7 +221,7 @@ impl Values {
             ("serving_key", STANDARD.encode(&certificates.serving_key)),
         ]);
         placeholders.extend(monitoring::sizes_and_times(intervals));
-        placeholders.extend(monitoring::rules(&placeholders, intervals));
+        placeholders.extend(monitoring::rules(&placeholders, intervals, self.state_metrics));
         placeholders
     }
 }

@@ -131,6 +131,7 @@ impl Wire {
             Method::GET => {
                 reply(&json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": state.list(&path, &query)}))
             }
+            Method::PATCH if is_merge(&parts.headers) => state.patch(&path, &body),
             Method::PATCH => state.apply(&path, &query, &body),
             Method::POST => state.create(&path, &query, &body),
             Method::PUT => state.replace(&path, &body),
@@ -210,6 +211,17 @@ impl State {
             self.objects.insert(path.to_owned(), merged.clone());
         }
         reply(&merged)
+    }
+
+    /// A merge patch: what is null goes.
+    fn patch(&mut self, path: &str, body: &[u8]) -> Response<Body> {
+        let Some(object) = self.objects.get_mut(path) else {
+            return absent(path);
+        };
+        let patch: Value = serde_json::from_slice(body).unwrap_or_default();
+        merge(object, &patch);
+        drop_nulls(object);
+        reply(object)
     }
 
     /// As the real one: the namespace has to be there, and names are given once.
@@ -300,6 +312,19 @@ impl State {
             .map(|(_, o)| o.clone())
             .filter(|o| selects(&selector, o))
             .collect()
+    }
+}
+
+fn is_merge(headers: &http::HeaderMap) -> bool {
+    headers
+        .get(http::header::CONTENT_TYPE)
+        .is_some_and(|kind| kind == "application/merge-patch+json")
+}
+
+fn drop_nulls(value: &mut Value) {
+    if let Some(fields) = value.as_object_mut() {
+        fields.retain(|_, field| !field.is_null());
+        fields.values_mut().for_each(drop_nulls);
     }
 }
 

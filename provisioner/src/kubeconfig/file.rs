@@ -125,7 +125,8 @@ pub fn read(path: &Path) -> Result<Value, KubeconfigError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(empty()),
         Err(error) => return Err(failed("read", path)(error)),
     };
-    let value: Value = serde_saphyr::from_str(&text).map_err(|error| not_one(path, &error))?;
+    // The lines around a mistake may hold a token.
+    let value: Value = serde_saphyr::from_str(&text).map_err(|error| not_one(path, error.without_snippet()))?;
     if value.is_object() {
         Ok(value)
     } else {

@@ -228,3 +228,17 @@ fn entries_go_where_kubectl_would_put_them() {
     assert_eq!(home.paths(), [std::path::PathBuf::from("/home/me/.kube/config")]);
     assert!(matches!(Locations::of(None, None), Err(KubeconfigError::NoPlace)));
 }
+
+#[test]
+fn a_mistake_is_told_by_its_place_and_not_by_the_lines_around_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    std::fs::write(&path, "users:\n- name: me\n  user: {token: hunter2}\ncontexts: [").unwrap();
+    let said = chain(&read(&path).unwrap_err());
+    assert!(said.contains("line 4") && !said.contains("hunter2"), "{said}");
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let source = error.source().map_or_else(String::new, chain);
+    format!("{error}: {source}")
+}

@@ -15,10 +15,11 @@ use crate::cluster::manifest::Component;
 use crate::cluster::nodes::{self, Node};
 use crate::cluster::ownership::Existing;
 use crate::cluster::values::Namespaces;
-use crate::cluster::{parent, preview};
+use crate::cluster::{ObjectRef, parent, preview, prune};
 use crate::config::Config;
 use crate::error::Error;
 use crate::image::Platform;
+use crate::names::StackName;
 use crate::plan::Plan;
 use crate::report::Answer;
 use crate::target::{self, Place, Prepared, Registry, Session, State};
@@ -163,6 +164,8 @@ async fn check_target(context: &Context, looked: &Looked) -> Result<Option<Sessi
     let checked = preview::check(&session.cluster, &plan.stack, &wanted, options, deploy::UNRESOLVED).await;
     let existing = checked.map_err(deploy::refused_before_any_change)?;
     confirm_adoption(context, plan, &existing).await?;
+    let going = prune::going(&session.cluster, &plan.stack, &wanted).await?;
+    confirm_deletion(context, &plan.stack, &going).await?;
     Ok(Some(session))
 }
 
@@ -192,6 +195,23 @@ async fn confirm_adoption(context: &Context, plan: &Plan, existing: &[Existing])
         adopted.join("\n  ")
     ));
     ask::confirm(context, &format!("mark {} objects as stack `{stack}`?", adopted.len())).await
+}
+
+/// Shows what the stack has and is to have no longer, and asks: one flag that was forgotten takes a component away.
+async fn confirm_deletion(context: &Context, stack: &StackName, going: &[ObjectRef]) -> Result<(), Error> {
+    if going.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = going.iter().map(ToString::to_string).collect();
+    context.report.note(&format!(
+        "stack `{stack}` has these and is to have them no longer; they are deleted once the rest works:\n  {}",
+        names.join("\n  ")
+    ));
+    let question = format!(
+        "delete what stack `{stack}` no longer has ({} of its objects)?",
+        going.len()
+    );
+    ask::confirm(context, &question).await
 }
 
 /// Where, as whom, what, and for how much.
@@ -233,5 +253,39 @@ async fn warn_of_platform(context: &Context, session: &Session, platforms: &[Pla
             "the image is for {}, and no node of the cluster is: its pods wait until one comes",
             names.join(" and ")
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::given;
+    use super::*;
+    use crate::report::Record;
+
+    #[tokio::test]
+    async fn nothing_is_deleted_that_nobody_agreed_to() {
+        let (_, mut context) = given(&["provisioner", "bootstrap", "--cluster", "demo"]);
+        let stack: StackName = "demo".parse().expect("valid");
+        let grafana = ObjectRef {
+            api_version: "apps/v1".to_owned(),
+            kind: "Deployment".to_owned(),
+            namespace: Some("monitoring".to_owned()),
+            name: "grafana".to_owned(),
+        };
+        confirm_deletion(&context, &stack, &[]).await.expect("nothing to ask");
+        let report = std::sync::Arc::new(Record::default());
+        context.report = report.clone();
+        let error = confirm_deletion(&context, &stack, std::slice::from_ref(&grafana)).await;
+        let error = error.expect_err("nobody can be asked");
+        assert_eq!(error.exit(), crate::error::Exit::Usage);
+        assert!(
+            error
+                .to_string()
+                .contains("delete what stack `demo` no longer has (1 of its objects)?")
+        );
+        let told = format!("{:?}", report.0.lock().expect("lock"));
+        assert!(told.contains("Deployment `monitoring/grafana`"), "{told}");
+        context.yes = true;
+        confirm_deletion(&context, &stack, &[grafana]).await.expect("answered");
     }
 }

@@ -93,15 +93,16 @@ pub(super) async fn run(
     let ready = wait(cluster, &components, config.output.timeout, report).await;
     ready.map_err(|error| explained(error, config.target.registry.as_ref()))?;
 
-    if leftovers {
-        changes.extend(wanted.prune(context, &components).await?);
-    }
     // Said before its series are waited for.
     let prometheus = Scraped::find(config, stack, &changes);
     if let Some(prometheus) = &prometheus {
         report.note(&prometheus.to_string());
     }
     let chain = verify(config, cluster, report).await?;
+    // Last of all: what worked before goes only once what takes its place does. Else the next run goes on with it.
+    if leftovers {
+        changes.extend(wanted.prune(context, &components).await?);
+    }
     Ok(Deployed {
         changes,
         chain,
@@ -169,8 +170,9 @@ pub(super) async fn plan(
 /// The error with the right to pull, where that may be what pods lack.
 fn explained(error: ClusterError, registry: Option<&RegistryPrefix>) -> Error {
     match right_to_pull(&error, registry) {
-        Some(hint) => Error::from(error).hint(hint),
-        None => error.into(),
+        // What the error knows itself is nearer.
+        Some(hint) if error.hint().is_none() => Error::from(error).hint(hint),
+        _ => error.into(),
     }
 }
 

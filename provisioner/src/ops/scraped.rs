@@ -30,14 +30,17 @@ impl Scraped {
     /// What is used instead of the stack's own Prometheus; none where that is used.
     pub(super) fn find(config: &Config, stack: &StackName, changes: &[Change]) -> Option<Self> {
         let url = config.prometheus.url.as_ref()?.to_string();
+        let is_applied =
+            |change: &&Change| !matches!(change.outcome, Outcome::Skipped | Outcome::Deleted | Outcome::Kept);
         let applied = changes
             .iter()
-            .filter(|change| KINDS.contains(&change.kind.as_str()) && change.outcome != Outcome::Skipped);
+            .filter(|change| KINDS.contains(&change.kind.as_str()))
+            .filter(is_applied);
         let name = |change: &Change| {
             let namespace = change.namespace.as_deref().unwrap_or_default();
             format!("{} `{namespace}/{}`", change.kind, change.name)
         };
-        let mut values = Values::new(stack.clone(), UNRESOLVED, UNRESOLVED);
+        let mut values = Values::new(stack.clone(), UNRESOLVED, UNRESOLVED).without(&config.stack.without);
         values.reaction = config.reaction;
         Some(Self {
             url,
@@ -94,6 +97,8 @@ mod tests {
         let flags = ["--prometheus-url", "http://prom.obs.svc:9090", "--reaction", "seed"];
         let skipped = [
             change("ServiceMonitor", Outcome::Skipped),
+            change("ServiceMonitor", Outcome::Kept),
+            change("PrometheusRule", Outcome::Deleted),
             change("Service", Outcome::Created),
         ];
         let plain = found(&flags, &skipped).expect("one of others").to_string();
@@ -105,6 +110,12 @@ mod tests {
         ] {
             assert!(plain.contains(part), "{part}: {plain}");
         }
+        let fewer = [&flags[..], &["--without", "kube-state-metrics"]].concat();
+        let fewer = found(&fewer, &skipped).expect("one of others").to_string();
+        assert!(
+            fewer.contains("job_name: web-app-service") && !fewer.contains("job_name: kube-state-metrics"),
+            "{fewer}"
+        );
         let applied = [
             change("ServiceMonitor", Outcome::Created),
             change("PrometheusRule", Outcome::Unchanged),

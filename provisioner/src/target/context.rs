@@ -75,6 +75,16 @@ impl Known {
 }
 
 fn unusable(error: KubeconfigError) -> Error {
+    // What a parser says shows lines and values, and a token may be among them: the place has to do.
+    if let KubeconfigError::Parse(error) = &error {
+        let place = error.location().map_or_else(String::new, |at| {
+            format!(", line {}, column {}", at.line(), at.column())
+        });
+        return Error::usage(format!(
+            "cannot use the kubeconfig: it cannot be read as YAML of one{place}"
+        ))
+        .hint("set `KUBECONFIG` to a file that `kubectl config view` reads");
+    }
     ClusterError::Kubeconfig(Box::new(error)).into()
 }
 
@@ -165,6 +175,20 @@ mod tests {
             if let Err(error) = read {
                 assert_eq!(error.exit().code(), 2);
             }
+        }
+    }
+
+    #[test]
+    fn a_kubeconfig_that_is_broken_shows_no_token() {
+        for text in [
+            "users:\n- name: me\n  user: {token: hunter2}\ncontexts: [",
+            "users:\n- name: me\n  user: {token: [hunter2]}\n",
+            "users:\n- name: me\n  user: hunter2\n",
+        ] {
+            let error = unusable(Kubeconfig::from_yaml(text).expect_err("broken"));
+            let said = error.to_string();
+            assert!(said.contains("line ") && !said.contains("hunter2"), "{said}");
+            assert_eq!(error.exit(), crate::error::Exit::Usage);
         }
     }
 }

@@ -20,6 +20,7 @@ const METRICS_API: &str = "apiservice/v1beta1.custom.metrics.k8s.io";
 const HOME: &str = "custom-metrics";
 const ISSUED: &str = "secret/cm-adapter-issued-certs";
 const OWN: &str = "secret/cm-adapter-serving-certs";
+const WEBHOOK: &str = "cert-manager-webhook";
 const AUTHORITY: &str = "secret/provisioner-ca";
 
 #[test]
@@ -126,6 +127,7 @@ fn the_real_cert_manager_signs_and_renews() {
     sandbox.json(&BOOTSTRAP);
     sandbox.run(&["teardown", "--cluster", "demo", "--yes"]);
     assert_eq!(sandbox.labelled(), "", "what cert-manager made for the stack goes too");
+    sandbox.kubectl(&["delete", "validatingwebhookconfiguration", WEBHOOK]);
     sandbox.reset();
 }
 
@@ -139,6 +141,7 @@ impl CertManager {
         sandbox.kubectl(&["apply", "--server-side", "-f", &kinds]);
         let established = ["wait", "--for=condition=Established", "--timeout=60s", "-f"];
         sandbox.kubectl(&[&established[..], &[&kinds]].concat());
+        define_webhook(sandbox);
         let mut command = Command::new(made.join("cert-manager"));
         command.arg(sandbox.kubeconfig()).stderr(Stdio::null());
         Self(command.spawn().expect("it starts"))
@@ -163,6 +166,11 @@ fn cert_manager_signs_where_its_kinds_are_and_is_left_again() {
     sandbox.refused(&named, 2, "the cluster does not know its kinds");
     assert_eq!(sandbox.resource_versions(), before);
     define_kinds(&sandbox);
+    // Kinds alone are what an installation that was removed leaves.
+    let summary = sandbox.json(&BOOTSTRAP);
+    assert_eq!(summary["changes"]["updated"], 0, "{summary}");
+    assert_eq!(status(&sandbox)["certificate"]["authority"], "own");
+    define_webhook(&sandbox);
     // Nobody looks at what is made: the run says so, and the next one goes on.
     sandbox.refused(&BOOTSTRAP, 1, "are the pods of cert-manager running?");
     let theirs = signer::authority((1, 3650));
@@ -181,7 +189,20 @@ fn cert_manager_signs_where_its_kinds_are_and_is_left_again() {
     assert_eq!(again["changes"]["updated"], 0, "{again}");
     sandbox.run(&["teardown", "--cluster", "demo", "--yes"]);
     assert_eq!(sandbox.labelled(), "", "what cert-manager made for the stack goes too");
+    sandbox.kubectl(&["delete", "validatingwebhookconfiguration", WEBHOOK]);
     sandbox.reset();
+}
+
+/// The mark of an installation: nothing answers for it, and nothing is sent to it.
+fn define_webhook(sandbox: &Sandbox) {
+    let rule = json!({"apiGroups": ["cert-manager.io"], "apiVersions": ["v1"], "operations": ["CREATE"],
+        "resources": ["nothing"]});
+    let webhook = json!({"name": "webhook.cert-manager.io", "admissionReviewVersions": ["v1"], "sideEffects": "None",
+        "failurePolicy": "Ignore", "timeoutSeconds": 1, "clientConfig": {"url": "https://127.0.0.1:9/"},
+        "rules": [rule]});
+    let all = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": WEBHOOK}, "webhooks": [webhook]});
+    apply(sandbox, &all, "tests");
 }
 
 fn define_kinds(sandbox: &Sandbox) {

@@ -68,6 +68,8 @@ fn a_prometheus_of_others_is_used_and_told_what_to_scrape() {
         said.contains("job_name: web-app-service") && said.contains(URL),
         "{said}"
     );
+    // What worked goes only once what takes its place does.
+    sandbox.kubectl(&["get", "deployment/prometheus", "-n", "monitoring"]);
     install_theirs(&sandbox, &scrape_configs(&said));
     let summary = sandbox.json(&with(URL));
     assert_eq!(summary["prometheus"]["url"], URL);

@@ -19,6 +19,9 @@ use serde_json::Value;
 
 use super::reaction::Intervals;
 
+/// The alert that fires where kube-state-metrics is not scraped.
+const STATE_UNKNOWN: &str = "WebAppStateUnknown";
+
 /// Values of manifests and rules that follow from the profile alone.
 pub(super) fn sizes_and_times(intervals: Intervals) -> [(&'static str, String); 10] {
     let capacity = capacity::of(intervals, capacity::MAX_PODS);
@@ -38,9 +41,17 @@ pub(super) fn sizes_and_times(intervals: Intervals) -> [(&'static str, String); 
     ]
 }
 
-/// The rules in the forms that their readers want; `placeholders` are what the text of the rules may name.
-pub(super) fn rules(placeholders: &BTreeMap<&str, String>, intervals: Intervals) -> [(&'static str, String); 3] {
-    let rules = rules::render(placeholders);
+/// The rules in the forms that their readers want; `placeholders` are what the text of the rules may name. Where there is
+/// no kube-state-metrics, it is not missed.
+pub(super) fn rules(
+    placeholders: &BTreeMap<&str, String>,
+    intervals: Intervals,
+    state_metrics: bool,
+) -> [(&'static str, String); 3] {
+    let mut rules = rules::render(placeholders);
+    if !state_metrics {
+        rules = rules.without_alert(STATE_UNKNOWN);
+    }
     let alerts = rules::for_grafana(&rules.groups, intervals.evaluation_s);
     let as_text = |text: String| Value::from(text).to_string();
     [

@@ -20,6 +20,19 @@ pub(in crate::cluster) struct Rules {
     pub(in crate::cluster) groups: Value,
 }
 
+impl Rules {
+    /// The same but for one alert.
+    pub(super) fn without_alert(mut self, name: &str) -> Self {
+        for group in self.groups["groups"].as_array_mut().into_iter().flatten() {
+            if let Some(rules) = group["rules"].as_array_mut() {
+                rules.retain(|rule| rule["alert"] != name);
+            }
+        }
+        self.text = serde_saphyr::to_string(&self.groups).unwrap_or_default();
+        self
+    }
+}
+
 /// Fills in the times. The text is part of the binary, so what cannot be read is an error of the program: tests read it with
 /// every profile.
 pub(in crate::cluster) fn render(placeholders: &BTreeMap<&str, String>) -> Rules {

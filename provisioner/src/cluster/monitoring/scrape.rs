@@ -13,8 +13,8 @@ pub(in crate::cluster) const COMPONENT: &str = "prometheus";
 pub fn jobs(values: &Values) -> String {
     let config = config(values).unwrap_or_default();
     let mut jobs = config["scrape_configs"].as_array().cloned().unwrap_or_default();
-    // It scrapes itself as it likes.
-    jobs.retain(|job| job["job_name"] != COMPONENT);
+    // It scrapes itself as it likes, and nobody what is not there.
+    jobs.retain(|job| job["job_name"] != COMPONENT && job["static_configs"][0]["targets"] != json!([]));
     for job in &mut jobs {
         for time in ["scrape_interval", "scrape_timeout"] {
             if job[time].is_null() {

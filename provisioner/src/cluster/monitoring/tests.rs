@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::capacity;
 use super::series;
+use crate::cluster::certificate::Certificates;
 use crate::cluster::embedded::DASHBOARDS;
+use crate::cluster::manifest;
 use crate::cluster::reaction::Reaction;
 use crate::cluster::stack_tests::{find, objects, values};
 
@@ -358,4 +360,22 @@ fn series_of(expr: &str) -> Vec<String> {
 fn series_are_told_from_functions_and_labels() {
     let expr = r#"sum by (pod) (rate(a_total{b=~"$c",d!="x}"}[$__rate_interval])) / on (e) f:g or vector(0) > 1"#;
     assert_eq!(series_of(expr), ["a_total", "f:g"]);
+}
+
+#[test]
+fn kube_state_metrics_that_is_left_out_is_neither_scraped_nor_missed() {
+    for (without, is_there) in [(vec![], true), (vec!["kube-state-metrics".to_owned()], false)] {
+        let loaded = manifest::load(None, &without, &values(), &Certificates::default());
+        let all: Vec<_> = loaded.expect("loads").into_iter().flat_map(|one| one.objects).collect();
+        let names: Vec<Value> = rules(&all).iter().map(|rule| rule["alert"].clone()).collect();
+        assert_eq!(names.contains(&json!("WebAppStateUnknown")), is_there, "{names:?}");
+        assert!(names.contains(&json!("WebAppErrors")), "{names:?}");
+        let jobs = yaml(&all, "prometheus", "prometheus.yml")["scrape_configs"].clone();
+        let mut jobs = jobs.as_array().expect("jobs").iter();
+        let job = jobs.find(|job| job["job_name"] == "kube-state-metrics").expect("a job");
+        let targets = job["static_configs"][0]["targets"].as_array().expect("targets");
+        assert_eq!(targets.is_empty(), !is_there, "{job}");
+        let alerts = yaml(&all, "grafana-provisioning", "alerts.yml").to_string();
+        assert_eq!(alerts.contains("WebAppStateUnknown"), is_there);
+    }
 }

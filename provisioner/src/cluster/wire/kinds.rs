@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 /// `(group, version, kind, plural, namespaced)` of every kind that the server knows.
-pub(super) const KINDS: [(&str, &str, &str, &str, bool); 22] = [
+pub(super) const KINDS: [(&str, &str, &str, &str, bool); 23] = [
     ("", "v1", "Namespace", "namespaces", false),
     ("", "v1", "ServiceAccount", "serviceaccounts", true),
     ("", "v1", "ConfigMap", "configmaps", true),
@@ -45,6 +45,13 @@ pub(super) const KINDS: [(&str, &str, &str, &str, bool); 22] = [
         false,
     ),
     ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", true),
+    (
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingWebhookConfiguration",
+        "validatingwebhookconfigurations",
+        false,
+    ),
     ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", true),
 ];
 
