@@ -262,7 +262,7 @@ mod tests {
         Stored { content, size }
     }
 
-    fn packer(most: u64) -> Packer {
+    fn bounded_to(most: u64) -> Packer {
         Packer {
             layers: Layers::of(most),
             ..Packer::new().expect("a packer")
@@ -275,14 +275,14 @@ mod tests {
         file.write_all(b"one layer, another").expect("written");
         let file = Arc::new(file);
         let (one, other) = (Digest::of(b"one layer"), Digest::of(b"another"));
-        let mut packer = packer(16);
+        let mut packer = bounded_to(16);
         let mut layers = Vec::new();
         for _ in 0..MOST_LAYERS {
             layers.push(packer.layer("a", stored(&file, (0, 9)), &one).expect("packed"));
         }
-        let packed = packer.at;
+        let at = packer.at;
         layers.push(packer.layer("b", stored(&file, (11, 7)), &other).expect("packed"));
-        assert!(packed > 0 && packed < 100 && packer.at > packed, "{packed}");
+        assert!(at > 0 && at < 100 && packer.at > at, "{at}");
         // The same bytes under the name of others are read, and the bound is for all of them.
         let refused = packer.layer("a", stored(&file, (0, 9)), &other);
         assert!(matches!(refused, Err(Defect::TooLarge { most: 16, .. })));

@@ -140,6 +140,13 @@ mod tests {
     }
 
     #[test]
+    fn a_registry_that_does_not_let_in_or_not_now_is_not_one_without_lists() {
+        let of = |code| is_no_answer(StatusCode::from_u16(code).expect("a status"));
+        assert!([401, 403, 408, 429, 500, 502, 503].into_iter().all(of));
+        assert!(![200, 302, 400, 404, 405, 406, 410].into_iter().any(of));
+    }
+
+    #[test]
     fn only_an_index_is_a_list() {
         let of = |text: &str| is_index(&[(CONTENT_TYPE, text.parse().expect("a value"))].into_iter().collect());
         assert!(of(INDEX) && of(&format!("{INDEX}; charset=utf-8")));

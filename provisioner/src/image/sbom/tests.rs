@@ -184,14 +184,18 @@ fn spdx_names_crates_by_purl_with_licence_hash_and_what_they_need() {
 
 /// A package `app` in a folder that needs these ones, whose sources the lock file names.
 fn needing(others: &[(&str, &str)]) -> Crates {
-    let mut tree = "0\tapp v0.1.0 (/work/app)\t\t\t\n".to_owned();
-    let mut lock = "[[package]]\nname = 'app'\nversion = '0.1.0'\n".to_owned();
-    for (shown, source) in others {
+    let line = |&(shown, _): &(&str, &str)| {
+        let name = shown.split(' ').next().unwrap_or_default();
+        format!("1\t{shown}\t\thttps://me:hunter2@example.org/{name}\t\n")
+    };
+    let entry = |&(shown, source): &(&str, &str)| {
         let (name, rest) = shown.split_once(" v").expect("a version");
         let version = rest.split(' ').next().unwrap_or_default();
-        tree += &format!("1\t{shown}\t\thttps://me:hunter2@example.org/{name}\t\n");
-        lock += &format!("[[package]]\nname = '{name}'\nversion = '{version}'\n{source}");
-    }
+        format!("[[package]]\nname = '{name}'\nversion = '{version}'\n{source}")
+    };
+    let own = ("app v0.1.0 (/work/app)", "");
+    let tree = "0\tapp v0.1.0 (/work/app)\t\t\t\n".to_owned() + &others.iter().map(line).collect::<String>();
+    let lock: String = [own].iter().chain(others).map(entry).collect();
     Crates::new(
         &Tree::parse(&tree).expect("a tree"),
         &toml::from_str(&lock).expect("a lock file"),
