@@ -277,8 +277,15 @@ pub(super) async fn decide(
         return Ok(Planned::new(wanted, Outcome::Skipped, why));
     }
     let live = &existing.live;
-    let force = authority::is_taken_back(wanted, live);
-    let answer = match dry_run::ask(cluster, &object, wanted, options.forced(force)).await {
+    let mut force = authority::is_taken_back(wanted, live);
+    let mut asked = dry_run::ask(cluster, &object, wanted, options.forced(force)).await;
+    if let Err(ClusterError::Request { failure, .. }) = &asked
+        && scale::is_left_behind(live, failure)
+    {
+        force = true;
+        asked = dry_run::ask(cluster, &object, wanted, options.forced(force)).await;
+    }
+    let answer = match asked {
         Ok(Some(after)) => Answer::of_server(Some(live), after),
         Ok(None) => Answer::guessed(wanted, live),
         Err(refused) => return recreate::instead(cluster, wanted, existing, options, refused).await,

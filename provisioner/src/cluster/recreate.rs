@@ -19,6 +19,8 @@ use crate::report::Reporter;
 const PROBE: &str = "provisioner-probe";
 /// How long an object and what hangs on it may take to go.
 const GOING: Duration = Duration::from_mins(5);
+/// What is said of an object that is not made anew although that is asked for.
+pub(super) const NOT_RECREATED: &str = " (`--recreate` does not delete what others keep something in)";
 /// A value in an error may be a whole pod template.
 const MOST_CHARACTERS: usize = 200;
 
@@ -46,7 +48,11 @@ pub(super) async fn instead(
         let fields = failure.causes.iter().map(|(field, _)| field.clone()).collect();
         return Ok(Planned::recreated(wanted, fields, existing.live.metadata.uid.clone()));
     }
-    Err(ClusterError::Immutable(fields(&object, failure)))
+    let mut fields = fields(&object, failure);
+    if options.recreate {
+        fields.iter_mut().for_each(|line| *line += NOT_RECREATED);
+    }
+    Err(ClusterError::Immutable(fields))
 }
 
 /// One line for each field.
