@@ -109,8 +109,8 @@ pub async fn plan(
     let wanted = || components.iter().flat_map(|c| &c.objects);
     let homes = homes(cluster, wanted().filter(|w| !existing.contains_key(&ObjectRef::of(w)))).await?;
     let scaled = scale::targets(components);
-    let leftovers = leftovers(cluster, stack, components, &existing).await?;
-    let recorded = recorded(components, &leftovers);
+    let (leftovers, unknown) = leftovers(cluster, stack, components, &existing).await?;
+    let recorded = recorded(components, &leftovers, unknown);
     let decisions = wanted().map(|wanted| {
         let wanted = recorded.as_ref().filter(|_| mark::is_parent(wanted)).unwrap_or(wanted);
         let object = ObjectRef::of(wanted);
@@ -147,25 +147,28 @@ pub(super) fn refused(problems: Vec<String>, immutable: Vec<String>) -> Result<(
     ClusterError::all(errors.into_iter().flatten())
 }
 
-/// What the stack has and the components do not.
+/// What the stack has and the components do not, and the recorded kinds of which that cannot be told.
 async fn leftovers(
     cluster: &Cluster,
     stack: &StackName,
     components: &[Component],
     existing: &HashMap<ObjectRef, Existing>,
-) -> Result<Vec<Leftover>, ClusterError> {
+) -> Result<(Vec<Leftover>, BTreeSet<String>), ClusterError> {
     let Some(parent) = prune::parent_of(components) else {
-        return Ok(Vec::new());
+        return Ok(Default::default());
     };
     let live = existing
         .get(&ObjectRef::of(parent))
         .map(|existing| Parent::of(&existing.live));
-    prune::find(cluster, stack, (parent, &live.unwrap_or_default()), components).await
+    let record = live.unwrap_or_default();
+    let found = prune::find(cluster, stack, (parent, &record), components).await?;
+    Ok((found, prune::unknown_kinds(cluster, &record).await?))
 }
 
-/// The parent with the kinds of what is still to be deleted: until that is gone, it has to be found again.
-fn recorded(components: &[Component], leftovers: &[Leftover]) -> Option<DynamicObject> {
+/// The parent with the kinds of what is still to be deleted, or may be: until that is gone, it has to be found again.
+fn recorded(components: &[Component], leftovers: &[Leftover], unknown: BTreeSet<String>) -> Option<DynamicObject> {
     let mut parent = prune::parent_of(components)?.clone();
+    mark::record_kinds(&mut parent, unknown);
     mark::record(&mut parent, leftovers.iter().map(|leftover| &leftover.live.object));
     Some(parent)
 }
@@ -274,8 +277,15 @@ pub(super) async fn decide(
         return Ok(Planned::new(wanted, Outcome::Skipped, why));
     }
     let live = &existing.live;
-    let force = authority::is_taken_back(wanted, live);
-    let answer = match dry_run::ask(cluster, &object, wanted, options.forced(force)).await {
+    let mut force = authority::is_taken_back(wanted, live);
+    let mut asked = dry_run::ask(cluster, &object, wanted, options.forced(force)).await;
+    if let Err(ClusterError::Request { failure, .. }) = &asked
+        && scale::is_left_behind(live, failure)
+    {
+        force = true;
+        asked = dry_run::ask(cluster, &object, wanted, options.forced(force)).await;
+    }
+    let answer = match asked {
         Ok(Some(after)) => Answer::of_server(Some(live), after),
         Ok(None) => Answer::guessed(wanted, live),
         Err(refused) => return recreate::instead(cluster, wanted, existing, options, refused).await,

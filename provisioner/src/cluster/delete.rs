@@ -124,6 +124,7 @@ pub(super) async fn delete_objects(
                 object,
                 uid: now.metadata.uid,
                 controlled: false,
+                owners: Vec::new(),
                 ours: true,
             });
         }

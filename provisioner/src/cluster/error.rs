@@ -6,6 +6,7 @@ pub use super::failure::Failure;
 pub(super) use super::failure::chain;
 use super::object::ObjectRef;
 use super::ready::NO_CERT_MANAGER;
+use super::recreate::NOT_RECREATED;
 use crate::names::StackName;
 
 /// What to do where the cluster knows who asks and does not let them.
@@ -252,6 +253,9 @@ impl ClusterError {
             Self::CertManager(_) => Some(
                 "see that the pods of cert-manager run, its webhook's too, then run again; or take `--certificates own`",
             ),
+            Self::Immutable(fields) if fields.iter().all(|line| line.ends_with(NOT_RECREATED)) => {
+                Some("put the fields back, or delete these objects by hand: what is kept in them goes with them")
+            }
             Self::Immutable(_) => Some(
                 "put the fields back, or give `--recreate`: it deletes these objects with their pods, and makes them anew; what holds data of others has to be deleted by hand",
             ),

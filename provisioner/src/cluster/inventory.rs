@@ -23,6 +23,8 @@ pub(super) struct Live {
     pub(super) object: ObjectRef,
     pub(super) uid: Option<String>,
     pub(super) controlled: bool,
+    /// What it goes with, by uid.
+    pub(super) owners: Vec<String>,
     /// Whether it bears the stack's labels.
     pub(super) ours: bool,
 }
@@ -156,10 +158,13 @@ pub(super) async fn metadata(api: &Api<DynamicObject>, params: &ListParams) -> R
 
 pub(super) fn live(kind: &ApiResource, metadata: &ObjectMeta, stack: &StackName) -> Live {
     let labels = metadata.labels.iter().flatten();
+    let owners = metadata.owner_references.iter().flatten();
+    let owners: Vec<String> = owners.map(|owner| owner.uid.clone()).collect();
     Live {
         object: ObjectRef::listed(kind, metadata),
         uid: metadata.uid.clone(),
-        controlled: metadata.owner_references.as_ref().is_some_and(|o| !o.is_empty()),
+        controlled: !owners.is_empty(),
+        owners,
         ours: stack.marks(labels),
     }
 }

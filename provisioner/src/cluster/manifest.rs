@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use kube::core::DynamicObject;
 use serde_json::Value;
 
@@ -189,12 +191,30 @@ fn parse(text: &str) -> Result<Vec<DynamicObject>, String> {
         if document.get("status").is_some() {
             return Err(format!("{kind}: `status` is the cluster's to write"));
         }
+        if kind == "Secret" {
+            encode_strings(&mut document);
+        }
         let mut object: DynamicObject = serde_json::from_value(document).map_err(|e| format!("{kind}: {e}"))?;
         // Nothing is said where all that was said is null.
         object.metadata.annotations = object.metadata.annotations.filter(|all| !all.is_empty());
         objects.push(object);
     }
     Ok(objects)
+}
+
+/// Writes the texts of `stringData` into `data`, as the server would: it never gives them back, so that they could not be
+/// compared, and what once stood there would stay.
+fn encode_strings(secret: &mut Value) {
+    let is_text = |all: &Value| all.as_object().is_some_and(|all| all.values().all(Value::is_string));
+    if !secret.get("stringData").is_some_and(is_text) {
+        return;
+    }
+    let Some(Value::Object(texts)) = secret.as_object_mut().and_then(|fields| fields.remove("stringData")) else {
+        return;
+    };
+    for (key, text) in texts {
+        secret["data"][key] = STANDARD.encode(text.as_str().unwrap_or_default()).into();
+    }
 }
 
 /// A null in YAML means "not said"; server-side apply would claim the field.
@@ -260,6 +280,24 @@ mod tests {
         let text = "apiVersion: v1\nkind: Secret\nstringData: {password: hunter2}\nmetadata: [";
         let problem = parse(text).expect_err("broken");
         assert!(problem.contains("line 4") && !problem.contains("hunter2"), "{problem}");
+    }
+
+    #[test]
+    fn texts_of_a_secret_are_sent_as_the_server_keeps_them() {
+        let secret = |more: &str| {
+            let objects = parse(&format!(
+                "{{apiVersion: v1, kind: Secret, metadata: {{name: x}}, {more}}}"
+            ));
+            objects.expect("valid")[0].data.clone()
+        };
+        let want = serde_json::json!({"data": {"a": "eA==", "b": "eQ=="}});
+        assert_eq!(secret("stringData: {a: x}, data: {a: b3RoZXI=, b: eQ==}"), want);
+        assert_eq!(secret("stringData: {a: x}"), serde_json::json!({"data": {"a": "eA=="}}));
+        // What the server refuses is the server's to say.
+        assert_eq!(
+            secret("stringData: {a: 1}"),
+            serde_json::json!({"stringData": {"a": 1}})
+        );
     }
 
     #[test]

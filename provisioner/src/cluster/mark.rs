@@ -124,6 +124,14 @@ pub(super) fn record<'a>(parent: &mut DynamicObject, members: impl IntoIterator<
     }
 }
 
+/// Adds kinds to what the parent records, whatever members of them there are.
+pub(super) fn record_kinds(parent: &mut DynamicObject, more: BTreeSet<String>) {
+    let annotations = parent.metadata.annotations.get_or_insert_default();
+    let mut kinds: BTreeSet<String> = listed(annotations.get(ANNOTATION_KINDS)).collect();
+    kinds.extend(more);
+    annotations.insert(ANNOTATION_KINDS.to_owned(), Vec::from_iter(kinds).join(","));
+}
+
 /// The entries of an annotation with a list.
 pub(super) fn listed(annotation: Option<&String>) -> impl Iterator<Item = String> {
     let entries = annotation.into_iter().flat_map(|text| text.split(','));

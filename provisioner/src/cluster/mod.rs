@@ -18,6 +18,7 @@ pub mod authority;
 pub mod certificate;
 pub mod changes;
 mod connect;
+mod content;
 pub mod delete;
 pub mod diff;
 mod diff_text;
@@ -73,6 +74,8 @@ mod flow_tests;
 mod network_tests;
 #[cfg(test)]
 mod pod_tests;
+#[cfg(test)]
+mod prune_limits_tests;
 #[cfg(test)]
 mod prune_tests;
 #[cfg(test)]

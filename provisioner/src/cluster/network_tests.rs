@@ -178,6 +178,7 @@ fn the_flows_of_the_stack_are_let_through() {
         ("operator's prometheus", "app", "8080"),
         ("kube-state-metrics", "API server", "443"),
         ("kube-state-metrics", "API server", "8443"),
+        ("adapter", "API server", "16443"),
         ("API server", "adapter", "6443"),
         ("adapter", "prometheus", "9090"),
         ("adapter", "API server", "443"),

@@ -27,15 +27,12 @@ use super::manifest::Component;
 use super::object::ObjectRef;
 use super::ownership::PARALLEL;
 use super::parent::{self, Parent};
-use super::{mark, order, take_over};
+use super::{content, mark, order, take_over};
 use crate::names::{
     ANNOTATION_KEEP, ANNOTATION_LOAD_IMAGE, ANNOTATION_REPLACED, FIELD_MANAGER, LABEL_APPLYSET_ID,
     LABEL_APPLYSET_PART_OF, LABEL_COMPONENT, LOAD, StackName,
 };
 use crate::report::{Outcome, Reporter};
-
-/// Kinds whose deletion takes along what others keep in them.
-pub(super) const WITH_CONTENT: [&str; 3] = ["PersistentVolumeClaim", "PersistentVolume", "CustomResourceDefinition"];
 
 /// A member of a stack that its manifests no longer have.
 #[derive(Debug, Clone)]
@@ -74,6 +71,13 @@ pub(super) async fn find(
     let found: Vec<Vec<Leftover>> = stream::iter(lists).buffered(PARALLEL).try_collect().await?;
     let mut found: Vec<Leftover> = found.into_iter().flatten().collect();
     found.sort_by_key(|leftover| (rank(&leftover.live.object), leftover.live.object.clone()));
+    for leftover in found.iter_mut().filter(|one| one.stays.is_none()) {
+        let object = &leftover.live.object;
+        // Names and marks do not tell of its claims.
+        if object.kind == content::STATEFUL && cluster.get(object).await?.as_ref().is_some_and(content::goes_along) {
+            leftover.stays = Some(content::WHY.to_owned());
+        }
+    }
     set.look_into_namespaces(cluster, &mut found).await?;
     Ok(found)
 }
@@ -98,6 +102,18 @@ pub async fn going(
     let found = find(cluster, stack, (parent, &record), components).await?;
     let going = found.into_iter().filter(|leftover| leftover.stays.is_none());
     Ok(going.map(|leftover| leftover.live.object).collect())
+}
+
+/// The recorded kinds that the server does not know now: whether there are objects of them is not known either, so they
+/// stay recorded.
+pub(super) async fn unknown_kinds(cluster: &Cluster, record: &Parent) -> Result<BTreeSet<String>, ClusterError> {
+    let mut unknown = BTreeSet::new();
+    for kind in &record.kinds {
+        if cluster.kind_of_group(kind).await?.is_none() {
+            unknown.insert(kind.clone());
+        }
+    }
+    Ok(unknown)
 }
 
 /// Namespaces go after all that is in them.
@@ -188,8 +204,8 @@ impl Set<'_> {
             .is_some_and(|value| value == "true");
         let stays = if kept {
             Some(format!("annotation `{ANNOTATION_KEEP}`"))
-        } else if WITH_CONTENT.contains(&object.kind.as_str()) {
-            Some("what is kept in it would go with it".to_owned())
+        } else if content::KINDS.contains(&object.kind.as_str()) {
+            Some(content::WHY.to_owned())
         } else {
             None
         };
@@ -233,13 +249,21 @@ impl Set<'_> {
             return Ok(Some("holds objects of the stack".to_owned()));
         }
         let all = inventory::of_namespace(cluster, kinds, self.stack, namespace).await?;
+        // What belongs to something elsewhere is not gone with what is here.
+        let here: BTreeSet<&String> = all.iter().filter_map(|live| live.uid.as_ref()).collect();
+        let goes_along = |live: &&Live| live.owners.iter().any(|owner| here.contains(owner));
         let others: Vec<String> = all
             .iter()
-            .filter(|live| !live.controlled && !inventory::is_built_in(&live.object))
+            .filter(|live| !goes_along(live) && !inventory::is_built_in(&live.object))
             .filter(|live| !going.contains(&live.object.unversioned()))
             .map(|live| live.object.to_string())
             .collect();
-        Ok((!others.is_empty()).then(|| format!("holds {}", others.join(", "))))
+        if !others.is_empty() {
+            return Ok(Some(format!("holds {}", others.join(", "))));
+        }
+        // Metrics are kept nowhere.
+        let silent = kinds.silent.iter().find(|api| !api.contains("metrics.k8s.io/"));
+        Ok(silent.map(|api| format!("an API does not answer that may have objects in it: {api}")))
     }
 }
 
@@ -346,6 +370,7 @@ async fn settle(
 ) -> Result<(), ClusterError> {
     let mut wanted = parent.clone();
     mark::record(&mut wanted, stay);
+    mark::record_kinds(&mut wanted, unknown_kinds(cluster, record).await?);
     let replaced = record.replaced.as_deref();
     let now = [
         (ANNOTATION_LOAD_IMAGE, record.load_image.clone()),

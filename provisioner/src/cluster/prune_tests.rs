@@ -133,7 +133,11 @@ async fn kinds_are_recorded_before_objects_of_them_are_applied_and_until_all_of_
         "still to be found"
     );
     prune(&wire, &bare).await.expect("pruned");
-    assert_eq!(annotation(&wire, kinds), "Namespace");
+    // What the cluster does not know cannot be known to be gone.
+    assert_eq!(
+        annotation(&wire, kinds),
+        "Namespace,PrometheusRule.monitoring.coreos.com,ServiceMonitor.monitoring.coreos.com"
+    );
     assert_eq!(annotation(&wire, "applyset.kubernetes.io/additional-namespaces"), "");
 }
 

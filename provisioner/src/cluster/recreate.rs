@@ -7,18 +7,20 @@ use kube::core::DynamicObject;
 
 use super::changes::{self, Options, Planned};
 use super::connect::Cluster;
+use super::content;
 use super::delete::Run;
 use super::error::{ClusterError, Failure};
 use super::inventory::Live;
 use super::object::ObjectRef;
 use super::ownership::Existing;
-use super::prune::WITH_CONTENT;
 use crate::report::Reporter;
 
 /// The name under which a new object is tried: nothing is made of it.
 const PROBE: &str = "provisioner-probe";
 /// How long an object and what hangs on it may take to go.
 const GOING: Duration = Duration::from_mins(5);
+/// What is said of an object that is not made anew although that is asked for.
+pub(super) const NOT_RECREATED: &str = " (`--recreate` does not delete what others keep something in)";
 /// A value in an error may be a whole pod template.
 const MOST_CHARACTERS: usize = 200;
 
@@ -41,12 +43,16 @@ pub(super) async fn instead(
     if failure.code != Some(422) || failure.causes.is_empty() || !would_be_taken_anew(cluster, wanted, options).await? {
         return Err(refused);
     }
-    let goes_along = WITH_CONTENT.contains(&object.kind.as_str()) || object.kind == "Namespace";
+    let goes_along = content::goes_along(&existing.live) || object.kind == "Namespace";
     if options.recreate && !goes_along {
         let fields = failure.causes.iter().map(|(field, _)| field.clone()).collect();
         return Ok(Planned::recreated(wanted, fields, existing.live.metadata.uid.clone()));
     }
-    Err(ClusterError::Immutable(fields(&object, failure)))
+    let mut fields = fields(&object, failure);
+    if options.recreate {
+        fields.iter_mut().for_each(|line| *line += NOT_RECREATED);
+    }
+    Err(ClusterError::Immutable(fields))
 }
 
 /// One line for each field.
@@ -91,6 +97,7 @@ pub(super) async fn anew(
         object: planned.object.clone(),
         uid: planned.uid.clone(),
         controlled: false,
+        owners: Vec::new(),
         ours: true,
     };
     let mut run = Run::new(cluster, GOING, report);

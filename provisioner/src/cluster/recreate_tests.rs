@@ -92,7 +92,14 @@ async fn what_holds_others_is_refused_also_on_request() {
     let path = "/api/v1/namespaces/monitoring";
     let wire = installed(&[path]).await;
     let planned = changes::plan(&wire.cluster(), &stack(), &components(), recreate()).await;
-    assert!(matches!(planned, Err(ClusterError::Immutable(_))), "{planned:?}");
+    let error = planned.expect_err("refused");
+    assert!(matches!(error, ClusterError::Immutable(_)), "{error}");
+    // What was given already is no advice.
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("by hand") && !hint.contains("--recreate"))
+    );
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::connect::Cluster;
-use super::error::ClusterError;
+use super::error::{ClusterError, Failure};
 use super::manifest::Component;
 use super::object::ObjectRef;
 use super::{applied, retry};
@@ -60,6 +60,19 @@ pub(super) fn leave_to_autoscalers(components: &mut [Component]) {
 /// Whether this program alone owns the number of pods.
 pub(super) fn is_ours(live: &DynamicObject) -> bool {
     applied::managers_of(live, &["f:spec", "f:replicas"]) == [FIELD_MANAGER]
+}
+
+/// Whether all that keeps an object from being applied is the number of pods that was handed over for an autoscaler which
+/// is wanted no longer, and which nobody has changed since.
+pub(super) fn is_left_behind(live: &DynamicObject, failure: &Failure) -> bool {
+    let owners = applied::managers_of(live, &["f:spec", "f:replicas"]);
+    failure.is_conflict()
+        && !failure.causes.is_empty()
+        && failure.causes.iter().all(|(field, _)| field == ".spec.replicas")
+        && owners.iter().any(|owner| owner == FIELD_MANAGER_SCALE)
+        && owners
+            .iter()
+            .all(|owner| owner == FIELD_MANAGER_SCALE || owner == FIELD_MANAGER)
 }
 
 /// Lets another field manager own the number of pods as it is now. The autoscaler takes it from that one with its next

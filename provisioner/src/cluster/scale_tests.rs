@@ -1,12 +1,13 @@
 //! The number of pods is the autoscaler's: it is never sent, and never falls to the server's default.
 
+use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::changes::{self, Options};
 use super::fixtures::{components, stack};
 use super::manifest::Component;
 use super::wire::Wire;
-use super::{apply, scale};
+use super::{ClusterError, ObjectRef, apply, scale};
 use crate::report::{Outcome, Silent};
 
 const APP: &str = "/apis/apps/v1/namespaces/web-app/deployments/web-app";
@@ -74,6 +75,32 @@ async fn a_number_that_we_sent_once_is_handed_over_and_stays() {
     );
     let again = changes::plan(&wire.cluster(), &stack(), &components(), Options::default()).await;
     assert!(again.expect("planned").iter().all(changes::Planned::is_as_wanted));
+}
+
+#[tokio::test]
+async fn a_number_that_was_handed_over_comes_back_where_the_autoscaler_is_wanted_no_longer() {
+    let wire = Wire::default();
+    up(&wire, &with_replicas(5)).await;
+    up(&wire, &components()).await;
+    let mut fixed = with_replicas(2);
+    for component in &mut fixed {
+        let is_hpa = |object: &DynamicObject| ObjectRef::of(object).kind == "HorizontalPodAutoscaler";
+        component.objects.retain(|object| !is_hpa(object));
+    }
+    // Somebody else's word on it counts, though.
+    let theirs = json!({"manager": "kubectl", "operation": "Update", "subresource": "scale",
+        "fieldsV1": {"f:spec": {"f:replicas": {}}}});
+    let add = |state: &mut Value, entry: &Value| {
+        let managers = state["metadata"]["managedFields"].as_array_mut().expect("managers");
+        managers.push(entry.clone());
+    };
+    let before = wire.state().objects[APP].clone();
+    add(wire.state().objects.get_mut(APP).expect("there"), &theirs);
+    let planned = changes::plan(&wire.cluster(), &stack(), &fixed, Options::default()).await;
+    assert!(matches!(planned, Err(ClusterError::Rejected(_))), "{planned:?}");
+    wire.state().objects.insert(APP.to_owned(), before);
+    up(&wire, &fixed).await;
+    assert_eq!((replicas(&wire), owners(&wire)), (json!(2), vec![json!("provisioner")]));
 }
 
 #[tokio::test]

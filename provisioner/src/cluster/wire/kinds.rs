@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 /// `(group, version, kind, plural, namespaced)` of every kind that the server knows.
-pub(super) const KINDS: [(&str, &str, &str, &str, bool); 23] = [
+pub(super) const KINDS: [(&str, &str, &str, &str, bool); 24] = [
     ("", "v1", "Namespace", "namespaces", false),
     ("", "v1", "ServiceAccount", "serviceaccounts", true),
     ("", "v1", "ConfigMap", "configmaps", true),
@@ -15,6 +15,7 @@ pub(super) const KINDS: [(&str, &str, &str, &str, bool); 23] = [
     ("", "v1", "Event", "events", true),
     ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true),
     ("apps", "v1", "Deployment", "deployments", true),
+    ("apps", "v1", "StatefulSet", "statefulsets", true),
     ("apps", "v1", "ReplicaSet", "replicasets", true),
     ("batch", "v1", "Job", "jobs", true),
     (
