@@ -50,7 +50,9 @@ pub(super) async fn instead(
     }
     let mut fields = fields(&object, failure);
     if options.recreate {
-        fields.iter_mut().for_each(|line| *line += NOT_RECREATED);
+        for line in &mut fields {
+            *line += NOT_RECREATED;
+        }
     }
     Err(ClusterError::Immutable(fields))
 }

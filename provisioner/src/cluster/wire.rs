@@ -218,8 +218,8 @@ impl State {
         let Some(object) = self.objects.get_mut(path) else {
             return absent(path);
         };
-        let patch: Value = serde_json::from_slice(body).unwrap_or_default();
-        merge(object, &patch);
+        let stated: Value = serde_json::from_slice(body).unwrap_or_default();
+        merge(object, &stated);
         drop_nulls(object);
         reply(object)
     }
