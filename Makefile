@@ -138,7 +138,7 @@ test-full: test image-tools checkov cert-manager ## everything: also each kill p
 	$(SANDBOX) down
 
 bench-images: build image-tools ## pushes beside skopeo and crane, written to docs/benchmarks.md
-	$(CARGO) build --release -p provisioner
+	$(CARGO) build --release --workspace --bins
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/images.py \
 	  --provisioner $(abspath $(BIN))/../release/provisioner --crane $(CRANE)
