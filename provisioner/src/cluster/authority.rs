@@ -194,6 +194,32 @@ pub(super) fn is_injected(service: &DynamicObject) -> bool {
     mark::annotation(service, INJECT).is_some()
 }
 
+/// Whether an apply was refused because cert-manager wrote its bundle since that was read.
+pub(super) fn is_overtaken(wanted: &DynamicObject, refused: &ClusterError) -> bool {
+    let ClusterError::Request { failure, .. } = refused else {
+        return false;
+    };
+    let mut fields = failure.causes.iter().map(|(field, _)| field);
+    ObjectRef::of(wanted).name == API_SERVICE
+        && is_injected(wanted)
+        && failure.is_conflict()
+        && !failure.causes.is_empty()
+        && fields.all(|field| field == ".spec.caBundle")
+}
+
+/// What is wanted, with the bundle that cert-manager wrote.
+pub(super) async fn with_the_bundle_there(
+    cluster: &Cluster,
+    object: &ObjectRef,
+    wanted: &DynamicObject,
+) -> Result<DynamicObject, ClusterError> {
+    let mut wanted = wanted.clone();
+    if let Some(live) = cluster.get(object).await? {
+        wanted.data["spec"]["caBundle"] = live.data["spec"]["caBundle"].clone();
+    }
+    Ok(wanted)
+}
+
 /// The annotations of others by which cert-manager would go on to write another bundle into our `APIService`: one that was
 /// taken over may have them. What only this program set goes by itself once it is no longer stated.
 pub(super) fn foreign_injections(wanted: &DynamicObject, live: &DynamicObject) -> Vec<String> {

@@ -75,6 +75,25 @@ fn trusted(wire: &Wire) -> String {
 }
 
 #[tokio::test]
+async fn a_bundle_that_is_written_while_a_run_is_on_is_no_conflict_and_stays() {
+    let wire = wire(true);
+    for authority in [Authority::Own, Authority::CertManager] {
+        up(&wire, authority).await.expect("applied");
+    }
+    let read_before = components_with(&prepared(&wire, Authority::CertManager).await);
+    inject(&wire, "theirs");
+    let entry = json!({"manager": "cert-manager-cainjector", "operation": "Update",
+        "fieldsV1": {"f:spec": {"f:caBundle": {}}}});
+    if let Some(managers) = wire.state().objects.get_mut(SERVICE) {
+        let managers = managers["metadata"]["managedFields"].as_array_mut();
+        managers.expect("managers").push(entry);
+    }
+    let applied = apply::apply(&wire.cluster(), &stack(), &read_before, Options::default(), &Silent).await;
+    applied.expect("it is theirs to write");
+    assert_eq!(trusted(&wire), "theirs");
+}
+
+#[tokio::test]
 async fn auto_takes_cert_manager_where_its_kinds_are_known_and_asks_it_without_making_anything() {
     let without = wire(false);
     let decided = decide(&without.cluster(), Choice::Auto).await.expect("decided");
