@@ -156,10 +156,6 @@ fn unknown_keys_name_the_nearest() {
             "unknown key `targt` in `DIR/provisioner.toml`, did you mean `target`?",
         ),
         (
-            "cluster = 'demo'",
-            "unknown key `cluster` in `DIR/provisioner.toml`, did you mean `target.cluster`?",
-        ),
-        (
             "region = 'eu-west-1'",
             "unknown key `region` in `DIR/provisioner.toml`, did you mean `target.region`?",
         ),

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::*;
 use crate::image::Content;
 
-const TREE: &str = "0\tapp v0.1.0 (/work/app)\tMIT OR Apache-2.0\thttps://example.org/app\t\n\
+const TREE: &str = "0\tapp v0.1.0 (/home/me/app)\tMIT OR Apache-2.0\thttps://example.org/app\t\n\
     1\tserde v1.0.1\tMIT/Apache-2.0\thttps://example.org/serde\t\n\
     2\tserde_derive v1.0.1 (proc-macro)\tMIT\t\t\n\
     3\tsyn v2.0.0+a\tour own\t\t\n\
@@ -193,8 +193,8 @@ fn needing(others: &[(&str, &str)]) -> Crates {
         let version = rest.split(' ').next().unwrap_or_default();
         format!("[[package]]\nname = '{name}'\nversion = '{version}'\n{source}")
     };
-    let own = ("app v0.1.0 (/work/app)", "");
-    let tree = "0\tapp v0.1.0 (/work/app)\t\t\t\n".to_owned() + &others.iter().map(line).collect::<String>();
+    let own = ("app v0.1.0 (/home/me/app)", "");
+    let tree = "0\tapp v0.1.0 (/home/me/app)\t\t\t\n".to_owned() + &others.iter().map(line).collect::<String>();
     let lock: String = [own].iter().chain(others).map(entry).collect();
     Crates::new(
         &Tree::parse(&tree).expect("a tree"),
@@ -239,7 +239,7 @@ fn a_crate_of_a_folder_is_another_than_that_of_its_name_on_crates_io() {
     let crates = needing(&[
         ("app v0.1.0", &crates_io),
         ("tool v1.0.0", &crates_io),
-        ("tool v1.0.0 (/work/tool)", ""),
+        ("tool v1.0.0 (/home/me/tool)", ""),
     ]);
     let bom = parsed(&cyclonedx::document(&crates, head(Platform::Amd64)));
     assert_eq!(unique(&bom["dependencies"], "ref").len(), 4);

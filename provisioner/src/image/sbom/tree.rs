@@ -90,13 +90,13 @@ fn line_of(line: &str) -> Option<(usize, Package)> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "0\tapp v0.1.0 (/work/app)\tMIT\t\t\n\
+    const TEXT: &str = "0\tapp v0.1.0 (/home/me/app)\tMIT\t\t\n\
         1\tserde v1.0.0\tMIT OR Apache-2.0\thttps://example.org/serde\t\n\
         2\tserde_derive v1.0.0 (proc-macro)\tMIT\t\t\n\
         3\tsyn v2.0.0+a\t\t\t\n\
         1\tfork v0.2.0 (https://example.org/fork?rev=12#12345678)\t\t\t\n\
         2\tserde v1.0.0\tMIT OR Apache-2.0\thttps://example.org/serde\t (*)\n\
-        1\town-macro v0.1.0 (proc-macro) (/work/own-macro)\t\t\t\n";
+        1\town-macro v0.1.0 (proc-macro) (/home/me/own-macro)\t\t\t\n";
 
     #[test]
     fn lines_become_packages_and_who_needs_them() {
@@ -124,13 +124,16 @@ mod tests {
         let [app, serde, derive, _, fork, own] = tree.packages.as_slice() else {
             panic!("six")
         };
-        assert_eq!(app.source.as_deref(), Some("/work/app"));
+        assert_eq!(app.source.as_deref(), Some("/home/me/app"));
         assert_eq!((&serde.source, serde.is_macro), (&None, false));
         assert_eq!(serde.license.as_deref(), Some("MIT OR Apache-2.0"));
         assert_eq!(serde.repository.as_deref(), Some("https://example.org/serde"));
         assert_eq!((&derive.source, derive.is_macro), (&None, true));
         assert_eq!(fork.source.as_deref(), Some("https://example.org/fork?rev=12#12345678"));
-        assert_eq!((own.source.as_deref(), own.is_macro), (Some("/work/own-macro"), true));
+        assert_eq!(
+            (own.source.as_deref(), own.is_macro),
+            (Some("/home/me/own-macro"), true)
+        );
     }
 
     #[test]
