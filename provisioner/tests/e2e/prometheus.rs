@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::queries::{OWN, Prometheus};
-use crate::story::{BARE, BOOTSTRAP, TEARDOWN};
+use crate::story::{BOOTSTRAP, TEARDOWN};
 use crate::support::{Sandbox, done};
 
 const URL: &str = "http://theirs.observability.svc:9090";
@@ -60,7 +60,7 @@ fn a_prometheus_of_others_is_used_and_told_what_to_scrape() {
         "for a pod that host is the pod itself",
     );
     assert_eq!(sandbox.mutating_requests(), Vec::<String>::new());
-    sandbox.json(&BARE);
+    sandbox.json(&BOOTSTRAP);
     // Theirs is not there yet: the chain cannot work, and what is missing is said.
     let impatient = [&with(URL)[..], &["--timeout", "60s"]].concat();
     let said = sandbox.refused(&impatient, 1, "metric chain");
