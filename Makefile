@@ -111,7 +111,8 @@ dashboards: target/dashboards-venv/.made ## dashboards, read and written with Gr
 
 CRANE = $(abspath target/bench/crane)
 
-image-tools: # Debian's buildah and skopeo; crane, pinned in its own Go module
+image-tools: # Debian's buildah and skopeo; crane, pinned in its own Go module; the compile target of the other platform
+	rustup target add aarch64-unknown-linux-musl
 	@command -v buildah >/dev/null && command -v skopeo >/dev/null || \
 	  { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends buildah skopeo; }
 	go -C provisioner/benches/crane build -o $(CRANE) github.com/google/go-containerregistry/cmd/crane
