@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::changes::{self, Change, Options};
-use super::fixtures::{components, stack};
+use super::fixtures::{Run, components, stack};
 use super::prune_tests::{prune, without};
 use super::wire::Wire;
-use super::{ClusterError, apply, delete, lease, parent, take_over};
+use super::{ClusterError, apply, delete, parent, take_over};
 use crate::names::ANNOTATION_REPLACED;
 use crate::report::{Outcome, Silent};
 
@@ -349,15 +349,8 @@ async fn a_stack_that_a_newer_binary_applied_before_the_lease_was_had_is_not_del
         "provisioner/v99.0.0".into();
     let objects = wire.state().objects.len();
     wire.state().log.clear();
-    let (stack, home) = (stack(), lease::home(&stack(), "web-app"));
-    let holder = lease::Holder::new("host", 7, 1, || jiff::Timestamp::UNIX_EPOCH);
-    let terms = lease::Terms {
-        stack: &stack,
-        home: &home,
-        holder: &holder,
-        wait: Duration::ZERO,
-    };
-    let refused = delete::delete_alone(&wire.cluster(), terms, Duration::from_mins(1), &Silent).await;
+    let run = Run::new();
+    let refused = delete::delete_alone(&wire.cluster(), run.terms(), Duration::from_mins(1), &Silent).await;
     assert!(matches!(refused, Err(ClusterError::Newer { .. })), "{refused:?}");
     assert_eq!(wire.state().objects.len(), objects);
     // It was asked under the lease, or the answer could be stale.

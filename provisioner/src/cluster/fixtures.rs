@@ -1,6 +1,11 @@
 //! The stack of the tests over the wire.
 
+use std::time::Duration;
+
+use kube::core::DynamicObject;
+
 use super::certificate::Certificates;
+use super::lease::{self, Holder, Terms};
 use super::manifest::{self, Component};
 use super::values::Values;
 use crate::names::StackName;
@@ -23,4 +28,31 @@ pub(super) fn components() -> Vec<Component> {
 /// Its objects.
 pub(super) fn components_with(certificates: &Certificates) -> Vec<Component> {
     manifest::load(None, &[], &values(), certificates).expect("the manifests load")
+}
+
+/// A run that may change the stack, and waits for no other.
+pub(super) struct Run {
+    stack: StackName,
+    home: DynamicObject,
+    holder: Holder,
+}
+
+impl Run {
+    pub(super) fn new() -> Self {
+        let now = || "2026-01-01T12:00:00Z".parse().expect("a time");
+        Self {
+            stack: stack(),
+            home: lease::home(&stack(), "web-app"),
+            holder: Holder::new("host", 7, 1, now),
+        }
+    }
+
+    pub(super) fn terms(&self) -> Terms<'_> {
+        Terms {
+            stack: &self.stack,
+            home: &self.home,
+            holder: &self.holder,
+            wait: Duration::ZERO,
+        }
+    }
 }

@@ -1,12 +1,9 @@
 //! The parent's own annotations, changed without what the stack was made from.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::super::apply;
-use super::super::fixtures::{components, stack};
-use super::super::lease::Holder;
+use super::super::fixtures::{Run, components, stack};
 use super::super::wire::Wire;
 use super::*;
 use crate::report::Silent;
@@ -14,17 +11,10 @@ use crate::report::Silent;
 const RECORD: &str = "/api/v1/namespaces/web-app/secrets/provisioner-demo";
 
 async fn remembered(wire: &Wire, image: &str) -> Result<(), ClusterError> {
-    let (stack, home) = (stack(), lease::home(&stack(), "web-app"));
-    let now = || "2026-01-01T12:00:00Z".parse().expect("a time");
-    let terms = Terms {
-        stack: &stack,
-        home: &home,
-        holder: &Holder::new("host", 7, 1, now),
-        wait: Duration::ZERO,
-    };
+    let run = Run::new();
     Box::pin(remember(
         &wire.cluster(),
-        terms,
+        run.terms(),
         (ANNOTATION_LOAD_IMAGE, image),
         &Silent,
     ))

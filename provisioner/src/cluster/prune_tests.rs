@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 
 use super::certificate::Certificates;
 use super::changes::{self, Change, Options, Planned};
-use super::fixtures::{stack, values};
-use super::lease::{self, Holder, Terms};
+use super::fixtures::{Run, stack, values};
 use super::manifest::{self, Component};
 use super::wire::Wire;
 use super::{ClusterError, apply, prune};
@@ -35,17 +34,10 @@ async fn run(wire: &Wire, wanted: &[Component]) -> Result<Vec<Change>, ClusterEr
 }
 
 pub(super) async fn prune(wire: &Wire, wanted: &[Component]) -> Result<Vec<Change>, ClusterError> {
-    let (stack, home) = (stack(), lease::home(&stack(), "web-app"));
-    let now = || "2026-01-01T12:00:00Z".parse().expect("a time");
-    let terms = Terms {
-        stack: &stack,
-        home: &home,
-        holder: &Holder::new("host", 7, 1, now),
-        wait: Duration::ZERO,
-    };
+    let run = Run::new();
     Box::pin(prune::prune(
         &wire.cluster(),
-        terms,
+        run.terms(),
         wanted,
         Duration::from_secs(1),
         &Silent,

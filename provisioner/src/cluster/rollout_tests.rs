@@ -1,10 +1,8 @@
 use std::sync::Mutex;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::fixtures::{components, stack, values};
-use super::super::lease::{self, Holder};
+use super::super::fixtures::{Run, components, stack, values};
 use super::super::manifest;
 use super::super::wire::Wire;
 use super::super::{apply, certificate::Certificates};
@@ -18,10 +16,6 @@ const BEFORE: &str = "r/web-app@sha256:00";
 const GOOD: &str = "r/web-app@sha256:01";
 /// Its pods end at once, over and over.
 const BAD: &str = "r/web-app@sha256:0bad";
-
-fn now() -> Timestamp {
-    "2026-01-01T12:00:00Z".parse().expect("a time")
-}
 
 /// What the Deployment's controller does, as far as it is looked at.
 fn controller(object: &mut Value) {
@@ -65,14 +59,7 @@ fn images(app: &str) -> Images {
 
 /// A run, and what it said before its first change.
 async fn run(wire: &Wire, app: &str, rollback: bool) -> (Result<Rolled, ClusterError>, Option<Moved>) {
-    let (stack, home) = (stack(), lease::home(&stack(), "web-app"));
-    let holder = Holder::new("host", 7, 1, now);
-    let terms = Terms {
-        stack: &stack,
-        home: &home,
-        holder: &holder,
-        wait: Duration::ZERO,
-    };
+    let run = Run::new();
     let begun = Mutex::new(None);
     let rollout = Rollout {
         images: &images(app),
@@ -81,7 +68,7 @@ async fn run(wire: &Wire, app: &str, rollback: bool) -> (Result<Rolled, ClusterE
         timeout: Duration::from_mins(1),
         begun: &|moved| *begun.lock().expect("lock") = Some(moved.clone()),
     };
-    let rolled = Box::pin(roll(&wire.cluster(), terms, rollout, &Silent)).await;
+    let rolled = Box::pin(roll(&wire.cluster(), run.terms(), rollout, &Silent)).await;
     (rolled, begun.into_inner().expect("lock"))
 }
 

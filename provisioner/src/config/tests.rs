@@ -56,9 +56,7 @@ fn flags_beat_variables_beat_the_file() {
     assert_eq!(cluster(&[], &[("PROVISIONER_CLUSTER", "")]), "from-file");
 }
 
-#[test]
-fn every_key_of_the_file_is_read() {
-    let file = r#"
+const EVERY_SECTION: &str = r#"
 reaction = "seed"
 certificates = "own"
 [target]
@@ -101,7 +99,10 @@ no-color = true
 timeout = "1m30s"
 poll-interval = "500ms"
 "#;
-    let (sources, folder) = sources(&[], &[], file);
+
+#[test]
+fn every_key_of_the_file_is_read() {
+    let (sources, folder) = sources(&[], &[], EVERY_SECTION);
     let config = Config::resolve(&sources).unwrap();
     assert_eq!(config.target.cluster.as_deref(), Some("Demo"));
     assert_eq!(config.target.stack.map(|s| s.to_string()).as_deref(), Some("demo"));

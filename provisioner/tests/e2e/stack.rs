@@ -37,15 +37,11 @@ fn a_component_joins_the_shipped_ones(sandbox: &Sandbox, own: &Own) {
     );
     let summary = own.bootstrap(sandbox, &[]);
     assert_eq!(summary["changes"]["deleted"], 0, "{summary}");
-    let image = sandbox.kubectl(&[
-        "get",
-        "deployment",
-        "side",
-        "-n",
-        "web-app",
-        "-o",
-        "jsonpath={.spec.template.spec.containers[0].image}",
-    ]);
+    let image = field(
+        sandbox,
+        ("deployment", "side"),
+        ".spec.template.spec.containers[0].image",
+    );
     assert_eq!(summary["image"], image, "build://web-app is what was pushed");
     assert_eq!(data(sandbox, "edited"), "red");
 }
@@ -101,17 +97,7 @@ fn what_a_colleague_changed_is_told_with_manager_object_and_field(sandbox: &Sand
 }
 
 fn what_cannot_be_changed_is_refused_or_made_anew(sandbox: &Sandbox, own: &Own) {
-    let uid = || {
-        sandbox.kubectl(&[
-            "get",
-            "deployment",
-            "side",
-            "-n",
-            "web-app",
-            "-o",
-            "jsonpath={.metadata.uid}",
-        ])
-    };
+    let uid = || field(sandbox, ("deployment", "side"), ".metadata.uid");
     let (before, former) = (sandbox.resource_versions(), uid());
     own.write("side.yaml", &deployment("side", "replicas: 2", "other"));
     let said = own.refused(sandbox, &[], "--recreate");
@@ -132,17 +118,7 @@ fn what_cannot_be_changed_is_refused_or_made_anew(sandbox: &Sandbox, own: &Own) 
 
 /// The stack sent `replicas: 2`; from now on an HPA scales it, without metrics to act on.
 fn an_autoscaler_takes_over_the_number_of_pods(sandbox: &Sandbox, own: &Own) {
-    let replicas = || {
-        sandbox.kubectl(&[
-            "get",
-            "deployment",
-            "side",
-            "-n",
-            "web-app",
-            "-o",
-            "jsonpath={.spec.replicas}",
-        ])
-    };
+    let replicas = || field(sandbox, ("deployment", "side"), ".spec.replicas");
     assert_eq!(replicas(), "2");
     let hpa = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: side, namespace: web-app}\n\
                spec:\n  minReplicas: 1\n  maxReplicas: 3\n  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: side}\n  \
@@ -315,7 +291,13 @@ fn changes<const N: usize>(summary: &Value, outcomes: &[&str; N]) -> [u64; N] {
 }
 
 fn data(sandbox: &Sandbox, name: &str) -> String {
-    sandbox.kubectl(&["get", "configmap", name, "-n", "web-app", "-o", "jsonpath={.data.key}"])
+    field(sandbox, ("configmap", name), ".data.key")
+}
+
+/// A field of an object in the app's namespace.
+fn field(sandbox: &Sandbox, (kind, name): (&str, &str), path: &str) -> String {
+    let path = format!("jsonpath={{{path}}}");
+    sandbox.kubectl(&["get", kind, name, "-n", "web-app", "-o", &path])
 }
 
 #[test]

@@ -286,46 +286,10 @@ fn respond(
     if let Some(refusal) = guard.refusal(&asked, (&parts.method, &parts.headers)) {
         return Some(refusal);
     }
-    match fault {
-        Some(Fault::Answer(code, body)) => return Some(answer(code, body)),
-        Some(Fault::Typed(code, media_type, body)) => {
-            let mut response = answer(code, body);
-            set(&mut response, "content-type", media_type);
-            return Some(response);
-        }
-        Some(Fault::FirstPage) => {
-            let mut response = answer(200, r#"{"schemaVersion":2,"manifests":[]}"#);
-            set(&mut response, "content-type", "application/vnd.oci.image.index.v1+json");
-            set(&mut response, "link", r#"<?page=2>; rel="next""#);
-            return Some(response);
-        }
-        Some(Fault::Redirect(to)) => {
-            let mut response = answer(307, "");
-            set(&mut response, "location", &to);
-            return Some(response);
-        }
-        Some(Fault::Throttle(seconds)) => {
-            let mut response = answer(429, &error("TOOMANYREQUESTS"));
-            set(&mut response, "retry-after", &seconds.to_string());
-            return Some(response);
-        }
-        Some(Fault::ThrottleUntil(seconds)) => {
-            let mut response = answer(429, &error("TOOMANYREQUESTS"));
-            set(&mut response, "date", "Wed, 21 Oct 2026 07:28:00 GMT");
-            set(
-                &mut response,
-                "retry-after",
-                &format!("Wed, 21 Oct 2026 07:28:{seconds:02} GMT"),
-            );
-            return Some(response);
-        }
-        Some(Fault::Overtaken(digest)) => {
-            let tag = asked.place.trim_start_matches("manifests/").to_owned();
-            guard.store.repository(&asked.name).tags.insert(tag, digest);
-            return Some(answer(400, &error("TAG_INVALID")));
-        }
-        _ => {}
-    }
+    let fault = match instead(fault, &asked, &mut guard.store) {
+        Ok(response) => return Some(response),
+        Err(fault) => fault,
+    };
     let mut response = match asked.place.as_str() {
         "/token" => guard.tokens.give(&asked.query),
         "/v2/" => answer(200, "{}"),
@@ -345,6 +309,51 @@ fn respond(
         _ => {}
     }
     Some(response)
+}
+
+/// The answer that a fault gives in the place of the true one, or the fault, where it gives none.
+fn instead(fault: Option<Fault>, asked: &Asked, store: &mut store::Store) -> Result<Response<Body>, Option<Fault>> {
+    let response = match fault {
+        Some(Fault::Answer(code, body)) => answer(code, body),
+        Some(Fault::Typed(code, media_type, body)) => {
+            let mut response = answer(code, body);
+            set(&mut response, "content-type", media_type);
+            response
+        }
+        Some(Fault::FirstPage) => {
+            let mut response = answer(200, r#"{"schemaVersion":2,"manifests":[]}"#);
+            set(&mut response, "content-type", "application/vnd.oci.image.index.v1+json");
+            set(&mut response, "link", r#"<?page=2>; rel="next""#);
+            response
+        }
+        Some(Fault::Redirect(to)) => {
+            let mut response = answer(307, "");
+            set(&mut response, "location", &to);
+            response
+        }
+        Some(Fault::Throttle(seconds)) => {
+            let mut response = answer(429, &error("TOOMANYREQUESTS"));
+            set(&mut response, "retry-after", &seconds.to_string());
+            response
+        }
+        Some(Fault::ThrottleUntil(seconds)) => {
+            let mut response = answer(429, &error("TOOMANYREQUESTS"));
+            set(&mut response, "date", "Wed, 21 Oct 2026 07:28:00 GMT");
+            set(
+                &mut response,
+                "retry-after",
+                &format!("Wed, 21 Oct 2026 07:28:{seconds:02} GMT"),
+            );
+            response
+        }
+        Some(Fault::Overtaken(digest)) => {
+            let tag = asked.place.trim_start_matches("manifests/").to_owned();
+            store.repository(&asked.name).tags.insert(tag, digest);
+            answer(400, &error("TAG_INVALID"))
+        }
+        other => return Err(other),
+    };
+    Ok(response)
 }
 
 /// Ends the connection's task without an answer and without a panic message.
