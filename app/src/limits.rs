@@ -76,7 +76,9 @@ impl Limits {
 
 fn busy(error: &'static str, fault: &'static str) -> Response {
     let mut response = (StatusCode::SERVICE_UNAVAILABLE, Json(ErrorBody { error })).into_response();
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response.extensions_mut().insert(Fault(fault));
     response
 }
@@ -112,9 +114,9 @@ mod tests {
 
     fn streamed(text: &'static str) -> Body {
         // Of unknown length, as a chunked body is.
-        Body::from_stream(futures::stream::once(async move {
-            Ok::<_, std::convert::Infallible>(text)
-        }))
+        Body::from_stream(futures::stream::once(
+            async move { Ok::<_, std::convert::Infallible>(text) },
+        ))
     }
 
     #[tokio::test]
@@ -132,7 +134,10 @@ mod tests {
         let response = router().oneshot(request).await.unwrap();
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
-        assert_eq!(response.extensions().get::<Fault>().map(|fault| fault.0), Some("timeout"));
+        assert_eq!(
+            response.extensions().get::<Fault>().map(|fault| fault.0),
+            Some("timeout")
+        );
     }
 
     #[tokio::test]

@@ -78,3 +78,44 @@ impl Drop for Visit<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::Request;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::config::Settings;
+    use crate::telemetry::{Telemetry, resource};
+
+    #[tokio::test]
+    async fn a_request_whose_client_goes_away_is_over_and_says_why() {
+        let settings = Settings::for_tests();
+        let telemetry = Telemetry::new(resource(&settings.identity, None)).unwrap();
+        let observed = Observed {
+            metrics: Metrics::new(&telemetry.meter(), &settings.identity),
+            methods: Methods::default(),
+            routes: &["/never"],
+            limits: settings.limits,
+            spans: Spans::default(),
+        };
+        let router = Router::new()
+            .route("/never", get(std::future::pending::<()>))
+            .layer(from_fn_with_state(Arc::new(observed), observe));
+        let request = Request::get("/never").body(Body::empty()).unwrap();
+        let mut answer = Box::pin(router.oneshot(request));
+        assert!(futures::poll!(&mut answer).is_pending());
+        let active =
+            |count| format!(r#"http_server_active_requests{{http_request_method="GET",url_scheme="http"}} {count}"#);
+        assert!(telemetry.exposition().unwrap().contains(&active(1)));
+        drop(answer);
+        let text = telemetry.exposition().unwrap();
+        assert!(text.contains(&active(0)), "{text}");
+        let over = r#"http_server_request_duration_seconds_count{error_type="cancelled",http_request_method="GET",http_route="/never",network_protocol_version="1.1",url_scheme="http"} 1"#;
+        assert!(text.contains(over), "{text}");
+    }
+}

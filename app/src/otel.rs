@@ -136,7 +136,11 @@ impl Variables<'_> {
             return Ok(None);
         }
         for (suffix, allowed, expected) in [
-            ("PROTOCOL", "http/protobuf", "only `http/protobuf` is spoken, to port 4318 of most collectors"),
+            (
+                "PROTOCOL",
+                "http/protobuf",
+                "only `http/protobuf` is spoken, to port 4318 of most collectors",
+            ),
             ("COMPRESSION", "none", "nothing is compressed here, use `none`"),
         ] {
             if let Some((value, name)) = self.of_signal(signal, suffix).filter(|(value, _)| value != allowed) {
@@ -218,13 +222,29 @@ mod tests {
             (&[][..], false, false),
             (&[(ALL, "http://collector:4318")], true, true),
             (&[(ALL, "")], false, false),
-            (&[(ALL, "http://collector:4318"), ("OTEL_LOGS_EXPORTER", "none")], true, false),
-            (&[(ALL, "http://collector:4318"), ("OTEL_SDK_DISABLED", "True")], false, false),
+            (
+                &[(ALL, "http://collector:4318"), ("OTEL_LOGS_EXPORTER", "none")],
+                true,
+                false,
+            ),
+            (
+                &[(ALL, "http://collector:4318"), ("OTEL_SDK_DISABLED", "True")],
+                false,
+                false,
+            ),
             (&[("OTEL_TRACES_EXPORTER", "otlp")], true, false),
-            (&[("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://[::1]:4318/v1/logs")], false, true),
+            (
+                &[("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://[::1]:4318/v1/logs")],
+                false,
+                true,
+            ),
         ] {
             let otel = read(variables).unwrap();
-            assert_eq!((otel.traces.is_some(), otel.logs.is_some()), (traces, logs), "{variables:?}");
+            assert_eq!(
+                (otel.traces.is_some(), otel.logs.is_some()),
+                (traces, logs),
+                "{variables:?}"
+            );
         }
     }
 
@@ -234,21 +254,43 @@ mod tests {
         const ON: (&str, &str) = ("OTEL_TRACES_EXPORTER", "otlp");
         for (variables, named) in [
             (&[("OTEL_TRACES_EXPORTER", "zipkin")][..], "OTEL_TRACES_EXPORTER"),
-            (&[ON, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], "OTEL_EXPORTER_OTLP_PROTOCOL"),
+            (
+                &[ON, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
+                "OTEL_EXPORTER_OTLP_PROTOCOL",
+            ),
             (
                 &[ON, ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json")],
                 "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
             ),
-            (&[ON, ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")], "OTEL_EXPORTER_OTLP_COMPRESSION"),
-            (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector")], "OTEL_EXPORTER_OTLP_ENDPOINT"),
-            (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")], "OTEL_EXPORTER_OTLP_ENDPOINT"),
-            (&[ON, ("OTEL_TRACES_SAMPLER", "xray")], "OTEL_TRACES_SAMPLER"),
-            (&[ON, ("OTEL_TRACES_SAMPLER", "traceidratio")], "OTEL_TRACES_SAMPLER_ARG"),
             (
-                &[ON, ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "5")],
+                &[ON, ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")],
+                "OTEL_EXPORTER_OTLP_COMPRESSION",
+            ),
+            (
+                &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector")],
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+            ),
+            (
+                &[("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")],
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+            ),
+            (&[ON, ("OTEL_TRACES_SAMPLER", "xray")], "OTEL_TRACES_SAMPLER"),
+            (
+                &[ON, ("OTEL_TRACES_SAMPLER", "traceidratio")],
                 "OTEL_TRACES_SAMPLER_ARG",
             ),
-            (&[ON, ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s")], "OTEL_EXPORTER_OTLP_TIMEOUT"),
+            (
+                &[
+                    ON,
+                    ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+                    ("OTEL_TRACES_SAMPLER_ARG", "5"),
+                ],
+                "OTEL_TRACES_SAMPLER_ARG",
+            ),
+            (
+                &[ON, ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s")],
+                "OTEL_EXPORTER_OTLP_TIMEOUT",
+            ),
             (&[("OTEL_PROPAGATORS", "b3")], "OTEL_PROPAGATORS"),
         ] {
             let error = read(variables).unwrap_err().to_string();
@@ -259,13 +301,20 @@ mod tests {
     #[test]
     fn our_propagator_is_picked_out_of_several() {
         for (list, expected) in [("", true), ("b3, tracecontext,baggage", true), ("none", false)] {
-            assert_eq!(read(&[("OTEL_PROPAGATORS", list)]).unwrap().trace_context, expected, "{list}");
+            assert_eq!(
+                read(&[("OTEL_PROPAGATORS", list)]).unwrap().trace_context,
+                expected,
+                "{list}"
+            );
         }
     }
 
     #[cfg(not(feature = "otlp"))]
     #[test]
     fn a_build_without_otlp_says_so() {
-        assert_eq!(read(&[("OTEL_LOGS_EXPORTER", "otlp")]).unwrap_err(), OtelError::NotBuilt("logs"));
+        assert_eq!(
+            read(&[("OTEL_LOGS_EXPORTER", "otlp")]).unwrap_err(),
+            OtelError::NotBuilt("logs")
+        );
     }
 }

@@ -140,8 +140,14 @@ async fn exchange(mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpEr
     let authority = uri.authority().ok_or("endpoint without a host")?.clone();
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await?;
-    request.headers_mut().insert(HOST, HeaderValue::from_str(authority.as_str())?);
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).parse()?;
+    request
+        .headers_mut()
+        .insert(HOST, HeaderValue::from_str(authority.as_str())?);
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |path| path.as_str())
+        .parse()?;
     *request.uri_mut() = path;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);

@@ -22,23 +22,41 @@ pub(crate) fn observe(meter: &Meter) {
             }
         })
         .build();
-    gauge(meter, "process.resident.memory", "By", "Resident memory of the process", || {
-        read("/proc/self/status").as_deref().and_then(resident_bytes)
-    });
-    gauge(meter, "process.virtual.memory", "By", "Virtual memory of the process", || {
-        stat().map(|stat| stat.virtual_bytes)
-    });
+    gauge(
+        meter,
+        "process.resident.memory",
+        "By",
+        "Resident memory of the process",
+        || read("/proc/self/status").as_deref().and_then(resident_bytes),
+    );
+    gauge(
+        meter,
+        "process.virtual.memory",
+        "By",
+        "Virtual memory of the process",
+        || stat().map(|stat| stat.virtual_bytes),
+    );
     gauge(meter, "process.threads", "{thread}", "Threads of the process", || {
         stat().map(|stat| stat.threads)
     });
-    gauge(meter, "process.open_fds", "{fd}", "Open file descriptors of the process", || {
-        // Listing them opens one.
-        let open = std::fs::read_dir("/proc/self/fd").ok()?.count();
-        u64::try_from(open.saturating_sub(1)).ok()
-    });
-    gauge(meter, "process.max_fds", "{fd}", "Most file descriptors that the process may open", || {
-        read("/proc/self/limits").as_deref().and_then(max_fds)
-    });
+    gauge(
+        meter,
+        "process.open_fds",
+        "{fd}",
+        "Open file descriptors of the process",
+        || {
+            // Listing them opens one.
+            let open = std::fs::read_dir("/proc/self/fd").ok()?.count();
+            u64::try_from(open.saturating_sub(1)).ok()
+        },
+    );
+    gauge(
+        meter,
+        "process.max_fds",
+        "{fd}",
+        "Most file descriptors that the process may open",
+        || read("/proc/self/limits").as_deref().and_then(max_fds),
+    );
     let started = started();
     meter
         .f64_observable_gauge("process.start_time")

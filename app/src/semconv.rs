@@ -116,7 +116,12 @@ mod tests {
     #[test]
     fn methods_are_case_sensitive_and_bounded() {
         let methods = Methods::default();
-        for (method, label) in [("GET", "GET"), ("QUERY", "QUERY"), ("get", "_OTHER"), ("BREW", "_OTHER")] {
+        for (method, label) in [
+            ("GET", "GET"),
+            ("QUERY", "QUERY"),
+            ("get", "_OTHER"),
+            ("BREW", "_OTHER"),
+        ] {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             assert_eq!(methods.label(&method), label);
         }
@@ -132,7 +137,10 @@ mod tests {
 
     #[test]
     fn a_request_without_a_route_has_no_route_label() {
-        let request = Request::builder().version(Version::HTTP_10).body(Body::empty()).unwrap();
+        let request = Request::builder()
+            .version(Version::HTTP_10)
+            .body(Body::empty())
+            .unwrap();
         let labels = Labels::of(&request, &Methods::default(), &["/"]);
         assert_eq!((labels.route, labels.version), (None, "1.0"));
     }

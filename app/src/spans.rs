@@ -12,7 +12,9 @@ use opentelemetry_http::HeaderExtractor;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracer;
 
-use crate::semconv::{ERROR_TYPE, Labels, METHOD, OTHER_METHOD, PROTOCOL_VERSION, ROUTE, SCHEME, STATUS, synthetic_type};
+use crate::semconv::{
+    ERROR_TYPE, Labels, METHOD, OTHER_METHOD, PROTOCOL_VERSION, ROUTE, SCHEME, STATUS, synthetic_type,
+};
 
 /// Longest text of a client that is kept: a batch of spans waits in memory.
 const LONGEST: usize = 512;
@@ -90,7 +92,11 @@ impl Span {
 
 /// The name of a span has no `_OTHER`.
 fn span_method(labels: &Labels) -> &'static str {
-    if labels.method == OTHER_METHOD { "HTTP" } else { labels.method }
+    if labels.method == OTHER_METHOD {
+        "HTTP"
+    } else {
+        labels.method
+    }
 }
 
 fn attributes(request: &Request, labels: &Labels) -> Vec<KeyValue> {
@@ -105,9 +111,15 @@ fn attributes(request: &Request, labels: &Labels) -> Vec<KeyValue> {
     };
     add(ROUTE, labels.route.map(Into::into));
     if labels.method == OTHER_METHOD {
-        add("http.request.method_original", Some(shortened(request.method().as_str()).into()));
+        add(
+            "http.request.method_original",
+            Some(shortened(request.method().as_str()).into()),
+        );
     }
-    add("url.query", request.uri().query().map(|query| redacted(&shortened(query)).into()));
+    add(
+        "url.query",
+        request.uri().query().map(|query| redacted(&shortened(query)).into()),
+    );
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     if let Some(host) = header(HOST).and_then(|host| host.parse::<Authority>().ok()) {
         add("server.address", Some(shortened(host.host()).into()));
@@ -147,7 +159,10 @@ mod tests {
     fn what_gives_access_is_left_out_of_queries() {
         for (query, expected) in [
             ("page=2&sort=name", "page=2&sort=name"),
-            ("a=1&sig=secret&Signature=s%3D=x&signature", "a=1&sig=REDACTED&Signature=REDACTED&signature"),
+            (
+                "a=1&sig=secret&Signature=s%3D=x&signature",
+                "a=1&sig=REDACTED&Signature=REDACTED&signature",
+            ),
             ("sig", "sig"),
         ] {
             assert_eq!(redacted(query), expected);
