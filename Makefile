@@ -3,10 +3,10 @@ CARGO  ?= cargo
 BIN     = $(or $(CARGO_TARGET_DIR),target)/debug
 SANDBOX = $(BIN)/sandbox
 TARGET  = x86_64-unknown-linux-musl
-RUFF    = sandbox/aws provisioner/benches provisioner/tests/monitoring
+RUFF    = sandbox/aws app/benches provisioner/benches provisioner/tests/monitoring
 
 .DEFAULT_GOAL := help
-.PHONY: promtool monitoring dashboards bench-images cert-manager operator checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full
+.PHONY: promtool monitoring dashboards bench-images cert-manager operator checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full bench-app
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -159,3 +159,20 @@ bench-images: build image-tools ## pushes beside skopeo and crane, written to do
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/images.py \
 	  --provisioner $(abspath $(BIN))/../release/provisioner --crane $(CRANE)
+
+target/bench-app-venv/.made: app/benches/requirements.txt
+	python3 -m venv --clear target/bench-app-venv
+	target/bench-app-venv/bin/pip install --quiet --require-hashes -r $<
+	touch $@
+
+IMAGE = $(CARGO) build --profile image --target $(TARGET) -p app
+
+# Programs as they are in the image, built one by one: features of tests are not to get in.
+bench-app: setup target/bench-app-venv/.made ## the service beside bare axum and Flask, written to docs/benchmarks.md
+	@command -v wrk >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends wrk; }
+	mkdir -p target/bench
+	$(IMAGE) --bin app --no-default-features && cp $(BIN)/../$(TARGET)/image/app target/bench/app-plain
+	$(IMAGE) --bin app && cp $(BIN)/../$(TARGET)/image/app target/bench/app
+	$(IMAGE) --example bare
+	python3 app/benches/service.py --app target/bench/app --plain target/bench/app-plain \
+	  --bare $(BIN)/../$(TARGET)/image/examples/bare --gunicorn target/bench-app-venv/bin/gunicorn
