@@ -103,23 +103,28 @@ mod tests {
     use std::time::SystemTime;
 
     use super::super::client::Answer;
+    use super::super::rate::Profile;
     use super::super::record::{Outcome, Record};
+    use super::super::schedule::{Schedule, Spacing};
     use super::*;
 
     fn missed(failed: Option<&str>, resent: Option<&str>, p99_millis: Option<u64>) -> Vec<String> {
         let mut record = Record::new().unwrap();
         for (nth, status) in [vec![200; 96], vec![500; 2]].concat().into_iter().enumerate() {
-            record.sent(SystemTime::now());
+            record.sent(SystemTime::now(), Duration::ZERO);
             let result = Ok(Answer { status, pod: None });
             record.ended(Outcome {
                 latency: Duration::from_millis(50),
+                at: Duration::ZERO,
                 result,
                 resent: nth < 3,
             });
         }
         record.dropped();
         record.dropped();
-        let report = Report::new("1".parse().unwrap(), &record);
+        let profile = Profile::constant("1".parse().unwrap(), Duration::ZERO);
+        let schedule = Schedule::new(profile, Spacing::Even, 1);
+        let report = Report::new(&schedule, &record);
         let bound = |max: Option<&str>| max.map(|max| max.parse().unwrap());
         Thresholds {
             failed: bound(failed),

@@ -60,7 +60,7 @@ fn version_and_help_go_to_stdout() {
 
 #[test]
 fn help_gives_every_flag_its_variable() {
-    for (command, flags) in [("serve", 8), ("load", 11)] {
+    for (command, flags) in [("serve", 8), ("load", 15)] {
         let help = String::from_utf8(run(&format!("{command} --help")).stdout).unwrap();
         let documented = help.lines().filter(|line| line.contains("[env: ")).count();
         assert_eq!(documented, flags, "{help}");
