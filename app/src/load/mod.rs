@@ -95,9 +95,17 @@ pub(crate) struct LoadArgs {
     /// for them do not count here, but in the report's `closed_by_server`
     #[arg(long, env = "LOAD_MAX_RESENT", value_name = "N|P%")]
     max_resent: Option<Bound>,
+    /// Most requests that may be begun 10 ms or more after they were due, as a number or a share; more mean that the generator
+    /// was too slow, and make the exit code 1
+    #[arg(long, env = "LOAD_MAX_LATE", value_name = "N|P%")]
+    max_late: Option<Bound>,
     /// Longest 99th percentile of latency; a longer one makes the exit code 1
     #[arg(long, env = "LOAD_MAX_P99", value_name = "DURATION", value_parser = duration::parse)]
     max_p99: Option<Duration>,
+    /// Most answers of the busiest pod in the last 10 s, in means of all pods: 1 is even, 1.5 half more than its share; more
+    /// make the exit code 1
+    #[arg(long, env = "LOAD_MAX_IMBALANCE", value_name = "SHARE", value_parser = threshold::share)]
+    max_imbalance: Option<f64>,
     /// Form of the report on stdout [default: text on a terminal, else json]
     #[arg(long, env = "LOAD_OUTPUT")]
     output: Option<Output>,
@@ -166,7 +174,9 @@ pub(crate) async fn run(args: &LoadArgs) -> Result<(), LoadError> {
     let thresholds = Thresholds {
         failed: args.max_failed,
         resent: args.max_resent,
+        late: args.max_late,
         p99: args.max_p99,
+        imbalance: args.max_imbalance,
     };
     match thresholds.missed(&report).as_slice() {
         [] => Ok(()),
