@@ -4,6 +4,8 @@
 mod fields;
 #[path = "wire/kinds.rs"]
 mod kinds;
+#[path = "wire/watch.rs"]
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -43,6 +45,8 @@ pub(super) struct State {
     pub(super) between: Option<(&'static str, Change)>,
     /// Paths of objects that stay when they are deleted, as with a finalizer.
     pub(super) stuck: BTreeSet<String>,
+    /// What was told of each list that is watched.
+    told: BTreeMap<String, BTreeMap<String, Value>>,
     /// After so many requests none is answered any more.
     pub(super) answers: Option<usize>,
     uids: u64,
@@ -121,6 +125,9 @@ impl Wire {
             self.silent.notify_one();
             std::future::pending::<()>().await;
         }
+        if parts.method == Method::GET && watch::is_asked(&query) {
+            return watch::answer(self, &path, &query).await;
+        }
         let mut state = self.state();
         match parts.method {
             Method::GET if state.outages.contains(&path) => status(&json!({"code": 503, "message": "no backend"})),
@@ -129,7 +136,10 @@ impl Wire {
             }
             Method::GET if state.is_object(&path) => state.read(&path),
             Method::GET => {
-                reply(&json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": state.list(&path, &query)}))
+                let items = state.list(&path, &query);
+                state.told.insert(watch::key(&path, &query), watch::by_name(&items));
+                let metadata = json!({"resourceVersion": "1"});
+                reply(&json!({"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items}))
             }
             Method::PATCH if is_merge(&parts.headers) => state.patch(&path, &body),
             Method::PATCH => state.apply(&path, &query, &body),
