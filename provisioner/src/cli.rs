@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use image::ImageArgs;
-pub use load::{Load, LoaderArgs};
+pub use load::{Arrivals, Load, LoaderArgs, Stages};
 pub use made::MadeArgs;
 pub use plan::BootstrapArgs;
 pub use teardown::Teardown;

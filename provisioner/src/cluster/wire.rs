@@ -4,6 +4,8 @@
 mod fields;
 #[path = "wire/kinds.rs"]
 mod kinds;
+#[path = "wire/watch.rs"]
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -44,6 +46,8 @@ pub(super) struct State {
     pub(super) between: Option<(&'static str, Change)>,
     /// Paths of objects that stay when they are deleted, as with a finalizer.
     pub(super) stuck: BTreeSet<String>,
+    /// What was told of each list that is watched.
+    told: BTreeMap<String, BTreeMap<String, Value>>,
     /// After so many requests none is answered any more.
     pub(super) answers: Option<usize>,
     uids: u64,
@@ -122,6 +126,9 @@ impl Wire {
             self.silent.notify_one();
             std::future::pending::<()>().await;
         }
+        if parts.method == Method::GET && watch::is_asked(&query) {
+            return watch::answer(self, &path, &query).await;
+        }
         let mut state = self.state();
         match parts.method {
             Method::GET if state.outages.contains(&path) => status(&json!({"code": 503, "message": "no backend"})),
@@ -131,7 +138,9 @@ impl Wire {
             Method::GET if state.is_object(&path) => state.read(&path),
             Method::GET => {
                 let names = parts.headers.get(ACCEPT).is_some_and(asks_for_names);
-                reply(&page(state.list(&path, &query, names), &query))
+                let items = state.list(&path, &query, names);
+                state.told.insert(watch::key(&path, &query), watch::by_name(&items));
+                reply(&page(items, &query))
             }
             Method::PATCH if is_merge(&parts.headers) => state.patch(&path, &body),
             Method::PATCH => state.apply(&path, &query, &body),
@@ -337,7 +346,7 @@ fn page(mut items: Vec<Value>, query: &str) -> Value {
     let limit = parameter(query, "limit").parse().unwrap_or(usize::MAX);
     let more = if items.len() > limit { "more" } else { "" };
     items.truncate(limit);
-    json!({"kind": "List", "apiVersion": "v1", "metadata": {"continue": more}, "items": items})
+    json!({"kind": "List", "apiVersion": "v1", "metadata": {"continue": more, "resourceVersion": "1"}, "items": items})
 }
 
 fn parameter(query: &str, name: &str) -> String {
