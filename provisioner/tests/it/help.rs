@@ -155,7 +155,7 @@ fn help_of_bootstrap_shows_its_flags() {
               Create the cluster where it is missing (billable, takes about 15 minutes)
 
           --without <COMPONENT>
-              Leave a component out; may be repeated
+              Leave a component out: app, prometheus, kube-state-metrics, adapter, grafana, or one of yours; may be repeated
 
           --manifests <DIR>
               Folder of components (NN-NAME/*.yaml) that replace shipped ones of the same name, or join them
@@ -173,7 +173,7 @@ fn help_of_bootstrap_shows_its_flags() {
               Mark objects of this stack again that lost their labels, after showing them
 
           --reaction <PROFILE>
-              How quickly the stack reacts to load: fast or seed [default: fast]
+              How quickly the stack reacts: fast (scraped every second, up in one step, down after 30 s) or seed (scraped every 30 s, rates over a minute, the HPA's own pace) [default: fast]
 
           --prometheus-url <URL>
               Use this Prometheus, as pods see it, instead of installing one; says what it has to scrape
@@ -211,6 +211,19 @@ fn help_of_bootstrap_shows_its_flags() {
       -h, --help
               Print help (see a summary with '-h')
     "#);
+}
+
+#[test]
+fn help_names_every_component_that_can_be_left_out() {
+    let (own, _) = help_of_bootstrap();
+    let (_, from) = own.split_once("--without <COMPONENT>").unwrap();
+    let text = from.split("--manifests").next().unwrap();
+    for component in provisioner::cluster::manifest::components() {
+        assert!(
+            component == "namespaces" || text.contains(&component),
+            "{component}: {text}"
+        );
+    }
 }
 
 #[test]
