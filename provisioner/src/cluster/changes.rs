@@ -8,7 +8,7 @@ use kube::api::{Patch, PatchParams};
 use kube::core::DynamicObject;
 
 use super::connect::Cluster;
-use super::dry_run::{self, Answer};
+use super::dry_run::{Answer, Try};
 use super::error::{ClusterError, Failure};
 use super::manifest::Component;
 use super::mark;
@@ -16,7 +16,7 @@ use super::object::ObjectRef;
 use super::ownership::{self, Existing, PARALLEL};
 use super::paths::difference;
 use super::prune::{self, Leftover};
-use super::{authority, recreate, retry, scale, take_over};
+use super::{as_applied, authority, recreate, retry, scale, take_over};
 use crate::names::{FIELD_MANAGER, StackName};
 use crate::report::Outcome;
 
@@ -73,7 +73,7 @@ pub struct Planned {
     pub object: ObjectRef,
     /// As wanted.
     pub wanted: DynamicObject,
-    /// What would become of it; none where that is not known yet.
+    /// What would become of it; none where that is not known yet, or nothing would.
     pub answer: Option<Answer>,
     /// Whether fields that others manage are taken although that was not asked for.
     pub force: bool,
@@ -103,6 +103,17 @@ pub async fn plan(
     components: &[Component],
     options: Options,
 ) -> Result<Vec<Planned>, ClusterError> {
+    plan_again(cluster, stack, components, (options, &[])).await
+}
+
+/// [`plan`] after another one: everything is read anew, and the server asked again only of what is another since.
+pub async fn plan_again(
+    cluster: &Cluster,
+    stack: &StackName,
+    components: &[Component],
+    (options, former): (Options, &[Planned]),
+) -> Result<Vec<Planned>, ClusterError> {
+    let former: HashMap<&ObjectRef, &Planned> = former.iter().map(|p| (&p.object, p)).collect();
     let reading = ownership::look(cluster, stack, components, options).await?;
     let (leftovers, unknown) = prune::leftovers(cluster, stack, components, &reading).await?;
     let existing = reading.existing.into_iter();
@@ -115,12 +126,17 @@ pub async fn plan(
         let wanted = recorded.as_ref().filter(|_| mark::is_parent(wanted)).unwrap_or(wanted);
         let object = ObjectRef::of(wanted);
         let has_home = object.namespace.as_ref().is_none_or(|home| homes.contains(home));
+        let try_it = Try {
+            wanted,
+            options,
+            former: former.get(&object).copied(),
+        };
         match existing.get(&object) {
             Some(live) => {
                 let scaled = scaled.contains(&object.unversioned());
-                decide(cluster, wanted, (live, scaled), options).boxed()
+                decide(cluster, try_it, (live, scaled)).boxed()
             }
-            None => create(cluster, wanted, options, has_home).boxed(),
+            None => create(cluster, try_it, has_home).boxed(),
         }
     });
     let decisions: Vec<_> = stream::iter(decisions).buffered(PARALLEL).collect().await;
@@ -223,20 +239,15 @@ impl Planned {
 
 /// An object that is absent. It is tried too, so that what the server refuses is known before anything is sent; not
 /// where its namespace or kind is to be made by the same apply.
-async fn create(
-    cluster: &Cluster,
-    wanted: &DynamicObject,
-    options: Options,
-    has_home: bool,
-) -> Result<Planned, ClusterError> {
-    let object = ObjectRef::of(wanted);
-    let known = cluster.resolve(&object.gvk()).await?.is_some();
+async fn create(cluster: &Cluster, of: Try<'_>, has_home: bool) -> Result<Planned, ClusterError> {
+    let wanted = of.wanted;
+    let known = cluster.resolve(&ObjectRef::of(wanted).gvk()).await?.is_some();
     if !known && mark::is_optional(wanted) {
         let why = vec!["the cluster does not know this kind".to_owned()];
         return Ok(Planned::new(wanted, Outcome::Skipped, why));
     }
     let answer = if known && has_home {
-        dry_run::ask(cluster, &object, wanted, options).await?
+        of.ask(cluster, None, false).await?
     } else {
         None
     };
@@ -246,33 +257,36 @@ async fn create(
     })
 }
 
-/// What is to be done about an object that is there, by dry run.
+/// What is to be done about an object that is there: by dry run, unless it is known to be as wanted.
 pub(super) async fn decide(
     cluster: &Cluster,
-    wanted: &DynamicObject,
+    of: Try<'_>,
     (existing, scaled): (&Existing, bool),
-    options: Options,
 ) -> Result<Planned, ClusterError> {
-    let object = ObjectRef::of(wanted);
-    if object.kind == "Namespace" && !existing.ours {
+    let (wanted, live) = (of.wanted, &existing.live);
+    if ObjectRef::of(wanted).kind == "Namespace" && !existing.ours {
         let why = vec!["existed before; used as it is".to_owned()];
         return Ok(Planned::new(wanted, Outcome::Skipped, why));
     }
-    let live = &existing.live;
     let mut force = authority::is_taken_back(wanted, live);
-    let mut asked = dry_run::ask(cluster, &object, wanted, options.forced(force)).await;
-    if let Err(ClusterError::Request { failure, .. }) = &asked
-        && scale::is_left_behind(live, failure)
-    {
-        force = true;
-        asked = dry_run::ask(cluster, &object, wanted, options.forced(force)).await;
+    let mut answer = None;
+    if !as_applied::holds(wanted, live) {
+        let mut asked = of.ask(cluster, Some(live), force).await;
+        if let Err(ClusterError::Request { failure, .. }) = &asked
+            && scale::is_left_behind(live, failure)
+        {
+            force = true;
+            asked = of.ask(cluster, Some(live), force).await;
+        }
+        answer = match asked {
+            Ok(Some(after)) => Some(Answer::of_server(Some(live), after)),
+            Ok(None) => Some(Answer::guessed(wanted, live)),
+            Err(refused) => return recreate::instead(cluster, wanted, existing, of.options, refused).await,
+        };
     }
-    let answer = match asked {
-        Ok(Some(after)) => Answer::of_server(Some(live), after),
-        Ok(None) => Answer::guessed(wanted, live),
-        Err(refused) => return recreate::instead(cluster, wanted, existing, options, refused).await,
-    };
-    let mut fields = difference(wanted, live, &answer.after);
+    let mut fields = answer
+        .as_ref()
+        .map_or_else(Vec::new, |answer| difference(wanted, live, &answer.after));
     let hands_over = scaled && scale::is_ours(live);
     fields.extend(hands_over.then(|| scale::HANDED_OVER.to_owned()));
     let strips = authority::foreign_injections(wanted, live);
@@ -283,7 +297,7 @@ pub(super) async fn decide(
         Outcome::Updated
     };
     Ok(Planned {
-        answer: Some(answer),
+        answer,
         force,
         hands_over,
         strips,

@@ -14,6 +14,7 @@
 
 mod applied;
 pub mod apply;
+mod as_applied;
 pub mod authority;
 pub mod certificate;
 pub mod changes;

@@ -80,6 +80,13 @@ impl Wire {
         state.objects.insert(path.to_owned(), object);
     }
 
+    /// Nothing is recorded any more of who applied an object: what an apply would change has to be asked.
+    pub(super) fn forget_managers(&self, path: &str) {
+        if let Some(object) = self.state().objects.get_mut(path) {
+            object["metadata"]["managedFields"] = json!([]);
+        }
+    }
+
     /// Requests that change something.
     pub(super) fn changes(&self) -> Vec<String> {
         let state = self.state();
