@@ -13,6 +13,7 @@ docs/benchmarks.md.
 
 import argparse
 import datetime
+import functools
 import json
 import os
 import statistics
@@ -197,15 +198,17 @@ class Bench:
         record = ["get", "secret", f"provisioner-{NAME}", "-n", HOME, "-o", "json"]
         recorded = json.loads(self.administrate(record))["metadata"]["annotations"][KINDS]
         # What was left out because the cluster does not know it is recorded too.
-        kinds = ",".join(sorted(self.known_kinds() & {*recorded.split(","), "Secret"}))
+        kinds = ",".join(sorted(self.known_kinds & {*recorded.split(","), "Secret"}))
         marks = f"app.kubernetes.io/managed-by=provisioner,app.kubernetes.io/part-of={NAME}"
         get = ["get", kinds, "-A", "-l", marks, "-o", "json", "--show-managed-fields"]
         live = json.loads(self.administrate(get))["items"]
         wanted = [one for item in live if (one := as_applied(item)) is not None]
         return sorted(wanted, key=lambda one: one["kind"] != "Namespace")
 
+    @functools.cached_property
     def known_kinds(self) -> set[str]:
-        """The kinds of the cluster, as `Deployment.apps`."""
+        """The kinds of the cluster, as `Deployment.apps`: asked once all is ready, since kubectl fails where one API
+        does not answer."""
         listed = self.administrate(["api-resources", "--verbs=list", "--no-headers"])
         kinds = set()
         for line in listed.splitlines():
@@ -402,6 +405,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(given.provisioner, Path(name), control)
         text = section(bench, given.objects, given.runs)
+        bench.tool(["teardown", "--cluster", NAME, "--delete-cluster", "--yes"])
     sandbox.write_section(given.page, "apply", text)
 
 

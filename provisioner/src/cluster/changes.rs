@@ -119,7 +119,7 @@ pub async fn plan_again(
     let existing = reading.existing.into_iter();
     let existing: HashMap<ObjectRef, Existing> = existing.map(|e| (e.object.clone(), e)).collect();
     let wanted = || components.iter().flat_map(|c| &c.objects);
-    let homes = homes(cluster, wanted().filter(|w| !existing.contains_key(&ObjectRef::of(w)))).await?;
+    let homes = homes(cluster, wanted(), &existing).await?;
     let scaled = scale::targets(components);
     let recorded = recorded(components, &leftovers, unknown);
     let decisions = wanted().map(|wanted| {
@@ -171,27 +171,38 @@ fn recorded(components: &[Component], leftovers: &[Leftover], unknown: BTreeSet<
     Some(parent)
 }
 
-/// The namespaces that objects of known kinds name and that are there already.
+/// The namespaces that absent objects of known kinds name and that are there already.
 async fn homes(
     cluster: &Cluster,
-    objects: impl Iterator<Item = &DynamicObject>,
+    wanted: impl Iterator<Item = &DynamicObject>,
+    existing: &HashMap<ObjectRef, Existing>,
 ) -> Result<BTreeSet<String>, ClusterError> {
-    let mut named = BTreeSet::new();
-    for object in objects {
-        // What will be left out needs no namespace.
-        if cluster.resolve(&ObjectRef::of(object).gvk()).await?.is_some() {
-            named.extend(object.metadata.namespace.clone());
+    let (mut named, mut read) = (BTreeSet::new(), BTreeSet::new());
+    for object in wanted.map(ObjectRef::of) {
+        if object.is_namespace() {
+            read.insert(object.name);
+        } else if !existing.contains_key(&object) && cluster.resolve(&object.gvk()).await?.is_some() {
+            // What will be left out needs no namespace.
+            named.extend(object.namespace);
         }
     }
-    let looks = named.into_iter().map(|name| async move {
+    let looks = named.into_iter().map(|name| {
         let namespace = ObjectRef {
             api_version: "v1".to_owned(),
             kind: "Namespace".to_owned(),
             namespace: None,
             name: name.clone(),
         };
-        Ok::<_, ClusterError>(cluster.get(&namespace).await?.map(|_| name))
+        let is_there = read.contains(&name).then(|| existing.contains_key(&namespace));
+        async move {
+            let is_there = match is_there {
+                Some(known) => known,
+                None => cluster.get(&namespace).await?.is_some(),
+            };
+            Ok::<_, ClusterError>(is_there.then_some(name))
+        }
     });
+    let looks: Vec<_> = looks.collect();
     let found: Vec<Option<String>> = stream::iter(looks).buffered(PARALLEL).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
 }

@@ -61,7 +61,9 @@ async fn what_was_tried_before_is_tried_again_only_where_something_changed_since
         "/api/v1/namespaces/monitoring/configmaps/prometheus",
         "/api/v1/namespaces/monitoring/configmaps/grafana-provisioning",
     ];
-    maps.iter().for_each(|path| wire.forget_managers(path));
+    for path in maps {
+        wire.forget_managers(path);
+    }
     let service = "/api/v1/namespaces/monitoring/services/grafana";
     wire.state().objects.remove(service);
     let tried = || {

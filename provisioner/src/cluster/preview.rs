@@ -47,7 +47,7 @@ pub async fn check(
     let there: HashMap<&ObjectRef, &Existing> = there.map(|one| (&one.object, one)).collect();
     let scaled = scale::targets(components);
     let objects = components.iter().flat_map(|component| &component.objects);
-    let tries = objects
+    let attempts = objects
         .filter(|wanted| !mark::is_parent(wanted))
         .filter_map(|wanted| {
             let live = there
@@ -66,7 +66,7 @@ pub async fn check(
                 changes::decide(cluster, of, (live, scaled)).await
             }
         });
-    let decisions: Vec<_> = stream::iter(tries).buffered(PARALLEL).collect().await;
+    let decisions: Vec<_> = stream::iter(attempts).buffered(PARALLEL).collect().await;
     let (mut tried, mut conflicts, mut immutable) = (Vec::new(), Vec::new(), Vec::new());
     for decision in decisions {
         let error = match decision {
@@ -217,7 +217,9 @@ mod tests {
         let denied = json!({"code": 403, "reason": "Forbidden", "message": "denied by a webhook"});
         let other = "/apis/apps/v1/namespaces/monitoring/deployments/grafana";
         wire.state().refusals.insert(other.to_owned(), denied);
-        [APP, other].iter().for_each(|path| wire.forget_managers(path));
+        for path in [APP, other] {
+            wire.forget_managers(path);
+        }
         let Err(ClusterError::Immutable(fields)) = checked(&wire).await else {
             panic!("refused");
         };

@@ -58,6 +58,12 @@ fn told(asked: &[String]) -> String {
 async fn requests_grow_with_what_changes_and_not_with_what_there_is() {
     let (few, many) = (asked(FEW).await, asked(MANY).await);
     let more = |at: usize| many[at].len() - few[at].len();
+    let counts = |asked: &[Vec<String>; 3]| asked.each_ref().map(Vec::len);
+    println!(
+        "first, again, changed: {:?} with {FEW} further objects, {:?} with {MANY}",
+        counts(&few),
+        counts(&many)
+    );
     // A dry run and an apply of each.
     assert!(more(0) <= 2 * (MANY - FEW) + 10, "first: {}", told(&many[0]));
     assert_eq!(more(1), 0, "again: {} and {}", told(&few[1]), told(&many[1]));
@@ -77,6 +83,7 @@ async fn a_bootstrap_that_finds_everything_as_wanted_reads_each_kind_three_times
     kinds.dedup();
     // For the early check, for the apply, and where there are many of a kind for the wait.
     assert!(lists.len() <= 3 * kinds.len(), "{lists:#?}");
+    println!("{}", told(&again));
     // What stands on the cluster once: connection, versions, nodes, password, certificates, features.
     assert!(again.len() - lists.len() <= 45, "{}", told(&again));
 }
