@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! manifests/ --manifest::load(values, certificates)--> components
-//! components --ownership::check--> existing objects   (foreign ones are refused before anything changes)
+//! components --ownership::look---> existing objects and members, in lists   (foreign ones are refused before anything changes)
 //!            --preview::check---> what is refused before images are there
-//!            --changes::plan-----> created | updated | unchanged, by dry run
+//!            --changes::plan-----> created | updated | unchanged, by dry run where what was read does not tell
 //! lease::under(...)               one run at a time changes a stack
 //!            --apply::apply------> changes --wait::wait--> ready
 //! members    --prune::prune--> what is wanted no longer is gone
@@ -14,6 +14,7 @@
 
 mod applied;
 pub mod apply;
+mod as_applied;
 pub mod authority;
 pub mod certificate;
 pub mod changes;

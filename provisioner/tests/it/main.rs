@@ -6,6 +6,7 @@
     reason = "in a test, giving up loudly is the right answer; clippy.toml covers only what bears #[test] itself"
 )]
 
+mod calls;
 mod certificates;
 mod cli;
 mod contexts;
