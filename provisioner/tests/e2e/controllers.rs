@@ -31,7 +31,8 @@ impl Controller {
         let log = File::create(made.join("log")).expect("made");
         let mut command = Command::new(made.join(name));
         command.args(args).env("KUBECONFIG", sandbox.kubeconfig());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let too = log.try_clone().expect("its log twice");
+        command.stdin(Stdio::null()).stdout(log).stderr(too);
         let process = command.spawn().expect("it starts");
         Self { name, process }
     }
