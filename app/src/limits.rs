@@ -44,9 +44,16 @@ impl Limits {
         if request.extensions().get::<Crowded>().is_some() {
             return busy("too many connections", "crowded");
         }
-        let request = match self.bound_body(request) {
-            Ok(request) => request,
-            Err(refusal) => return refusal,
+        // Requests without a body, nearly all, pass as they are.
+        let request = if request.body().is_end_stream() {
+            request
+        } else if self.announces_too_much(&request) {
+            let error = "request body too large";
+            return (StatusCode::PAYLOAD_TOO_LARGE, Json(ErrorBody { error })).into_response();
+        } else {
+            // One of unknown length ends with an error where it exceeds the limit, which extractors answer with 413.
+            let limit = usize::try_from(self.body_bytes).unwrap_or(usize::MAX);
+            request.map(|body| Body::new(Limited::new(body, limit)))
         };
         let answer = next.run(request);
         match self.request_time {
@@ -57,20 +64,10 @@ impl Limits {
         }
     }
 
-    /// A body that is announced as too large is refused; one of unknown length ends with an error where it exceeds the limit, which
-    /// extractors answer with 413. Requests without a body, nearly all, pass as they are.
-    fn bound_body(&self, request: Request) -> Result<Request, Response> {
-        if request.body().is_end_stream() {
-            return Ok(request);
-        }
-        let announced = request.headers().get(CONTENT_LENGTH);
-        let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|length| length > self.body_bytes) {
-            let error = "request body too large";
-            return Err((StatusCode::PAYLOAD_TOO_LARGE, Json(ErrorBody { error })).into_response());
-        }
-        let limit = usize::try_from(self.body_bytes).unwrap_or(usize::MAX);
-        Ok(request.map(|body| Body::new(Limited::new(body, limit))))
+    fn announces_too_much(&self, request: &Request) -> bool {
+        let length = request.headers().get(CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        length.is_some_and(|length| length > self.body_bytes)
     }
 }
 

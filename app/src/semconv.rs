@@ -36,9 +36,9 @@ impl Methods {
     /// A list as `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` has it: separated by commas, in place of the default. Names stay in memory for good,
     /// so read it once.
     pub(crate) fn listed(list: &str) -> Self {
-        let named = list.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let names: Vec<&'static str> = named.map(|name| &*name.to_owned().leak()).collect();
-        if names.is_empty() { Self::default() } else { Self(names) }
+        let words = list.split(',').map(str::trim).filter(|word| !word.is_empty());
+        let known: Vec<&'static str> = words.map(|word| &*word.to_owned().leak()).collect();
+        if known.is_empty() { Self::default() } else { Self(known) }
     }
 
     fn label(&self, method: &Method) -> &'static str {
