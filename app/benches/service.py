@@ -338,9 +338,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--page", type=Path, default=ROOT / "docs/benchmarks.md")
     given = parser.parse_args()
-    program, bare = str(given.app), str(given.bare)
+    # Servers are started in another folder.
+    program, bare = str(given.app.absolute()), str(given.bare.absolute())
+    gunicorn = given.gunicorn.absolute()
     app = Contender("app", lambda port: [program, "serve", "--addr", f"127.0.0.1:{port}"])
-    flask = Contender("Flask", flask_command(str(given.gunicorn)))
+    flask = Contender("Flask", flask_command(str(gunicorn)))
     contenders = [
         Contender("bare axum", bare_command(bare)),
         Contender("bare axum with the layer", bare_command(bare, "--layer")),
@@ -353,7 +355,7 @@ def main() -> None:
         "## The service",
         "",
         f"`make bench-app` on {datetime.date.today()}: {machine()}.",
-        f"Image profile, musl; {versions(given.gunicorn)}. Flask runs under gunicorn with one worker. Every server had one",
+        f"Image profile, musl; {versions(gunicorn)}. Flask runs under gunicorn with one worker. Every server had one",
         f"core, wrk with {CONNECTIONS} connections another one. Median of {given.runs} runs of {given.seconds} s in turns, then the least and the most;",
         "ratios are taken run by run. Answers of the service close their connections after 30 s, as in a pod.",
         "",
