@@ -133,6 +133,7 @@ test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 test-full: test image-tools checkov cert-manager ## everything: also each kill point and missing IAM action, one by one, and the image built in two folders
 	$(CARGO) test --workspace --lib -- --ignored two_folders
 	$(CARGO) test --workspace --test it -- --ignored full_disk
+	$(CARGO) test -p app --no-default-features --bins --test it
 	$(MAKE) fuzz
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1 --nocapture --ignored
