@@ -103,7 +103,7 @@ async fn main() {
     let mut router = Router::new().route("/api/data", get(data));
     if layer {
         let observed = observe::Observed {
-            metrics: metrics::Metrics::new(&meter, &settings.identity),
+            metrics: metrics::Metrics::new(&meter, &settings.identity, &settings.otel.methods),
             methods: settings.otel.methods.clone(),
             routes: &["/api/data"],
             limits: settings.limits,

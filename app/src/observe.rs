@@ -97,7 +97,7 @@ mod tests {
         let settings = Settings::for_tests();
         let telemetry = Telemetry::new(resource(&settings.identity, None)).unwrap();
         let observed = Observed {
-            metrics: Metrics::new(&telemetry.meter(), &settings.identity),
+            metrics: Metrics::new(&telemetry.meter(), &settings.identity, &Methods::default()),
             methods: Methods::default(),
             routes: &["/never"],
             limits: settings.limits,

@@ -37,8 +37,19 @@ impl Methods {
     /// so read it once.
     pub(crate) fn listed(list: &str) -> Self {
         let words = list.split(',').map(str::trim).filter(|word| !word.is_empty());
-        let known: Vec<&'static str> = words.map(|word| &*word.to_owned().leak()).collect();
+        let mut known: Vec<&'static str> = Vec::new();
+        for word in words {
+            if !known.contains(&word) {
+                known.push(word.to_owned().leak());
+            }
+        }
         if known.is_empty() { Self::default() } else { Self(known) }
+    }
+
+    /// Every label that a method can get, each once.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = &'static str> {
+        let known = self.0.iter().copied().filter(|method| *method != OTHER_METHOD);
+        known.chain([OTHER_METHOD])
     }
 
     fn label(&self, method: &Method) -> &'static str {
@@ -129,9 +140,10 @@ mod tests {
 
     #[test]
     fn a_list_of_methods_replaces_the_default() {
-        let methods = Methods::listed("BREW, GET");
+        let methods = Methods::listed("BREW, GET,BREW");
         let label = |method: &str| methods.label(&Method::from_bytes(method.as_bytes()).unwrap());
         assert_eq!((label("BREW"), label("GET"), label("POST")), ("BREW", "GET", "_OTHER"));
+        assert_eq!(methods.labels().collect::<Vec<_>>(), ["BREW", "GET", "_OTHER"]);
         assert_eq!(Methods::listed(" ,").label(&Method::POST), "POST");
     }
 
