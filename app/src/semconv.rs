@@ -111,13 +111,6 @@ pub(crate) fn error_type(status: StatusCode, fault: Option<&Fault>) -> Option<&'
     })
 }
 
-/// `test` where the client says that it generates load, for `user_agent.synthetic.type`.
-pub(crate) fn synthetic_type(user_agent: &str) -> Option<&'static str> {
-    const GENERATORS: [&str; 6] = ["app-load/", "k6/", "Grafana k6/", "oha/", "hey/", "vegeta"];
-    let generated = GENERATORS.iter().any(|name| user_agent.starts_with(name));
-    generated.then_some("test")
-}
-
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
@@ -171,11 +164,5 @@ mod tests {
             let status = StatusCode::from_u16(status).unwrap();
             assert_eq!(error_type(status, fault.as_ref()), expected, "{status}");
         }
-    }
-
-    #[test]
-    fn load_generators_are_told_by_their_name() {
-        assert_eq!(synthetic_type("app-load/0.1.0"), Some("test"));
-        assert_eq!(synthetic_type("Mozilla/5.0 (app-load/0.1.0)"), None);
     }
 }
