@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use axum::routing::get;
-use axum::{Json, Router, middleware};
+use axum::{Json, Router};
 use clap::Parser;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider;
@@ -109,7 +109,7 @@ async fn main() {
             limits: settings.limits,
             spans: spans::Spans::default(),
         };
-        router = router.layer(middleware::from_fn_with_state(Arc::new(observed), observe::observe));
+        router = router.layer(observe::Observe(Arc::new(observed)));
     }
     let exposition = move || {
         let registry = registry.clone();

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use nix::sys::signal::Signal::SIGTERM;
@@ -11,15 +10,15 @@ use serde_json::{Value, json};
 
 use crate::support::{Service, app, wait_exit, wait_for};
 
-/// A Service in miniature: each new connection goes to the next pod that says it is ready, and stays there.
+/// A Service in miniature: each new connection goes to the first pod that says it is ready, and stays there. So all of the load
+/// is on one pod until that leaves, however many connections it takes.
 fn forward_to_ready(pods: Vec<SocketAddr>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let turn = AtomicUsize::new(0);
     thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
-            let ready: Vec<_> = pods.iter().filter(|pod| is_ready(**pod)).collect();
-            let pod = TcpStream::connect(ready[turn.fetch_add(1, Ordering::Relaxed) % ready.len()]);
+            let ready = pods.iter().find(|pod| is_ready(**pod)).unwrap();
+            let pod = TcpStream::connect(ready);
             let (client, pod) = (client, pod.unwrap());
             pipe(client.try_clone().unwrap(), pod.try_clone().unwrap());
             pipe(pod, client);
