@@ -148,6 +148,7 @@ STARTED := $(shell date +%s)
 test-full: lint image-tools cert-manager operator checkov test ## everything: also each kill point, each missing IAM action, outages, and the image built in two folders
 	$(CARGO) test --workspace --lib -- --ignored two_folders
 	$(CARGO) test --workspace --test it -- --ignored full_disk
+	$(CARGO) test -p app --no-default-features --bins --test it
 	$(MAKE) fuzz
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1 --nocapture --ignored
