@@ -6,7 +6,7 @@ TARGET  = x86_64-unknown-linux-musl
 RUFF    = sandbox/aws provisioner/benches provisioner/tests/monitoring
 
 .DEFAULT_GOAL := help
-.PHONY: promtool monitoring dashboards bench-images cert-manager checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full
+.PHONY: promtool monitoring dashboards bench-images bench-load cert-manager checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -143,3 +143,12 @@ bench-images: build image-tools ## pushes beside skopeo and crane, written to do
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/images.py \
 	  --provisioner $(abspath $(BIN))/../release/provisioner --crane $(CRANE)
+
+OHA = $(abspath target/bench/bin/oha)
+
+$(OHA):
+	$(CARGO) install oha --version 1.16.0 --locked --root target/bench
+
+bench-load: $(OHA) ## the load generator beside oha, written to docs/benchmarks.md
+	$(CARGO) build --release --workspace --bins
+	python3 provisioner/benches/load.py --app $(abspath $(BIN))/../release/app --oha $(OHA)

@@ -30,7 +30,7 @@ struct Cli {
 enum Command {
     /// Serve HTTP until SIGTERM or SIGINT, then drain
     Serve(config::ServeArgs),
-    /// Send requests at a constant rate and report what came back
+    /// Send requests at a rate that holds, whatever the server does, and report what came back
     Load(load::LoadArgs),
 }
 

@@ -36,7 +36,6 @@ LAYER = 512 * 1024
 LAYERS = (1, 10, 100)
 CASES = ("first", "again", "last layer changed")
 ROOT = Path(__file__).resolve().parents[2]
-BEGIN, END = "<!-- images: begin -->", "<!-- images: end -->"
 
 
 @dataclass(frozen=True)
@@ -291,13 +290,15 @@ def machine() -> str:
     return f"{os.cpu_count()} cores of {cpu}, {gigabytes:.0f} GB, Linux {platform.release()}"
 
 
-def written(path: Path, section: str) -> None:
-    """Puts the section into the page, in place of the one before."""
+def written(path: Path, name: str, section: str) -> None:
+    """Puts the section of this name into the page, in place of the one before."""
     text = path.read_text() if path.is_file() else "# Benchmarks\n"
-    section = f"{BEGIN}\n{section}\n{END}\n"
-    if BEGIN in text and END in text:
-        before, rest = text.split(BEGIN, 1)
-        text = before + section + rest.split(END, 1)[1].lstrip("\n")
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    section = f"{begin}\n{section}\n{end}\n"
+    if begin in text and end in text:
+        before, rest = text.split(begin, 1)
+        text = before + section + rest.split(end, 1)[1]
+        text = text.replace(f"{end}\n\n\n", f"{end}\n\n")
     else:
         text = f"{text.rstrip()}\n\n{section}"
     path.write_text(text)
@@ -343,7 +344,7 @@ def main() -> None:
         "| layers | push | by | seconds | requests | MB sent | CPU seconds | peak MB |",
         "| ---: | --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    written(given.page, "\n".join([*head, *rows, "", own]))
+    written(given.page, "images", "\n".join([*head, *rows, "", own]))
 
 
 if __name__ == "__main__":

@@ -208,7 +208,7 @@ fn stages_are_sent_one_after_the_other() {
     assert_eq!(report["stages"][3], json!({ "rate": 0.0, "duration_s": 0.4 }));
     assert!(report["duration_s"].as_f64().unwrap() >= 0.9, "{report}");
     // 50 in 0.9 s.
-    assert_eq!(report["rate"].as_f64().unwrap().round(), 56.0, "{report}");
+    assert!((report["rate"].as_f64().unwrap() - 55.56).abs() < 0.01, "{report}");
 }
 
 #[test]
