@@ -9,7 +9,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::client::{Client, Connection, Exchange, Idle};
 use super::progress::Progress;
-use super::record::{Outcome, Record};
+use super::record::{Counts, Outcome, Record};
 use super::schedule::Schedule;
 use crate::shutdown::Signals;
 
@@ -80,7 +80,7 @@ impl<'a> Run<'a> {
                 due = arrivals.recv(), if sending => {
                     let Some(due) = due else {
                         sending = false;
-                        self.record.duration = self.start.elapsed().max(self.schedule.profile().duration());
+                        self.record.duration = self.start.elapsed();
                         continue;
                     };
                     self.launch(due);
@@ -91,7 +91,9 @@ impl<'a> Run<'a> {
             self.absorb(None);
         }
         self.in_flight.abort_all();
-        self.end_second();
+        if self.record.second.counts != Counts::default() {
+            self.end_second();
+        }
         Ok(self.record)
     }
 
