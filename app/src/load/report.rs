@@ -58,6 +58,7 @@ pub(super) struct Report<'a> {
     achieved_rate: f64,
     stages: Option<&'a [Stage]>,
     arrivals: Spacing,
+    seed: Option<u64>,
 }
 
 impl<'a> Report<'a> {
@@ -91,6 +92,7 @@ impl<'a> Report<'a> {
             achieved_rate: per_second(record.counts.sent, record.duration),
             stages: schedule.profile().stages(),
             arrivals: schedule.spacing(),
+            seed: schedule.seed(),
         }
     }
 
@@ -255,7 +257,8 @@ mod tests {
           "last_request_unix_s": 1700000001.5,
           "achieved_rate": 2.0,
           "stages": null,
-          "arrivals": "even"
+          "arrivals": "even",
+          "seed": null
         }
         "#);
     }
@@ -283,6 +286,6 @@ mod tests {
     #[test]
     fn nothing_sent_gives_nulls_and_no_nan() {
         let (schedule, record) = (schedule("1"), Record::new().unwrap());
-        insta::assert_snapshot!(Report::new(&schedule, &record).json().unwrap(), @r#"{"schema":1,"rate":1.0,"duration_s":0.0,"requests":0,"failed":0,"dropped":0,"late":0,"resent":0,"closed_by_server":0,"p50_s":null,"p90_s":null,"p99_s":null,"max_s":null,"max_lag_s":0.0,"per_pod":{},"first_hit_s":{},"imbalance":null,"imbalance_end":null,"status":{},"errors":{},"error_examples":{},"first_request_unix_s":null,"last_request_unix_s":null,"achieved_rate":0.0,"stages":null,"arrivals":"even"}"#);
+        insta::assert_snapshot!(Report::new(&schedule, &record).json().unwrap(), @r#"{"schema":1,"rate":1.0,"duration_s":0.0,"requests":0,"failed":0,"dropped":0,"late":0,"resent":0,"closed_by_server":0,"p50_s":null,"p90_s":null,"p99_s":null,"max_s":null,"max_lag_s":0.0,"per_pod":{},"first_hit_s":{},"imbalance":null,"imbalance_end":null,"status":{},"errors":{},"error_examples":{},"first_request_unix_s":null,"last_request_unix_s":null,"achieved_rate":0.0,"stages":null,"arrivals":"even","seed":null}"#);
     }
 }

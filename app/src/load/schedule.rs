@@ -45,6 +45,11 @@ impl Schedule {
         self.spacing
     }
 
+    /// What the random arrivals came from; none where they are even.
+    pub(super) fn seed(&self) -> Option<u64> {
+        (self.spacing == Spacing::Poisson).then_some(self.seed)
+    }
+
     /// When each request is due, counted from the start. Both kinds are made at a rate of one and put where the area under
     /// the real rate reaches them: for a Poisson process this gives exactly the one of that rate.
     fn arrivals(&self) -> impl Iterator<Item = Duration> {

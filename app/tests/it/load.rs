@@ -217,7 +217,10 @@ fn random_arrivals_are_those_of_their_seed() {
     let sent = |seed| {
         let args = format!("--arrivals poisson --seed {seed} --rate 400 --duration 500ms");
         let report = succeeded(&load(&peer.url(), &args));
-        assert_eq!(report["arrivals"], "poisson");
+        assert_eq!(
+            (&report["arrivals"], &report["seed"]),
+            (&json!("poisson"), &json!(seed))
+        );
         report["requests"].as_u64().unwrap()
     };
     let (once, again) = (sent(3), sent(3));
