@@ -31,7 +31,7 @@ enum Command {
     /// Serve HTTP until SIGTERM or SIGINT, then drain
     Serve(config::ServeArgs),
     /// Send requests at a rate that holds, whatever the server does, and report what came back
-    Load(load::LoadArgs),
+    Load(Box<load::LoadArgs>),
 }
 
 fn main() -> ExitCode {

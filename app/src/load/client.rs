@@ -14,6 +14,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, lookup_host};
 
+use super::header::Header;
 use super::target::Target;
 
 /// What tells this traffic from that of people, in logs.
@@ -98,12 +99,15 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(target: &Target, limits: Limits) -> Arc<Self> {
+    pub(super) fn new(target: &Target, headers: &[Header], limits: Limits) -> Arc<Self> {
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = target.path.clone();
         request.headers_mut().insert(HOST, target.authority.clone());
         request.headers_mut().insert(USER_AGENT, AGENT);
         request.headers_mut().insert("baggage", SYNTHETIC);
+        for Header { name, value } in headers {
+            request.headers_mut().insert(name, value.clone());
+        }
         Arc::new(Self {
             target: target.clone(),
             limits,
@@ -318,7 +322,7 @@ mod tests {
             age: Duration::from_hours(1),
             timeout: Duration::from_secs(20),
         };
-        Client::new(&url.parse().unwrap(), limits)
+        Client::new(&url.parse().unwrap(), &[], limits)
     }
 
     #[tokio::test]
@@ -333,7 +337,7 @@ mod tests {
             timeout: Duration::from_millis(300),
         };
         let url = format!("http://{}/", listener.local_addr().unwrap());
-        let client = Client::new(&url.parse().unwrap(), limits);
+        let client = Client::new(&url.parse().unwrap(), &[], limits);
         let mut kinds = Vec::new();
         let mut queue = Vec::new();
         for _ in 0..4 {

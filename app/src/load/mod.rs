@@ -5,6 +5,7 @@
 
 mod client;
 mod drive;
+mod header;
 mod latency;
 mod pods;
 mod progress;
@@ -24,6 +25,7 @@ use crate::duration;
 use crate::shutdown::Signals;
 use client::{Client, Limits};
 use drive::Run;
+use header::Header;
 use progress::{Form, Progress};
 use rate::{Profile, Rate, Stages};
 use record::Record;
@@ -38,6 +40,9 @@ pub(crate) struct LoadArgs {
     /// Where to send GET requests, http:// only
     #[arg(long, env = "LOAD_URL")]
     url: Target,
+    /// A header of each request, instead of our own of that name; may be given several times
+    #[arg(long, env = "LOAD_HEADER", value_name = "NAME: VALUE", hide_env_values = true)]
+    header: Vec<Header>,
     /// Requests per second, in total; held whatever the server does
     #[arg(long, env = "LOAD_RATE", default_value = "100", value_name = "PER_SECOND")]
     rate: Rate,
@@ -153,6 +158,7 @@ pub(crate) async fn run(args: &LoadArgs) -> Result<(), LoadError> {
     let mut signals = Signals::install().map_err(LoadError::Signals)?;
     let client = Client::new(
         &args.url,
+        &args.header,
         Limits {
             requests: args.max_requests_per_connection,
             age: args.max_connection_age,

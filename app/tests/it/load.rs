@@ -229,10 +229,11 @@ fn random_arrivals_are_those_of_their_seed() {
 }
 
 #[test]
-fn the_traffic_says_that_it_is_a_test() {
+fn the_traffic_says_that_it_is_a_test_and_has_the_headers_that_were_asked_for() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let mut child = command(&url, "--rate 1 --duration 500ms")
+        .args(["--header", "Host: shop.example", "--header", "x-tenant: red"])
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
@@ -242,6 +243,11 @@ fn the_traffic_says_that_it_is_a_test() {
     assert!(head.contains("user-agent: app-load/"), "{head}");
     assert!(head.contains("(synthetic test)"), "{head}");
     assert!(head.contains("baggage: user_agent.synthetic.type=test"), "{head}");
+    assert!(
+        head.contains("host: shop.example") && head.contains("x-tenant: red"),
+        "{head}"
+    );
+    assert_eq!(head.matches("host:").count(), 1, "{head}");
     stream.get_mut().write_all(OK.as_bytes()).unwrap();
     assert_eq!(wait_exit(&mut child).code(), Some(0));
 }
