@@ -3,6 +3,7 @@
 //! (`client`), so that pods added behind a Service get their share. Outcomes are recorded (`record`: `latency`, `pods`),
 //! told while the run is on (`progress`, whose lines other programs read), reported (`report`) and judged (`threshold`).
 
+mod aside;
 mod client;
 mod drive;
 mod header;
@@ -23,6 +24,7 @@ use clap::{Args, ValueEnum};
 
 use crate::duration;
 use crate::shutdown::Signals;
+use aside::Aside;
 use client::{Client, Limits};
 use drive::Run;
 use header::Header;
@@ -143,6 +145,8 @@ pub(crate) enum LoadError {
     Signals(#[source] io::Error),
     #[error("cannot start the thread that keeps the rate")]
     Pacer(#[source] io::Error),
+    #[error("cannot start the thread that tells the progress")]
+    Progress(#[source] io::Error),
     #[error("cannot set up the histogram")]
     Histogram(#[from] hdrhistogram::CreationError),
     #[error("cannot write the report")]
@@ -166,12 +170,13 @@ pub(crate) async fn run(args: &LoadArgs) -> Result<(), LoadError> {
         },
     );
     let schedule = args.schedule();
-    let mut stderr = io::stderr();
+    let mut stderr = Aside::new(io::stderr()).map_err(LoadError::Progress)?;
     let progress = Progress::new(args.progress, &mut stderr);
     let record = Run::new(client, &schedule, args.connections as usize, Record::new()?, progress)
         .drive(&mut signals)
         .await
         .map_err(LoadError::Pacer)?;
+    drop(stderr);
     let report = Report::new(&schedule, &record);
     write(&report, args.output).map_err(LoadError::Report)?;
     if report.succeeded() == 0 {
