@@ -1,7 +1,8 @@
 //! `app load`: requests at a rate that does not wait for the server (open loop), and a report of what came back. The rate
 //! over time (`rate`) gives arrivals (`schedule`); these start requests (`drive`) on connections that are renewed often
 //! (`client`), so that pods added behind a Service get their share. Outcomes are recorded (`record`: `latency`, `pods`),
-//! told while the run is on (`progress`, whose lines other programs read), reported (`report`) and judged (`threshold`).
+//! told while the run is on (`progress`, whose lines other programs read, written `aside`), reported (`report`) and judged
+//! (`threshold`).
 
 mod aside;
 mod client;
