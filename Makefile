@@ -6,7 +6,7 @@ TARGET  = x86_64-unknown-linux-musl
 RUFF    = sandbox/aws app/benches provisioner/benches provisioner/tests/monitoring
 
 .DEFAULT_GOAL := help
-.PHONY: promtool monitoring dashboards bench-images cert-manager operator checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full bench-app bench-apply
+.PHONY: promtool monitoring dashboards bench-images cert-manager operator checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full bench-app bench-apply bench-load
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -183,3 +183,12 @@ bench-apply: build ## applies beside `kubectl apply --server-side`, written to d
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/apply.py \
 	  --provisioner $(abspath $(BIN))/../release/provisioner
+
+OHA = $(abspath target/bench/bin/oha)
+
+$(OHA):
+	$(CARGO) install oha --version 1.16.0 --locked --root target/bench
+
+bench-load: $(OHA) ## the load generator beside oha, written to docs/benchmarks.md
+	$(CARGO) build --release --workspace --bins
+	python3 provisioner/benches/load.py --app $(abspath $(BIN))/../release/app --oha $(OHA)
