@@ -6,7 +6,7 @@ TARGET  = x86_64-unknown-linux-musl
 RUFF    = sandbox/aws provisioner/benches provisioner/tests/monitoring
 
 .DEFAULT_GOAL := help
-.PHONY: promtool monitoring dashboards bench-images cert-manager checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full
+.PHONY: promtool monitoring dashboards bench-images bench-scaling cert-manager checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -143,3 +143,9 @@ bench-images: build image-tools ## pushes beside skopeo and crane, written to do
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/images.py \
 	  --provisioner $(abspath $(BIN))/../release/provisioner --crane $(CRANE)
+
+SCALING ?= # e.g. --parts fast --starts 4, or --steady --minutes 10
+
+bench-scaling: build ## how fast and how calmly the stack scales (an hour; SCALING chooses parts), written to docs/benchmarks.md
+	$(SANDBOX) up
+	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/scaling.py --provisioner $(abspath $(BIN))/provisioner $(SCALING)
