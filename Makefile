@@ -3,10 +3,10 @@ CARGO  ?= cargo
 BIN     = $(or $(CARGO_TARGET_DIR),target)/debug
 SANDBOX = $(BIN)/sandbox
 TARGET  = x86_64-unknown-linux-musl
-RUFF    = sandbox/aws provisioner/benches provisioner/tests/monitoring
+RUFF    = sandbox/aws provisioner/benches provisioner/tests/monitoring provisioner/tests/browser
 
 .DEFAULT_GOAL := help
-.PHONY: promtool monitoring dashboards bench-images bench-scaling cert-manager checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full
+.PHONY: promtool monitoring dashboards browser bench-images bench-scaling cert-manager checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -108,6 +108,10 @@ target/dashboards-venv/.made: $(MONITORING)/requirements.txt
 
 dashboards: target/dashboards-venv/.made ## dashboards, read and written with Grafana's schemas
 	target/dashboards-venv/bin/python $(MONITORING)/dashboards.py grafana/*.json
+
+browser: build ## the dashboard's page in Chromium: light, dark, narrow, by keys; pictures go to target/browser
+	@command -v chromium >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium; }
+	python3 provisioner/tests/browser/check.py --provisioner $(BIN)/provisioner --pictures target/browser
 
 CRANE = $(abspath target/bench/crane)
 

@@ -5,6 +5,7 @@
 mod certificates;
 mod control;
 mod crash;
+mod dashboard;
 mod dockerfile;
 mod endings;
 mod faults;

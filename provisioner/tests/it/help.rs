@@ -18,6 +18,7 @@ fn help_shows_commands_and_examples() {
       teardown     Remove what bootstrap created, and prove that it is gone
       load         Send load to the app from inside the cluster and report latencies and pods
       status       Show pods, desired pods and request rate
+      dashboard    Show the dashboard on a local page, as a picture, or forward a port to Grafana or Prometheus
       token        Print a token for the cluster, in the form that kubectl's exec plugins prescribe
       kubeconfig   Add the cluster to the kubeconfig; its tokens come from this program
       completions  Print a completion script for a shell
