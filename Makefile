@@ -8,6 +8,11 @@ RUFF    = sandbox/aws app/benches provisioner/benches provisioner/tests/monitori
 .DEFAULT_GOAL := help
 .PHONY: promtool monitoring dashboards bench-images cert-manager operator checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full bench-app bench-apply bench-load
 
+RUFF    = sandbox/aws provisioner/benches provisioner/tests/monitoring provisioner/tests/browser
+
+.DEFAULT_GOAL := help
+.PHONY: promtool monitoring dashboards browser bench-images bench-scaling cert-manager checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full
+
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -121,6 +126,10 @@ target/dashboards-venv/.made: $(MONITORING)/requirements.txt
 dashboards: target/dashboards-venv/.made ## dashboards, read and written with Grafana's schemas
 	target/dashboards-venv/bin/python $(MONITORING)/dashboards.py grafana/*.json
 
+browser: build ## the dashboard's page in Chromium: light, dark, narrow, by keys; pictures go to target/browser
+	@command -v chromium >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium; }
+	python3 provisioner/tests/browser/check.py --provisioner $(BIN)/provisioner --pictures target/browser
+
 CRANE = $(abspath target/bench/crane)
 
 image-tools: # Debian's buildah and skopeo; crane, pinned in its own Go module; the compile target of the other platform
@@ -192,3 +201,9 @@ $(OHA):
 bench-load: $(OHA) ## the load generator beside oha, written to docs/benchmarks.md
 	$(CARGO) build --release --workspace --bins
 	python3 provisioner/benches/load.py --app $(abspath $(BIN))/../release/app --oha $(OHA)
+
+SCALING ?= # e.g. --parts fast --starts 4, or --steady --minutes 10
+
+bench-scaling: build ## how fast and how calmly the stack scales (an hour; SCALING chooses parts), written to docs/benchmarks.md
+	$(SANDBOX) up
+	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/scaling.py --provisioner $(abspath $(BIN))/provisioner $(SCALING)

@@ -1,5 +1,6 @@
 //! The command line: types and help texts, no logic.
 
+mod dashboard;
 mod image;
 mod load;
 mod made;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use dashboard::Dashboard;
 pub use image::ImageArgs;
 pub use load::{Arrivals, Load, LoaderArgs, Stages};
 pub use made::MadeArgs;
@@ -121,6 +123,11 @@ pub enum Command {
     Load(Load),
     /// Show pods, desired pods and request rate
     Status(Status),
+    /// Show the dashboard on a local page, as a picture, or forward a port to Grafana or Prometheus
+    ///
+    /// The page shows the panels of grafana/web-app.json every 5 seconds and needs no Grafana. It answers to this machine alone,
+    /// and asks Prometheus only what the dashboard asks. Ctrl-C ends it, with exit code 0.
+    Dashboard(Dashboard),
     /// Print a token for the cluster, in the form that kubectl's exec plugins prescribe
     Token,
     /// Add the cluster to the kubeconfig; its tokens come from this program

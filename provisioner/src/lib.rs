@@ -28,3 +28,4 @@ pub mod report;
 pub mod spelling;
 pub mod target;
 pub mod timeline;
+pub mod viewer;

@@ -28,6 +28,7 @@ mod embedded;
 pub mod error;
 pub mod external;
 mod failure;
+pub mod forward;
 mod images;
 pub mod inventory;
 mod last_words;

@@ -3,6 +3,7 @@
 mod ask;
 mod bill;
 mod bootstrap;
+mod dashboard;
 mod deploy;
 mod elsewhere;
 mod files;
@@ -74,6 +75,8 @@ pub struct Context {
     pub region: OnceLock<String>,
     /// What the stack costs, once that is known.
     pub bill: OnceLock<Bill>,
+    /// Set where the command goes on until it is interrupted: then an interrupt is its good end.
+    pub serving: OnceLock<()>,
 }
 
 impl Context {
@@ -177,6 +180,7 @@ pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
             return verdict.map(|()| Exit::Done);
         }
         Command::Status(flags) => (status::run(flags, context).await.map(|()| None)?, Exit::Done),
+        Command::Dashboard(flags) => (dashboard::run(flags, context).await.map(|()| None)?, Exit::Done),
         Command::Token => (Some(token::run(context).await?), Exit::Done),
         Command::Kubeconfig(flags) => (Some(kubeconfig::run(flags, context).await?), Exit::Done),
         Command::Completions(completions) => {

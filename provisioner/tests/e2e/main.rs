@@ -7,6 +7,7 @@ mod certificates;
 mod control;
 mod controllers;
 mod crash;
+mod dashboard;
 mod dockerfile;
 mod endings;
 mod faults;

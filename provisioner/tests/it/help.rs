@@ -18,6 +18,7 @@ fn help_shows_commands_and_examples() {
       teardown     Remove what bootstrap created, and prove that it is gone
       load         Send load to the app from inside the cluster and report latencies and pods
       status       Show pods, desired pods and request rate
+      dashboard    Show the dashboard on a local page, as a picture, or forward a port to Grafana or Prometheus
       token        Print a token for the cluster, in the form that kubectl's exec plugins prescribe
       kubeconfig   Add the cluster to the kubeconfig; its tokens come from this program
       completions  Print a completion script for a shell
@@ -118,6 +119,9 @@ fn help_of_load_shows_where_to_and_what_with() {
 
           --start-phase <SECONDS>
               Start so many seconds after the HPA's controller looked, which it does each 15 s: that is observed first, by a few requests
+
+          --picture <FILE>
+              Draw what happened over time into this file, which ends with .svg or .png
 
           --url <URL>
               Where to, as a pod sees it, e.g. `http://web-app-service.web-app.svc:8080/api/data` [default: the app's Service]

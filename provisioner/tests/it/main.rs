@@ -10,6 +10,7 @@ mod calls;
 mod certificates;
 mod cli;
 mod contexts;
+mod dashboard;
 mod fake_aws;
 mod full_disk;
 mod help;
