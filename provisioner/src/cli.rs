@@ -23,6 +23,7 @@ Examples:
   provisioner plan --cluster demo --region eu-west-1 --create-cluster
   provisioner bootstrap --cluster demo --region eu-west-1 --create-cluster
   provisioner load --cluster demo --region eu-west-1 --rate 100 --duration 2m
+  provisioner doctor --cluster demo --region eu-west-1
   provisioner teardown --cluster demo --region eu-west-1 --delete-cluster
 
 Settings: flags, then PROVISIONER_* variables (PROVISIONER_CLUSTER, ...), then provisioner.toml.
@@ -120,6 +121,10 @@ pub enum Command {
     Load(Load),
     /// Show pods, desired pods and request rate
     Status(Status),
+    /// Walk the metric chain hop by hop, name the first that is broken, and say what mends it
+    ///
+    /// Reads only, and works on a broken cluster: each question takes seconds at most. Exit code 1 says that a hop is broken.
+    Doctor,
     /// Print a token for the cluster, in the form that kubectl's exec plugins prescribe
     Token,
     /// Add the cluster to the kubeconfig; its tokens come from this program

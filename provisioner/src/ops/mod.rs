@@ -4,6 +4,7 @@ mod ask;
 mod bill;
 mod bootstrap;
 mod deploy;
+mod doctor;
 mod elsewhere;
 mod files;
 #[cfg(test)]
@@ -170,6 +171,10 @@ pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
             return verdict.map(|()| Exit::Done);
         }
         Command::Status(flags) => (status::run(flags, context).await.map(|()| None)?, Exit::Done),
+        Command::Doctor => {
+            let (answer, exit) = doctor::run(context).await?;
+            (Some(answer), exit)
+        }
         Command::Token => (Some(token::run(context).await?), Exit::Done),
         Command::Kubeconfig(flags) => (Some(kubeconfig::run(flags, context).await?), Exit::Done),
         Command::Completions(completions) => {

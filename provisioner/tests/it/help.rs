@@ -18,6 +18,7 @@ fn help_shows_commands_and_examples() {
       teardown     Remove what bootstrap created, and prove that it is gone
       load         Send load to the app from inside the cluster and report latencies and pods
       status       Show pods, desired pods and request rate
+      doctor       Walk the metric chain hop by hop, name the first that is broken, and say what mends it
       token        Print a token for the cluster, in the form that kubectl's exec plugins prescribe
       kubeconfig   Add the cluster to the kubeconfig; its tokens come from this program
       completions  Print a completion script for a shell
@@ -47,6 +48,7 @@ fn help_shows_commands_and_examples() {
       provisioner plan --cluster demo --region eu-west-1 --create-cluster
       provisioner bootstrap --cluster demo --region eu-west-1 --create-cluster
       provisioner load --cluster demo --region eu-west-1 --rate 100 --duration 2m
+      provisioner doctor --cluster demo --region eu-west-1
       provisioner teardown --cluster demo --region eu-west-1 --delete-cluster
 
     Settings: flags, then PROVISIONER_* variables (PROVISIONER_CLUSTER, ...), then provisioner.toml.
