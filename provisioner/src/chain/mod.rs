@@ -1,6 +1,7 @@
 //! The metric chain as typed hops: app -> Prometheus -> adapter -> HPA. One implementation that bootstrap verifies,
 //! `status` shows and `doctor` explains.
 
+mod board;
 mod code;
 mod commands;
 mod examine;
@@ -13,6 +14,7 @@ mod readings;
 mod route;
 mod rules;
 mod sample;
+mod why;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,6 +26,7 @@ use crate::cluster::monitoring::address::PrometheusUrl;
 use crate::cluster::pace::Pace;
 use crate::report::{Outcome, Reporter};
 
+pub use board::{Autoscaler, Board, Condition, Usage, board};
 pub use code::Code;
 pub use commands::Commands;
 pub use examine::Scene;
@@ -32,6 +35,7 @@ pub use hop::Hop;
 pub use hops::{Broken, Look, probe};
 pub use route::Route;
 pub use sample::{Sample, sample, sample_of};
+pub use why::{Now, Why, why};
 
 /// The custom metric that scales.
 pub const METRIC: &str = "http_requests_per_second";

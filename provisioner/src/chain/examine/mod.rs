@@ -7,6 +7,8 @@ mod prometheus;
 mod scale;
 mod workload;
 
+pub(super) use prometheus::result as samples;
+
 use jiff::Timestamp;
 
 use super::Hop;

@@ -263,7 +263,7 @@ fn said(answer: &Value) -> String {
 }
 
 /// The samples of an instant query; a scalar is none of them.
-pub(super) fn result(answer: &Value) -> &[Value] {
+pub(in crate::chain) fn result(answer: &Value) -> &[Value] {
     let result = answer.pointer("/data/result").and_then(Value::as_array);
     result.map_or(&[], Vec::as_slice)
 }

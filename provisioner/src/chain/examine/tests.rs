@@ -15,6 +15,7 @@ use crate::cluster::authority::Authority;
 mod api;
 mod causes;
 mod figures;
+mod scaling;
 
 /// Asserts which hop is the first that is broken, why, and that the first command says this.
 #[track_caller]
