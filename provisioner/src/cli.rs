@@ -119,7 +119,7 @@ pub enum Command {
     /// An app that was built here makes its own load. Where the app was made elsewhere, a loader is needed the first time:
     /// `--loader-image`, or the sample app's workspace, from which one is built and pushed.
     Load(Load),
-    /// Show pods, desired pods and request rate
+    /// Show pods, request rate, and why the HPA scales or does not
     Status(Status),
     /// Walk the metric chain hop by hop, name the first that is broken, and say what mends it
     ///
@@ -231,7 +231,7 @@ pub struct Push {
 /// Flags of `status`.
 #[derive(Debug, Args)]
 pub struct Status {
-    /// One line each second until interrupted
+    /// Until interrupted: a live view on a terminal, else one line each second
     #[arg(long, short)]
     pub watch: bool,
 }

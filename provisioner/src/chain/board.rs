@@ -78,9 +78,9 @@ pub struct Board {
 /// Looks once. Fails only where the Deployment cannot be read.
 pub async fn board(cluster: &Cluster, route: &Route) -> Result<Board, ClusterError> {
     let (read, p99_s, usage) = futures::join!(
-        read(cluster, &route.namespaces),
-        p99_s(cluster, route),
-        usage(cluster, &route.namespaces.app)
+        Box::pin(read(cluster, &route.namespaces)),
+        Box::pin(p99_s(cluster, route)),
+        Box::pin(usage(cluster, &route.namespaces.app))
     );
     let (sample, hpa) = read?;
     Ok(Board {

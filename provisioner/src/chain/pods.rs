@@ -24,7 +24,7 @@ pub(super) fn of_app(pods: &Answer) -> Vec<&Value> {
     items(pods).iter().filter(ours).collect()
 }
 
-/// Whether the Deployment of this name made the pod, by way of its ReplicaSet.
+/// Whether the Deployment of this name made the pod, by way of its `ReplicaSet`.
 pub(super) fn is_of(pod: &Value, deployment: &str) -> bool {
     let hash = pod
         .pointer("/metadata/labels/pod-template-hash")

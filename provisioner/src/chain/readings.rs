@@ -356,6 +356,7 @@ fn foreign(adapter: &Answer, at: &Namespaces) -> Option<PrometheusUrl> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "an answer may be a failure")]
     fn told(url: &str) -> Answer {
         let args = [format!("--prometheus-url={url}"), "--v=2".to_owned()];
         Ok(json!({"spec": {"template": {"spec": {"containers": [{"args": args}]}}}}))

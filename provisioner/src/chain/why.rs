@@ -232,10 +232,8 @@ fn ratio(asked: &Asked<'_>, now: &Now) -> Option<(f64, u64)> {
     if let Some(total) = now.total.filter(|_| now.measured > 0) {
         return Some((total / float(now.measured) / asked.target, now.measured));
     }
-    let read = asked.hpa["status"]["currentMetrics"].as_array()?.iter();
-    let average = read
-        .filter_map(|metric| quantity::parse(metric.pointer("/pods/current/averageValue")?.as_str()?))
-        .next()?;
+    let mut read = asked.hpa["status"]["currentMetrics"].as_array()?.iter();
+    let average = read.find_map(|metric| quantity::parse(metric.pointer("/pods/current/averageValue")?.as_str()?))?;
     Some((average / asked.target, asked.current.max(1)))
 }
 
@@ -245,11 +243,11 @@ fn proposed(asked: &Asked<'_>, ratio: f64, (measured, missing): (u64, u64)) -> O
         return Some(ceil(ratio * float(measured)));
     }
     let all = float(measured + missing);
-    let filler = if ratio > 1.0 { 0.0 } else { float(missing) };
-    let filled = ratio.mul_add(float(measured), filler) / all;
-    let turned = (ratio > 1.0) != (filled > 1.0);
-    let nothing = turned || asked.tolerates(filled).is_some();
-    (!nothing).then(|| ceil(filled * all))
+    let taken_for = if ratio > 1.0 { 0.0 } else { float(missing) };
+    let counted = ratio.mul_add(float(measured), taken_for) / all;
+    let turned = (ratio > 1.0) != (counted > 1.0);
+    let nothing = turned || asked.tolerates(counted).is_some();
+    (!nothing).then(|| ceil(counted * all))
 }
 
 fn more(asked: &Asked<'_>, wanted: u64, current: u64) -> Why {

@@ -6,6 +6,7 @@ mod certificates;
 mod control;
 mod crash;
 mod dockerfile;
+mod doctor;
 mod endings;
 mod faults;
 mod iam;

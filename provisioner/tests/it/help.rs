@@ -17,7 +17,7 @@ fn help_shows_commands_and_examples() {
       push         Build the app's image and push it; prints the reference with its digest
       teardown     Remove what bootstrap created, and prove that it is gone
       load         Send load to the app from inside the cluster and report latencies and pods
-      status       Show pods, desired pods and request rate
+      status       Show pods, request rate, and why the HPA scales or does not
       doctor       Walk the metric chain hop by hop, name the first that is broken, and say what mends it
       token        Print a token for the cluster, in the form that kubectl's exec plugins prescribe
       kubeconfig   Add the cluster to the kubeconfig; its tokens come from this program

@@ -9,6 +9,7 @@
 mod certificates;
 mod cli;
 mod contexts;
+mod doctor;
 mod fake_aws;
 mod full_disk;
 mod help;

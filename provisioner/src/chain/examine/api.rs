@@ -195,10 +195,10 @@ impl Exam<'_> {
                 .fix(self.bootstrap("--force-conflicts"))
                 .fix(self.scene.commands.kubectl_in(&self.scene.namespaces.metrics, &restart));
         }
-        let last = self.last_error();
-        let last = last.map_or_else(String::new, |line| format!("; it said last: {line}"));
+        let told = self.last_error();
+        let told = told.map_or_else(String::new, |line| format!("; it said last: {line}"));
         let says = format!(
-            "the adapter lists {} metrics, `{METRIC}` is none of them{last}",
+            "the adapter lists {} metrics, `{METRIC}` is none of them{told}",
             names.len()
         );
         Finding::fail(hop, Code::NotListed, says).fix(self.adapter_log())

@@ -129,7 +129,7 @@ impl Exam<'_> {
         let names = metric_names(hpa);
         let works = condition(&hpa["status"], "ScalingActive").is_some_and(|active| active["status"] == "True");
         // Somebody who scales by something else as well, or instead, may: as long as it can be read.
-        if names.contains(&METRIC) || works && self.settled(hpa) {
+        if names.contains(&METRIC) || works && settled(hpa) {
             return None;
         }
         let changed = pods::changed_by(hpa, &["spec", "metrics"]);
@@ -139,13 +139,6 @@ impl Exam<'_> {
             by(changed)
         );
         Some(Finding::fail(Hop::Hpa, Code::WrongMetric, says).fix(self.bootstrap("--force-conflicts")))
-    }
-
-    /// Whether what the controller says is of the HPA as it is now: what it read bears the names that are asked for.
-    fn settled(&self, hpa: &Value) -> bool {
-        let read = hpa["status"]["currentMetrics"].as_array().into_iter().flatten();
-        let read: Vec<&str> = read.filter_map(metric_name).collect();
-        metric_names(hpa).iter().all(|name| read.contains(name))
     }
 
     fn not_looked_at(&self, hpa: &Value) -> Finding {
@@ -206,6 +199,13 @@ fn metric_name(metric: &Value) -> Option<&str> {
 fn metric_names(hpa: &Value) -> Vec<&str> {
     let metrics = hpa["spec"]["metrics"].as_array().into_iter().flatten();
     metrics.filter_map(metric_name).collect()
+}
+
+/// Whether what the controller says is of the HPA as it is now: what it read bears the names that are asked for.
+fn settled(hpa: &Value) -> bool {
+    let read = hpa["status"]["currentMetrics"].as_array().into_iter().flatten();
+    let read: Vec<&str> = read.filter_map(metric_name).collect();
+    metric_names(hpa).iter().all(|name| read.contains(name))
 }
 
 /// Whether the stack's metric is asked for in this form.

@@ -11,6 +11,7 @@ use super::super::rules::{seconds, window_s};
 use super::super::{COUNTER, Hop, JOB};
 use super::Exam;
 use super::workload::Workload;
+use crate::cluster::monitoring::address::PrometheusUrl;
 
 impl Exam<'_> {
     pub(super) fn prometheus(&self) -> Finding {
@@ -88,7 +89,7 @@ impl Exam<'_> {
     /// Whether Prometheus scrapes a pod of the app.
     pub(super) fn is_scraped(&self) -> bool {
         self.asked(Hop::Target)
-            .is_ok_and(|series| ups(&series.up).contains(&1.0))
+            .is_ok_and(|series| ups(&series.up).into_iter().any(is_up))
     }
 
     pub(super) fn target(&self) -> Finding {
@@ -102,7 +103,7 @@ impl Exam<'_> {
         }
         let targets = Targets::of(&series.targets);
         let ups = ups(&series.up);
-        let up = ups.iter().filter(|up| **up == 1.0).count();
+        let up = ups.iter().filter(|up| is_up(**up)).count();
         if let Some(down) = targets.down().filter(|_| up == 0) {
             return self.target_down(down);
         }
@@ -243,7 +244,7 @@ impl Exam<'_> {
 
     /// Shows the targets with what they said last.
     fn query(&self) -> String {
-        let proxy = self.readings.foreign.as_ref().and_then(|url| url.service_proxy());
+        let proxy = self.readings.foreign.as_ref().and_then(PrometheusUrl::service_proxy);
         let own = format!(
             "/api/v1/namespaces/{}/services/http:{PROMETHEUS}:9090/proxy",
             self.scene.namespaces.monitoring
@@ -266,6 +267,11 @@ fn said(answer: &Value) -> String {
 pub(in crate::chain) fn result(answer: &Value) -> &[Value] {
     let result = answer.pointer("/data/result").and_then(Value::as_array);
     result.map_or(&[], Vec::as_slice)
+}
+
+/// `up` is 0 or 1.
+fn is_up(up: f64) -> bool {
+    up > 0.5
 }
 
 fn ups(answer: &Answer) -> Vec<f64> {

@@ -97,11 +97,13 @@ fn deployment(name: &str) -> Value {
         "status": {"replicas": 1, "readyReplicas": 1, "conditions": [condition("Available", "True", "", "")]}})
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an answer may be a failure")]
 pub(super) fn list(items: &[Value]) -> Answer {
     Ok(json!({"kind": "List", "items": items}))
 }
 
 /// The answer to an instant query: samples of these values.
+#[expect(clippy::unnecessary_wraps, reason = "an answer may be a failure")]
 pub(super) fn vector(values: &[&str]) -> Answer {
     let sample = |value: &&str| json!({"metric": {"pod": "web-app-5f7d9c8b6-a"}, "value": [1_764_237_600.1, value]});
     let result: Vec<Value> = values.iter().map(sample).collect();
@@ -115,6 +117,7 @@ pub(super) fn target(health: &str, error: &str) -> Value {
         "lastScrape": "2026-11-27T09:59:59.4Z", "scrapeInterval": "1s", "scrapeTimeout": "1s"})
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an answer may be a failure")]
 pub(super) fn targets(active: &[Value], dropped: u64) -> Answer {
     Ok(
         json!({"status": "success", "data": {"activeTargets": active, "droppedTargets": [],

@@ -169,14 +169,10 @@ fn is_limited(hpa: &Value) -> bool {
 
 /// What each pod has to do, as a multiple of its target.
 fn load(hpa: &Value) -> Option<f64> {
-    let read = hpa["status"]["currentMetrics"].as_array()?.iter();
-    let asked = hpa["spec"]["metrics"].as_array()?.iter();
+    let mut read = hpa["status"]["currentMetrics"].as_array()?.iter();
+    let mut asked = hpa["spec"]["metrics"].as_array()?.iter();
     let number = |value: &Value, path: &str| quantity::parse(value.pointer(path)?.as_str()?);
-    let current = read
-        .filter_map(|metric| number(metric, "/pods/current/averageValue"))
-        .next()?;
-    let target = asked
-        .filter_map(|metric| number(metric, "/pods/target/averageValue"))
-        .next()?;
+    let current = read.find_map(|metric| number(metric, "/pods/current/averageValue"))?;
+    let target = asked.find_map(|metric| number(metric, "/pods/target/averageValue"))?;
     (target > 0.0).then(|| current / target)
 }

@@ -228,7 +228,7 @@ fn values_that_are_missing_are_no_zero_and_zero_is_a_value() {
             404,
             "NotFound",
             "the server could not find the metric http_requests_per_second for pods",
-        ))
+        ));
     });
     first(
         &missing,
