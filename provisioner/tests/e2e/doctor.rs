@@ -64,8 +64,8 @@ fn without_traffic_every_hop_works(sandbox: &Sandbox) {
 
 /// The configuration of Prometheus with one line more or another one, in its running pod.
 fn configure_prometheus(sandbox: &Sandbox, from: &str, to: &str) {
-    let path = "jsonpath={.data['prometheus\\.yml']}";
-    let live = sandbox.kubectl(&["get", "configmap/prometheus", "-n", "monitoring", "-o", path]);
+    let text = "jsonpath={.data['prometheus\\.yml']}";
+    let live = sandbox.kubectl(&["get", "configmap/prometheus", "-n", "monitoring", "-o", text]);
     assert!(live.contains(from), "{live}");
     let patch = json!({"data": {"prometheus.yml": live.replacen(from, to, 1)}}).to_string();
     sandbox.kubectl(&["patch", "configmap/prometheus", "-n", "monitoring", "-p", &patch]);
