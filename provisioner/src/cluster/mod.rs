@@ -59,7 +59,7 @@ mod source;
 mod stored;
 pub mod take_over;
 pub(crate) mod template;
-mod trouble;
+pub(crate) mod trouble;
 pub mod values;
 pub mod wait;
 

@@ -5,6 +5,7 @@ mod bill;
 mod bootstrap;
 mod dashboard;
 mod deploy;
+mod doctor;
 mod elsewhere;
 mod files;
 #[cfg(test)]
@@ -180,6 +181,10 @@ pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
             return verdict.map(|()| Exit::Done);
         }
         Command::Status(flags) => (status::run(flags, context).await.map(|()| None)?, Exit::Done),
+        Command::Doctor => {
+            let (answer, exit) = doctor::run(context).await?;
+            (Some(answer), exit)
+        }
         Command::Dashboard(flags) => (dashboard::run(flags, context).await.map(|()| None)?, Exit::Done),
         Command::Token => (Some(token::run(context).await?), Exit::Done),
         Command::Kubeconfig(flags) => (Some(kubeconfig::run(flags, context).await?), Exit::Done),

@@ -9,6 +9,7 @@ mod controllers;
 mod crash;
 mod dashboard;
 mod dockerfile;
+mod doctor;
 mod endings;
 mod faults;
 mod iam;

@@ -229,6 +229,20 @@ impl Sandbox {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
+    /// Runs a line as it stands in the shell of the cluster's administrator.
+    #[track_caller]
+    pub(crate) fn shell(&self, line: &str) -> String {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{path}", self.bin.display());
+        let mut shell = Command::new("sh");
+        done(
+            shell
+                .args(["-c", line])
+                .env("PATH", path)
+                .env("KUBECONFIG", &self.kubeconfig),
+        )
+    }
+
     /// The HTTP status that cluster `name` answers a bearer token with, asked for its namespaces.
     #[track_caller]
     pub(crate) fn answer_to(&self, name: &str, token: &str) -> String {

@@ -14,6 +14,7 @@ fn an_unknown_context_is_refused_with_the_known_ones_and_without_aws() {
         "load",
         "status",
         "dashboard",
+        "doctor",
         "kubeconfig",
     ] {
         let run = Run::in_workspace(&format!("{command} --kube-context kind --registry ghcr.io/team"));

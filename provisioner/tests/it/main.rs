@@ -11,6 +11,7 @@ mod certificates;
 mod cli;
 mod contexts;
 mod dashboard;
+mod doctor;
 mod fake_aws;
 mod full_disk;
 mod help;
