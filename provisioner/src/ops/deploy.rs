@@ -48,6 +48,7 @@ pub(super) fn render_unresolved(
     authority: Authority,
 ) -> Result<Vec<Component>, Error> {
     let mut values = Values::new(stack.clone(), UNRESOLVED, UNRESOLVED);
+    values.app.clone_from(&config.app);
     values.reaction = config.reaction;
     values.own.clone_from(&config.values);
     values.prometheus_url.clone_from(&config.prometheus.url);
@@ -269,6 +270,7 @@ impl Wanted<'_> {
                 .and_then(|parent| parent.load_image),
         };
         let mut values = Values::new(stack.clone(), app, load.as_deref().unwrap_or_default());
+        values.app.clone_from(&self.config.app);
         values.reaction = self.config.reaction;
         values.prometheus_url.clone_from(&self.config.prometheus.url);
         values.tolerance = self.tolerance;

@@ -21,6 +21,7 @@ mod prometheus;
 mod queries;
 mod rollout;
 mod sbom;
+mod second;
 mod signer;
 mod stack;
 mod story;

@@ -9,10 +9,12 @@
 mod certificates;
 mod cli;
 mod contexts;
+mod documents;
 mod fake_aws;
 mod full_disk;
 mod help;
 mod iam;
+mod init;
 mod loader;
 mod made;
 mod mounts;
