@@ -3,15 +3,10 @@ CARGO  ?= cargo
 BIN     = $(or $(CARGO_TARGET_DIR),target)/debug
 SANDBOX = $(BIN)/sandbox
 TARGET  = x86_64-unknown-linux-musl
-RUFF    = sandbox/aws app/benches provisioner/benches provisioner/tests/monitoring
+RUFF    = sandbox/aws app/benches provisioner/benches provisioner/tests/monitoring provisioner/tests/browser
 
 .DEFAULT_GOAL := help
-.PHONY: promtool monitoring dashboards bench-images cert-manager operator checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full bench-app bench-apply bench-load
-
-RUFF    = sandbox/aws provisioner/benches provisioner/tests/monitoring provisioner/tests/browser
-
-.DEFAULT_GOAL := help
-.PHONY: promtool monitoring dashboards browser bench-images bench-scaling cert-manager checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full
+.PHONY: promtool monitoring dashboards bench-images cert-manager operator checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full bench-app bench-apply bench-load browser bench-scaling docs workflows deny
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -130,6 +125,32 @@ browser: build ## the dashboard's page in Chromium: light, dark, narrow, by keys
 	@command -v chromium >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium; }
 	python3 provisioner/tests/browser/check.py --provisioner $(BIN)/provisioner --pictures target/browser
 
+WORKFLOWS = provisioner/tests/workflows
+
+target/actionlint: $(WORKFLOWS)/go.mod $(WORKFLOWS)/go.sum
+	CGO_ENABLED=0 go -C $(WORKFLOWS) build -ldflags '-s -w' -o $(abspath $@) github.com/rhysd/actionlint/cmd/actionlint
+
+target/workflows-venv/.made: $(WORKFLOWS)/requirements.txt
+	python3 -m venv --clear target/workflows-venv
+	target/workflows-venv/bin/pip install --quiet --require-hashes -r $<
+	touch $@
+
+workflows: target/actionlint target/workflows-venv/.made ## GitHub workflows, read by actionlint and zizmor
+	target/actionlint
+	target/workflows-venv/bin/zizmor --offline --pedantic --quiet .github
+
+CARGO_DENY = target/tools/bin/cargo-deny
+
+$(CARGO_DENY):
+	$(CARGO) install cargo-deny --version 0.20.2 --locked --debug --root target/tools
+
+deny: $(CARGO_DENY) ## licences, sources and versions of dependencies; advisories too where their database can be reached
+	$(CARGO_DENY) check bans licenses sources
+	@if $(CARGO_DENY) fetch db >/dev/null 2>&1; then $(CARGO_DENY) check advisories; else echo "warning: no advisories: their database cannot be reached"; fi
+
+docs: ## the pages of commands and settings, made from the program
+	UPDATE_DOCS=1 $(CARGO) test -q --workspace --lib -- reference::
+
 CRANE = $(abspath target/bench/crane)
 
 image-tools: # Debian's buildah and skopeo; crane, pinned in its own Go module; the compile target of the other platform
@@ -147,7 +168,7 @@ test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 	$(MAKE) unit
 	$(CARGO) test --workspace --test lifecycle -- --test-threads=1
 	$(MAKE) python
-	$(MAKE) monitoring dashboards
+	$(MAKE) monitoring dashboards workflows
 	$(MAKE) e2e
 	$(SANDBOX) down
 

@@ -24,6 +24,7 @@ mod loopback;
 pub mod names;
 pub mod ops;
 pub mod plan;
+pub mod reference;
 pub mod report;
 pub mod spelling;
 pub mod target;

@@ -12,6 +12,7 @@
 //! labels     --delete::delete_stack--> receipt
 //! ```
 
+pub mod app;
 mod applied;
 pub mod apply;
 mod as_applied;
@@ -46,6 +47,7 @@ pub(crate) mod pace;
 pub mod parent;
 pub mod password;
 mod paths;
+pub(crate) mod placeholders;
 pub mod preview;
 pub mod prune;
 pub mod reaction;

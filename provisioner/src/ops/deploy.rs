@@ -49,6 +49,7 @@ pub(super) fn render_unresolved(
     authority: Authority,
 ) -> Result<Vec<Component>, Error> {
     let mut values = Values::new(stack.clone(), UNRESOLVED, UNRESOLVED);
+    values.app.clone_from(&config.app);
     values.reaction = config.reaction;
     values.own.clone_from(&config.values);
     values.prometheus_url.clone_from(&config.prometheus.url);
@@ -275,6 +276,7 @@ impl Wanted<'_> {
         // What makes load already goes on where this run does not say what does.
         let load = load.map(ToOwned::to_owned).or_else(|| parent.load_image.clone());
         let mut values = Values::new(stack.clone(), app, load.as_deref().unwrap_or_default());
+        values.app.clone_from(&self.config.app);
         values.reaction = self.config.reaction;
         values.prometheus_url.clone_from(&self.config.prometheus.url);
         values.tolerance = self.tolerance;

@@ -4,6 +4,7 @@ mod ask;
 mod bill;
 mod bootstrap;
 mod dashboard;
+mod config_show;
 mod deploy;
 mod doctor;
 mod elsewhere;
@@ -12,10 +13,12 @@ mod files;
 mod fixtures;
 mod forecast;
 mod images;
+mod init;
 mod intents;
 mod kubeconfig;
 mod load;
 mod loader;
+mod man;
 mod plan;
 mod push;
 mod receipt;
@@ -45,6 +48,7 @@ use crate::report::{Answer, Reporter};
 use crate::target::{self, Place, Registry};
 
 pub use bill::Bill;
+pub use config_show::config_show;
 pub use resume::with_remains;
 pub use rollout::Underway;
 pub use undo::Undo;
@@ -91,7 +95,7 @@ impl Context {
             (Some(cluster), Some(stack)) => Ok((cluster, stack)),
             _ => Err(Error::usage("no cluster is named").hint(
                 "give `--cluster NAME`, set `PROVISIONER_CLUSTER`, or write `cluster` under `[target]` in provisioner.toml; \
-                 `--kube-context CONTEXT` for a cluster outside AWS",
+                 `--kube-context CONTEXT` for a cluster outside AWS; `provisioner init` writes the settings of a new project",
             )),
         }
     }
@@ -180,6 +184,7 @@ pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
             context.print(&answer)?;
             return verdict.map(|()| Exit::Done);
         }
+        Command::Init(flags) => (Some(init::run(flags, context).await?), Exit::Done),
         Command::Status(flags) => (status::run(flags, context).await.map(|()| None)?, Exit::Done),
         Command::Doctor => {
             let (answer, exit) = doctor::run(context).await?;
@@ -188,6 +193,9 @@ pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
         Command::Dashboard(flags) => (dashboard::run(flags, context).await.map(|()| None)?, Exit::Done),
         Command::Token => (Some(token::run(context).await?), Exit::Done),
         Command::Kubeconfig(flags) => (Some(kubeconfig::run(flags, context).await?), Exit::Done),
+        Command::Man(flags) => (Some(man::run(&flags.folder)?), Exit::Done),
+        // Asked of the sources of settings, before there is a context.
+        Command::Config(_) => (None, Exit::Done),
         Command::Completions(completions) => {
             return self::completions(completions.shell, io::stdout());
         }

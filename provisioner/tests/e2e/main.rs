@@ -28,6 +28,7 @@ mod queries;
 mod restricted;
 mod rollout;
 mod sbom;
+mod second;
 mod signer;
 mod stack;
 mod story;
