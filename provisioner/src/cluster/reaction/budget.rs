@@ -43,7 +43,7 @@ impl Reaction {
         };
         // A rate needs two samples in its window, and the share of a window that the load fills has to ask for all pods.
         let metric_s = match self {
-            Self::Fast => intervals.rate_window_s,
+            Self::Fast => intervals.short_windows_s[0],
             Self::Seed => intervals.scrape_s + intervals.rate_window_s,
         };
         Budget {
@@ -88,11 +88,11 @@ mod tests {
     #[test]
     fn the_budget_is_the_sum_of_the_intervals() {
         let fast = Reaction::Fast.budget(None);
-        assert_eq!((fast.metric_s, fast.worst_s), (3, 3 + 15 + 2));
-        assert_eq!(Reaction::Fast.budget(Some(10)).worst_s, 15);
+        assert_eq!((fast.metric_s, fast.worst_s), (2, 2 + 15 + 2));
+        assert_eq!(Reaction::Fast.budget(Some(10)).worst_s, 14);
         let seed = Reaction::Seed.budget(None);
         assert_eq!(seed.worst_s, 90 + 2 * 15 + 2);
-        assert!(fast.to_string().contains("worst   20 s  = F + 1 x sync + R"), "{fast}");
+        assert!(fast.to_string().contains("worst   19 s  = F + 1 x sync + R"), "{fast}");
     }
 
     #[test]
