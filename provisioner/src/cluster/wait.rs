@@ -100,7 +100,7 @@ async fn explained_by_pods(cluster: &Cluster, laggards: &[&Awaited]) -> Vec<Stri
 async fn awaited(cluster: &Cluster, components: &[Component]) -> Result<Vec<Awaited>, ClusterError> {
     let mut all = Vec::new();
     for wanted in components.iter().flat_map(|c| &c.objects) {
-        let policy = mark::policy(wanted).unwrap_or_default();
+        let policy = mark::policy(wanted);
         let object = ObjectRef::of(wanted);
         let known = !mark::is_optional(wanted) || cluster.resolve(&object.gvk()).await?.is_some();
         if known && policy != Policy::None {

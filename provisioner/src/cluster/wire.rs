@@ -6,6 +6,8 @@ mod fields;
 mod kinds;
 #[path = "wire/query.rs"]
 mod query;
+#[path = "wire/watch.rs"]
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -47,6 +49,8 @@ pub(super) struct State {
     pub(super) between: Option<(&'static str, Change)>,
     /// Paths of objects that stay when they are deleted, as with a finalizer.
     pub(super) stuck: BTreeSet<String>,
+    /// What was told of each list that is watched.
+    told: BTreeMap<String, BTreeMap<String, Value>>,
     /// After so many requests none is answered any more.
     pub(super) answers: Option<usize>,
     uids: u64,
@@ -132,6 +136,9 @@ impl Wire {
             self.silent.notify_one();
             std::future::pending::<()>().await;
         }
+        if parts.method == Method::GET && watch::is_asked(&query) {
+            return watch::answer(self, &path, &query).await;
+        }
         let mut state = self.state();
         match parts.method {
             Method::GET if state.outages.contains(&path) => status(&json!({"code": 503, "message": "no backend"})),
@@ -141,7 +148,9 @@ impl Wire {
             Method::GET if state.is_object(&path) => state.read(&path),
             Method::GET => {
                 let names = parts.headers.get(ACCEPT).is_some_and(asks_for_names);
-                reply(&page(state.list(&path, &query, names), &query))
+                let items = state.list(&path, &query, names);
+                state.told.insert(watch::key(&path, &query), watch::by_name(&items));
+                reply(&page(items, &query))
             }
             Method::PATCH if is_merge(&parts.headers) => state.patch(&path, &body),
             Method::PATCH => state.apply(&path, &query, &body),

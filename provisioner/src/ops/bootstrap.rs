@@ -8,7 +8,7 @@ use tokio::try_join;
 use super::forecast::Forecast;
 use super::images::Checked;
 use super::summary::Summary;
-use super::{ANSWER, Bill, Context, ask, deploy, elsewhere, images};
+use super::{ANSWER, Bill, CHECK, Context, ask, deploy, elsewhere, images};
 use crate::aws::{drift, preflight};
 use crate::cluster::authority::{Authority, Choice};
 use crate::cluster::changes::Planned;
@@ -98,7 +98,7 @@ pub(super) async fn look(context: &Context) -> Result<Looked, Error> {
     let wanted = deploy::render_unresolved(config, stack, Authority::Own)?;
     let images = images::check(&config.image).await?;
 
-    report.phase("check");
+    report.phase(CHECK);
     let place = context.place().await?;
     let registry = context.registry(place.aws()).await?;
     registry.check().await?;

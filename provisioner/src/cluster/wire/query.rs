@@ -8,7 +8,7 @@ pub(super) fn page(mut items: Vec<Value>, query: &str) -> Value {
     let limit = parameter(query, "limit").parse().unwrap_or(usize::MAX);
     let more = if items.len() > limit { "more" } else { "" };
     items.truncate(limit);
-    json!({"kind": "List", "apiVersion": "v1", "metadata": {"continue": more}, "items": items})
+    json!({"kind": "List", "apiVersion": "v1", "metadata": {"continue": more, "resourceVersion": "1"}, "items": items})
 }
 
 pub(super) fn parameter(query: &str, name: &str) -> String {
