@@ -191,6 +191,12 @@ bench-images: build image-tools ## pushes beside skopeo and crane, written to do
 	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/images.py \
 	  --provisioner $(abspath $(BIN))/../release/provisioner --crane $(CRANE)
 
+bench-apply: build ## applies beside `kubectl apply --server-side`, written to docs/benchmarks.md
+	$(CARGO) build --release --workspace --bins
+	$(SANDBOX) up
+	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/apply.py \
+	  --provisioner $(abspath $(BIN))/../release/provisioner
+
 target/bench-app-venv/.made: app/benches/requirements.txt
 	python3 -m venv --clear target/bench-app-venv
 	target/bench-app-venv/bin/pip install --quiet --require-hashes -r $<
@@ -207,12 +213,6 @@ bench-app: setup target/bench-app-venv/.made ## the service beside bare axum and
 	$(IMAGE) --example bare
 	python3 app/benches/service.py --app target/bench/app --plain target/bench/app-plain \
 	  --bare $(BIN)/../$(TARGET)/image/examples/bare --gunicorn target/bench-app-venv/bin/gunicorn
-
-bench-apply: build ## applies beside `kubectl apply --server-side`, written to docs/benchmarks.md
-	$(CARGO) build --release --workspace --bins
-	$(SANDBOX) up
-	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/apply.py \
-	  --provisioner $(abspath $(BIN))/../release/provisioner
 
 OHA = $(abspath target/bench/bin/oha)
 
