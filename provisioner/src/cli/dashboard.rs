@@ -7,6 +7,7 @@ use clap::Args;
 use crate::viewer::Range;
 
 /// Flags of `dashboard`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Args)]
 pub struct Dashboard {
     /// Forward a local port to the stack's Grafana instead

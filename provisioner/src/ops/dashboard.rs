@@ -87,9 +87,10 @@ async fn grafana(flags: &cli::Dashboard, context: &Context, session: &Session, n
         port: 3000,
     };
     let forward = Forward::open(&session.cluster, to, flags.port).await?;
-    let password = match flags.show_password {
-        true => password::stored(&session.cluster, namespace).await?,
-        false => None,
+    let password = if flags.show_password {
+        password::stored(&session.cluster, namespace).await?
+    } else {
+        None
     };
     let secret = password::SECRET;
     let sign_in = SignIn {

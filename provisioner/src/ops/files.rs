@@ -21,7 +21,7 @@ pub(super) fn check(path: Option<&Path>) -> Result<(), Error> {
 }
 
 /// Writes `content` to the file, if one is named.
-pub(super) fn write(path: Option<&Path>, content: impl AsRef<[u8]>) -> Result<(), Error> {
+pub(super) fn write(path: Option<&Path>, content: &(impl AsRef<[u8]> + ?Sized)) -> Result<(), Error> {
     let Some(path) = path else { return Ok(()) };
     std::fs::write(path, content).map_err(|error| {
         let failed = Error::failed(format!("cannot write file `{}`: {error}", path.display()));

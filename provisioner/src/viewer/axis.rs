@@ -31,10 +31,11 @@ impl Axis {
                 (low.min(value), high.max(value))
             });
         if !low.is_finite() {
-            (low, high) = (0.0, 1.0);
+            (low, high) = (0.0, 0.0);
         }
         low = wanted.min.map_or(low, |min| min.min(low));
         high = wanted.max.map_or(high, |max| max.max(high));
+        let reached = high;
         if high - low <= f64::EPSILON * high.abs() {
             high = low + if low == 0.0 { 1.0 } else { low.abs() };
         }
@@ -43,8 +44,11 @@ impl Axis {
             step = step.ceil().max(1.0);
         }
         let low = (low / step).floor() * step;
-        // A line that is the limit itself would be half outside.
-        let high = ((high / step) * 1.000_001).ceil() * step;
+        let mut high = (high / step - 1e-6).ceil() * step;
+        // A line along the upper edge would be half outside; a limit of the panel stays where it is.
+        if high - reached < step * 1e-6 && wanted.max.is_none() {
+            high += step;
+        }
         Self { low, high, step }
     }
 
@@ -100,6 +104,14 @@ pub(super) fn clock(from: i64, to: i64, most: usize, zone: &TimeZone) -> Vec<(i6
 mod tests {
     use super::*;
 
+    fn whole_to_hundred(wanted: Wanted) -> Wanted {
+        Wanted {
+            max: Some(100.0),
+            is_whole: true,
+            ..wanted
+        }
+    }
+
     #[test]
     fn axes_have_round_steps_around_the_values() {
         let zero = Wanted {
@@ -115,12 +127,13 @@ mod tests {
             (&[99.0, 3.0][..], zero, (0.0, 100.0, 20.0)),
             (&[100.0], zero, (0.0, 120.0, 20.0)),
             (&[0.0], zero, (0.0, 1.0, 0.2)),
+            (&[0.0, 100.0], whole_to_hundred(zero), (0.0, 100.0, 20.0)),
             (&[], zero, (0.0, 1.0, 0.2)),
             (&[1.0, 10.0], whole, (0.0, 12.0, 2.0)),
             (&[1.0], whole, (0.0, 2.0, 1.0)),
             (&[0.004], zero, (0.0, 0.005, 0.001)),
             (&[7_000_000.0], binary, (0.0, 8_388_608.0, 2_097_152.0)),
-            (&[5.0], Wanted::default(), (5.0, 11.0, 1.0)),
+            (&[5.0], Wanted::default(), (5.0, 10.0, 1.0)),
             (&[f64::NAN, 4.0], zero, (0.0, 5.0, 1.0)),
         ] {
             let axis = Axis::around(values.iter().copied(), wanted, 5.0);

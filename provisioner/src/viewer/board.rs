@@ -205,11 +205,9 @@ impl Panel {
     /// The word that stands for a value.
     pub(super) fn word_for(&self, value: f64) -> Option<&str> {
         let mappings = self.fields.defaults.mappings.iter();
-        let by_value = mappings.filter(|mapping| mapping.kind == "value");
+        let mut by_value = mappings.filter(|mapping| mapping.kind == "value");
         let key = value.to_string();
-        by_value
-            .filter_map(|mapping| mapping.options.get(&key)?.get("text")?.as_str())
-            .next()
+        by_value.find_map(|mapping| mapping.options.get(&key)?.get("text")?.as_str())
     }
 
     /// How the lines of a query are drawn.

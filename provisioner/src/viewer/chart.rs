@@ -17,7 +17,7 @@ use super::unit;
 /// Below the plot: the clock.
 const CLOCK: f64 = 20.0;
 /// Between two lines of the grid, at least.
-const APART: f64 = 34.0;
+const APART: f64 = 28.0;
 
 /// What a pointer over a chart needs: where the plot is, and what is said of each point in time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -71,11 +71,21 @@ pub(super) fn draw(svg: &mut Svg, panel: &Panel, lines: &[Line], span: &Span, at
         svg.line(&class, (plot.x, y), (plot.right(), y));
     }
     let is_stepped = panel.is_stepped();
-    for line in lines {
-        draw_line(svg, line, &axis, plot, is_stepped);
+    for line in thinned(lines) {
+        draw_line(svg, &line, &axis, plot, is_stepped);
     }
     legend.draw(svg, room.x, plot.bottom() + CLOCK + 4.0);
     readings(panel, lines, span, (plot, zone))
+}
+
+/// The lines with their areas as light as it takes for many of them, one above the other, to stay as light as three.
+fn thinned(lines: &[Line]) -> impl Iterator<Item = Line> {
+    let filled: f64 = lines.iter().filter(|line| line.fill > 0.0).map(|_| 1.0).sum();
+    let share = 3.0 / filled.max(3.0);
+    lines.iter().map(move |line| Line {
+        fill: line.fill * share,
+        ..line.clone()
+    })
 }
 
 fn axis_of(panel: &Panel, lines: &[Line], steps: f64) -> Axis {

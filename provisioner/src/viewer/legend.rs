@@ -136,7 +136,10 @@ mod tests {
         let mut svg = Svg::default();
         legend.draw(&mut svg, 0.0, 0.0);
         assert!(svg.inner().contains(&format!("+{} more", legend.left)));
-        assert_eq!(Legend::new(&named(&["a", "b"]), 400.0).height(), 18.0);
-        assert_eq!(Legend::new(&[], 400.0).height(), 0.0);
+        let heights = (
+            Legend::new(&named(&["a", "b"]), 400.0).height(),
+            Legend::new(&[], 400.0).height(),
+        );
+        assert_eq!(heights, (18.0, 0.0));
     }
 }

@@ -57,12 +57,11 @@ pub(super) fn draw(panel: &Panel, lines: &Lines, span: &Span, size: (f64, f64), 
         };
     }
     let lines = lines.as_deref().unwrap_or_default();
-    let readings = match panel.kind {
-        Kind::Timeseries => Some(chart::draw(&mut svg, panel, lines, span, (inside, zone))),
-        _ => {
-            draw_figure(&mut svg, panel, lines, size);
-            None
-        }
+    let readings = if panel.kind == Kind::Timeseries {
+        Some(chart::draw(&mut svg, panel, lines, span, (inside, zone)))
+    } else {
+        draw_figure(&mut svg, panel, lines, size);
+        None
     };
     Drawn {
         svg,

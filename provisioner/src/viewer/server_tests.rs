@@ -128,7 +128,11 @@ async fn nothing_is_changed_and_no_query_is_taken() {
     queries.sort_unstable();
     let all = queries.len();
     queries.dedup();
-    assert_eq!((all, queries.len()), (28, 28), "each query once");
+    assert_eq!(
+        (all, queries.len()),
+        (29, 29),
+        "each query once, and the pauses between scrapes"
+    );
 }
 
 #[tokio::test]
@@ -137,7 +141,7 @@ async fn pages_that_ask_at_once_ask_prometheus_once() {
     let panels = || answered(&viewer, request("GET", "/panels", &[HERE]));
     let (one, other) = tokio::join!(panels(), panels());
     assert_eq!((one.0, one.2), (other.0, other.2));
-    assert_eq!(asked.lock().unwrap().len(), 28);
+    assert_eq!(asked.lock().unwrap().len(), 29);
 }
 
 #[tokio::test]
@@ -194,7 +198,7 @@ async fn a_query_that_is_refused_is_told_in_its_panel() {
     let (viewer, _) = viewer(400, refusal);
     let (code, _, page) = answered(&viewer, request("GET", "/", &[HERE])).await;
     assert_eq!(code, 200);
-    assert_eq!(page.matches(">Prometheus says: parse &lt;error&gt;</text>").count(), 20);
+    assert_eq!(page.matches(r#": Prometheus says: parse &lt;error&gt;""#).count(), 20);
 }
 
 #[tokio::test]
@@ -208,4 +212,21 @@ async fn a_picture_is_a_png_in_either_theme() {
         assert_eq!(width, 2560);
     }
     assert_ne!(light, dark);
+}
+
+#[tokio::test]
+async fn steps_and_rates_follow_the_scrapes_that_there_are() {
+    let now = jiff::Timestamp::now().as_second();
+    let values: Vec<Value> = (0..6).map(|n| json!([now - 180 + n * 30, "1"])).collect();
+    let answer = json!({"status": "success", "data": {"result": [{"metric": {}, "values": values}]}});
+    let (viewer, asked) = viewer(200, answer);
+    let (_, _, json) = answered(&viewer, request("GET", "/panels", &[HERE])).await;
+    let update: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(update["panels"][8]["readings"]["step"], 30);
+    let asked = asked.lock().unwrap().join("\n");
+    assert!(
+        asked.contains("%5B120s%5D") && asked.contains("&step=30") && asked.contains("%5B900s%5D"),
+        "{asked}"
+    );
+    assert!(!asked.contains("%24"), "{asked}");
 }

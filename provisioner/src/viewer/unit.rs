@@ -11,16 +11,14 @@ pub(super) fn written(value: f64, unit: &str, decimals: Option<usize>) -> String
 
 /// The value of one step of an axis: as exact as the step.
 pub(super) fn tick(value: f64, step: f64, unit: &str) -> String {
-    let (_, suffix) = scaled(value, unit);
-    let factor = if value == 0.0 {
-        1.0
-    } else {
-        scaled(value, unit).0 / value
-    };
-    let step = step * factor;
+    let (number, suffix) = scaled(value, unit);
+    if value == 0.0 {
+        return format!("0{suffix}");
+    }
+    let step = step * number / value;
     let decimals = (0..6).find(|d| is_whole(step * 10_f64.powi(*d))).unwrap_or(6);
     let digits = usize::try_from(decimals).unwrap_or_default();
-    format!("{:.digits$}{suffix}", value * factor)
+    format!("{number:.digits$}{suffix}")
 }
 
 fn is_whole(value: f64) -> bool {

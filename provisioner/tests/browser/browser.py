@@ -142,7 +142,7 @@ class Page:
             time.sleep(0.05)
 
     def until_true(self, expression: str) -> None:
-        self.until(expression, lambda: bool(self.value(expression)))
+        self.until(expression, lambda: self.value(f"Boolean({expression})") is True)
 
     def move(self, x: float, y: float) -> None:
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)

@@ -32,7 +32,8 @@ impl Served {
     /// What it answers, or what curl says of it.
     fn get(&self, path: &str) -> Result<String, String> {
         let mut curl = Command::new("curl");
-        curl.args(["-sS", "--fail", "--max-time", "30"]).arg(format!("{}{path}", self.url));
+        curl.args(["-sS", "--fail", "--max-time", "30"])
+            .arg(format!("{}{path}", self.url));
         let output = curl.output().expect("curl starts");
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
@@ -68,7 +69,12 @@ fn the_dashboard_of_a_running_stack_is_shown_drawn_and_forwarded() {
 fn page_has_data(sandbox: &Sandbox) {
     let page = Served::start(sandbox, &[]);
     let give_up = Instant::now() + Duration::from_mins(1);
-    let wanted = ["aria-label=\"Pods ready: 1\"", "aria-label=\"HPA: sees\"", "maximum 10", "up 1"];
+    let wanted = [
+        "aria-label=\"Pods ready: 1\"",
+        "aria-label=\"HPA: sees\"",
+        "maximum 10",
+        "up 1",
+    ];
     loop {
         let html = page.get("/?range=5m").unwrap_or_else(|said| panic!("{said}"));
         let missing: Vec<&&str> = wanted.iter().filter(|text| !html.contains(**text)).collect();
