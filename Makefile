@@ -6,7 +6,7 @@ TARGET  = x86_64-unknown-linux-musl
 RUFF    = sandbox/aws app/benches provisioner/benches provisioner/tests/monitoring
 
 .DEFAULT_GOAL := help
-.PHONY: promtool monitoring dashboards bench-images cert-manager operator checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full bench-app
+.PHONY: promtool monitoring dashboards bench-images bench-scaling cert-manager operator checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full bench-app
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -176,3 +176,9 @@ bench-app: setup target/bench-app-venv/.made ## the service beside bare axum and
 	$(IMAGE) --example bare
 	python3 app/benches/service.py --app target/bench/app --plain target/bench/app-plain \
 	  --bare $(BIN)/../$(TARGET)/image/examples/bare --gunicorn target/bench-app-venv/bin/gunicorn
+
+SCALING ?= # e.g. --parts fast --starts 4, or --steady --minutes 10
+
+bench-scaling: build ## how fast and how calmly the stack scales (an hour; SCALING chooses parts), written to docs/benchmarks.md
+	$(SANDBOX) up
+	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/scaling.py --provisioner $(abspath $(BIN))/provisioner $(SCALING)

@@ -16,6 +16,8 @@ use crate::report::{Reporter, Silent};
 
 /// Between two of our requests: less than what a pod is to get, more than nothing.
 const EVERY: Duration = Duration::from_millis(250);
+/// How long until they show, at least: two scrapes and a window of the slowest profile.
+const NOTICED: Duration = Duration::from_mins(2);
 /// How long until our requests no longer show: longer than the longest window, and than the stabilisation that a step
 /// down waits for.
 const QUIET: Duration = Duration::from_mins(4);
@@ -48,7 +50,7 @@ pub async fn observe(
 
 /// Sends requests until the HPA's status changes because of them.
 async fn knock(cluster: &Cluster, path: &str, period: Duration, recorder: &Recorder) -> Result<f64, Unobserved> {
-    let give_up = Instant::now() + 3 * period;
+    let give_up = Instant::now() + NOTICED.max(3 * period);
     let mut last = None;
     loop {
         // What the app answers does not matter: it counts every request.
@@ -61,7 +63,7 @@ async fn knock(cluster: &Cluster, path: &str, period: Duration, recorder: &Recor
             return Ok(look.at);
         }
         if Instant::now() >= give_up {
-            let seconds = (3 * period).as_secs();
+            let seconds = NOTICED.max(3 * period).as_secs();
             let why = last.map_or_else(String::new, |why| format!("; the app says: {why}"));
             return Err(Unobserved(format!("its status did not change within {seconds} s{why}")));
         }

@@ -119,6 +119,9 @@ fn help_of_load_shows_where_to_and_what_with() {
           --start-phase <SECONDS>
               Start so many seconds after the HPA's controller looked, which it does each 15 s: that is observed first, by a few requests
 
+          --picture <FILE>
+              Draw what happened over time into this file, which ends with .svg or .png
+
           --url <URL>
               Where to, as a pod sees it, e.g. `http://web-app-service.web-app.svc:8080/api/data` [default: the app's Service]
 

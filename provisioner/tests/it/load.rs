@@ -176,6 +176,8 @@ fn what_cannot_be_is_refused_before_anything_is_asked() {
         "--error-rate 101",
         "--start-phase -1",
         "--max-scale-up soon",
+        "--picture load.gif",
+        "--picture nowhere/load.svg",
     ] {
         let ended = Run::of(&format!("load --kube-context test --name demo {more}")).end();
         assert_eq!(ended.code(), 2, "{more}: {}", ended.stderr());

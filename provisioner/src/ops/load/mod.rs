@@ -121,15 +121,23 @@ impl Load<'_> {
         let times = Timeline::of(&seen, span, known.bound);
         let mut report = run.report;
         report::complete(&mut report, &seen, &known, &times);
+        let report = LoadReport(report);
+        if let Some(file) = &self.flags.picture {
+            let drawn = file.write(&seen, span, &times, report.heading(&seen));
+            verdict = verdict.and(drawn.map_err(Error::failed));
+            self.context
+                .report
+                .note(&format!("the picture is in {}", file.path().display()));
+        }
         let bounds = Bounds {
             until_scaled: self.flags.until_scaled,
             max_scale_up: self.flags.max_scale_up,
             error_rate: self.flags.error_rate,
         };
         let hint = "`provisioner status` shows what the HPA says";
-        let judged = bounds.judge(&report, &times);
+        let judged = bounds.judge(&report.0, &times);
         let verdict = verdict.and_then(|()| judged.map_err(|missed| Error::failed(missed).hint(hint)));
-        let answer = Answer::of(&LoadReport(report)).map_err(Error::failed)?;
+        let answer = Answer::of(&report).map_err(Error::failed)?;
         Ok((answer, verdict))
     }
 
