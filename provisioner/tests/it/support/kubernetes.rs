@@ -79,6 +79,11 @@ impl Kubernetes {
         self.wire.state().refusals.insert(path.to_owned(), status);
     }
 
+    /// How many requests came whose path has this part.
+    pub(crate) fn asked(&self, part: &str) -> usize {
+        self.wire.state().log.iter().filter(|line| line.contains(part)).count()
+    }
+
     /// How many requests came since the last question; those for the known kinds do not count.
     pub(crate) fn take_count(&self) -> usize {
         std::mem::take(&mut self.wire.state().log).len()
