@@ -17,7 +17,7 @@ demo: ## everything, from nothing to 10 pods and back, on the sandbox
 	$(SANDBOX) up
 	@set -e; env=$$($(SANDBOX) env); eval "$$env"; set -x; \
 	$(BIN)/provisioner bootstrap --cluster demo --create-cluster --without grafana --poll-interval 1s --yes; \
-	$(BIN)/provisioner load --cluster demo --rate 100 --duration 60s --until-scaled
+	$(BIN)/provisioner load --cluster demo --rate 100 --duration 60s --until-scaled --picture $(BIN)/load.svg
 	@printf '\nlook around   env=$$($(SANDBOX) env) && eval "$$env" && .sandbox/bin/kubectl get pods -A\nremove all    make down\n'
 
 down: ## remove the demo and the sandbox

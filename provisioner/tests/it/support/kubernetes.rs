@@ -101,6 +101,16 @@ impl Kubernetes {
         self.change(home, |home| home["status"] = json!({"phase": "Active"}));
     }
 
+    /// How many requests came whose path has this part.
+    pub(crate) fn asked(&self, part: &str) -> usize {
+        self.wire.state().log.iter().filter(|line| line.contains(part)).count()
+    }
+
+    /// How many requests came since the last question; those for the known kinds do not count.
+    pub(crate) fn take_count(&self) -> usize {
+        std::mem::take(&mut self.wire.state().log).len()
+    }
+
     /// Requests that changed something, without their query.
     pub(crate) fn changes(&self) -> Vec<String> {
         let changes = self.wire.changes();
