@@ -20,7 +20,7 @@ pub use config::{ConfigArgs, ConfigCommand, ConfigShow};
 pub use eks::EksArgs;
 pub use image::ImageArgs;
 pub use init::Init;
-pub use load::{Load, LoaderArgs};
+pub use load::{Arrivals, Load, LoaderArgs, Stages};
 pub use made::MadeArgs;
 pub use plan::BootstrapArgs;
 pub use teardown::Teardown;

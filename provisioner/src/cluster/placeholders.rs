@@ -27,7 +27,7 @@ pub(crate) const OWN: [(&str, &str); 47] = [
     ("counter_relabel_configs", "the same for a scrape configuration, JSON"),
     ("scrape_interval", "between two scrapes of a pod"),
     ("scrape_timeout", "time for one scrape"),
-    ("rate_window", "window of the rate that drives scaling"),
+    ("rate_query", "query of the rate that drives scaling, for the adapter"),
     ("discovery_interval", "until a new pod is scraped, at most"),
     ("relist_interval", "between two looks of the adapter for new series"),
     ("metrics_max_age", "how far back the adapter looks for series"),

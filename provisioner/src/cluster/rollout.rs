@@ -218,7 +218,13 @@ impl Run<'_> {
             name: APP.to_owned(),
             objects: vec![standing::bare(deployment)],
         };
-        wait(self.cluster, &[component], self.rollout.timeout, self.report).await?;
+        wait(
+            (self.cluster, self.terms.stack),
+            &[component],
+            self.rollout.timeout,
+            self.report,
+        )
+        .await?;
         let live = self.cluster.get(deployment).await?;
         let image = live.as_ref().and_then(standing::app_image).unwrap_or_default();
         if image == images.app {

@@ -149,7 +149,7 @@ impl Values {
             ("metrics_namespace", self.namespaces.metrics.clone()),
             ("scrape_interval", seconds(intervals.scrape_s)),
             ("scrape_timeout", seconds(intervals.scrape_timeout_s)),
-            ("rate_window", seconds(intervals.rate_window_s)),
+            ("rate_query", monitoring::rate::query(intervals)),
             ("discovery_interval", seconds(intervals.discovery_s)),
             ("relist_interval", seconds(intervals.relist_s)),
             ("metrics_max_age", seconds(intervals.max_age_s)),

@@ -15,7 +15,7 @@ use crate::cluster::manifest::Component;
 use crate::cluster::nodes::{self, Node};
 use crate::cluster::ownership::Existing;
 use crate::cluster::values::Namespaces;
-use crate::cluster::{ObjectRef, parent, preview, prune};
+use crate::cluster::{ObjectRef, parent, preview};
 use crate::config::Config;
 use crate::error::Error;
 use crate::image::Platform;
@@ -162,10 +162,9 @@ async fn check_target(context: &Context, looked: &Looked) -> Result<Option<Sessi
     let authority = authority.map_err(deploy::refused_before_any_change)?;
     let wanted = deploy::render_unresolved(&context.config, &plan.stack, authority)?;
     let checked = preview::check(&session.cluster, &plan.stack, &wanted, options, deploy::UNRESOLVED).await;
-    let existing = checked.map_err(deploy::refused_before_any_change)?;
-    confirm_adoption(context, plan, &existing).await?;
-    let going = prune::going(&session.cluster, &plan.stack, &wanted).await?;
-    confirm_deletion(context, &plan.stack, &going).await?;
+    let checked = checked.map_err(deploy::refused_before_any_change)?;
+    confirm_adoption(context, plan, &checked.existing).await?;
+    confirm_deletion(context, &plan.stack, &checked.going).await?;
     Ok(Some(session))
 }
 

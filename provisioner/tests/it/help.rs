@@ -93,8 +93,34 @@ fn help_of_load_shows_where_to_and_what_with() {
               
               [default: 2m]
 
+          --stages <STAGES>
+              Instead of both: RATE:DURATION,... In each stage the rate goes in a straight line from that of the stage before, 0 at first, to RATE; a stage of `0` sets it at once, as in `100:0,100:2m,0:1m`
+
+          --arrivals <ARRIVALS>
+              How far apart requests are: evenly, or at random as from many users
+
+              Possible values:
+              - even:    As evenly as the rate allows
+              - poisson: At random, independent of each other
+              
+              [default: even]
+
           --until-scaled
               Fail unless the HPA's maximum of pods got ready, and wait until one pod is left
+
+          --max-scale-up <DURATION>
+              Fail unless that many pods were ready so soon after the first request, e.g. 30s
+
+          --error-rate <PERCENT>
+              Fail where more requests failed or were never sent, in percent of all, e.g. 0 or 0.1
+
+          --recovered-below <DURATION>
+              The highest p99 of a second at which the latency counts as recovered
+              
+              [default: 50ms]
+
+          --start-phase <SECONDS>
+              Start so many seconds after the HPA's controller looked, which it does each 15 s: that is observed first, by a few requests
 
           --url <URL>
               Where to, as a pod sees it, e.g. `http://web-app-service.web-app.svc:8080/api/data` [default: the app's Service]

@@ -15,6 +15,7 @@ mod full_disk;
 mod help;
 mod iam;
 mod init;
+mod load;
 mod loader;
 mod made;
 mod mounts;

@@ -41,11 +41,9 @@ impl Reaction {
             Self::Fast => (1, 30),
             Self::Seed => (DEFAULT_STEPS, 300),
         };
-        // A rate needs two samples in its window, and the share of a window that the load fills has to ask for all pods.
-        let metric_s = match self {
-            Self::Fast => intervals.rate_window_s,
-            Self::Seed => intervals.scrape_s + intervals.rate_window_s,
-        };
+        // The shortest window shows a step first, once it is full of samples that came after it.
+        let first_window_s = intervals.short_windows_s.first().unwrap_or(&intervals.rate_window_s);
+        let metric_s = intervals.scrape_s + first_window_s;
         Budget {
             metric_s,
             sync_s,
