@@ -10,8 +10,8 @@ use crate::config::Layer;
 /// Flags of `init`.
 #[derive(Debug, Args)]
 pub struct Init {
-    /// Folder that gets the files [default: the working directory]
-    #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
+    /// Folder that gets the files
+    #[arg(long, value_name = "DIR", default_value = ".")]
     pub folder: PathBuf,
     /// Image of your app, where it is made elsewhere [default: the app is built from a cargo workspace]
     #[arg(long, value_name = "REF")]

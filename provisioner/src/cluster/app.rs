@@ -35,7 +35,7 @@ impl App {
     /// The rate for each pod as the server writes quantities, so that a second apply finds nothing to change.
     pub fn target(&self) -> String {
         match self.target_milli {
-            milli if milli % 1000 == 0 => (milli / 1000).to_string(),
+            milli if milli.is_multiple_of(1000) => (milli / 1000).to_string(),
             milli => format!("{milli}m"),
         }
     }

@@ -27,7 +27,7 @@ pub(crate) const OWN: [(&str, &str); 47] = [
     ("counter_relabel_configs", "the same for a scrape configuration, JSON"),
     ("scrape_interval", "between two scrapes of a pod"),
     ("scrape_timeout", "time for one scrape"),
-    ("rate_query", "the query for the rate that drives scaling, with the adapter's placeholders"),
+    ("rate_query", "query of the rate that drives scaling, for the adapter"),
     ("discovery_interval", "until a new pod is scraped, at most"),
     ("relist_interval", "between two looks of the adapter for new series"),
     ("metrics_max_age", "how far back the adapter looks for series"),

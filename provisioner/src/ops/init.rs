@@ -148,20 +148,19 @@ impl Project {
 
     /// The component of the app, by path: the shipped one, but for how the app runs.
     fn manifests() -> Vec<(&'static str, String)> {
-        let own = |(path, text): (&'static str, &str)| match path.ends_with("deployment.yaml") {
-            true => (path, DEPLOYMENT.to_owned()),
-            false => (path, text.to_owned()),
+        let own = |(path, text): (&'static str, &'static str)| {
+            let is_own = path.ends_with("deployment.yaml");
+            (path, if is_own { DEPLOYMENT } else { text }.to_owned())
         };
         manifest::shipped(COMPONENT).into_iter().map(own).collect()
     }
 
     fn next(&self) -> Vec<String> {
         let place = if self.cluster.is_some() { "" } else { " --cluster NAME" };
-        [
+        vec![
             format!("provisioner plan{place}"),
             format!("provisioner bootstrap{place}"),
         ]
-        .to_vec()
     }
 }
 

@@ -21,6 +21,7 @@ mod loader;
 mod operator;
 mod options;
 mod outages;
+mod pages;
 mod plan;
 mod programs;
 mod prometheus;

@@ -41,11 +41,9 @@ impl Reaction {
             Self::Fast => (1, 30),
             Self::Seed => (DEFAULT_STEPS, 300),
         };
-        // A rate needs two samples in its window, and the share of a window that the load fills has to ask for all pods.
-        let metric_s = match self {
-            Self::Fast => intervals.short_windows_s[0],
-            Self::Seed => intervals.scrape_s + intervals.rate_window_s,
-        };
+        // The shortest window shows a step first, once it is full of samples that came after it.
+        let first_window_s = intervals.short_windows_s.first().unwrap_or(&intervals.rate_window_s);
+        let metric_s = intervals.scrape_s + first_window_s;
         Budget {
             metric_s,
             sync_s,
@@ -88,11 +86,11 @@ mod tests {
     #[test]
     fn the_budget_is_the_sum_of_the_intervals() {
         let fast = Reaction::Fast.budget(None);
-        assert_eq!((fast.metric_s, fast.worst_s), (2, 2 + 15 + 2));
-        assert_eq!(Reaction::Fast.budget(Some(10)).worst_s, 14);
+        assert_eq!((fast.metric_s, fast.worst_s), (3, 3 + 15 + 2));
+        assert_eq!(Reaction::Fast.budget(Some(10)).worst_s, 15);
         let seed = Reaction::Seed.budget(None);
         assert_eq!(seed.worst_s, 90 + 2 * 15 + 2);
-        assert!(fast.to_string().contains("worst   19 s  = F + 1 x sync + R"), "{fast}");
+        assert!(fast.to_string().contains("worst   20 s  = F + 1 x sync + R"), "{fast}");
     }
 
     #[test]
