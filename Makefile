@@ -3,10 +3,10 @@ CARGO  ?= cargo
 BIN     = $(or $(CARGO_TARGET_DIR),target)/debug
 SANDBOX = $(BIN)/sandbox
 TARGET  = x86_64-unknown-linux-musl
-RUFF    = sandbox/aws provisioner/benches provisioner/tests/monitoring
+RUFF    = sandbox/aws app/benches provisioner/benches provisioner/tests/monitoring
 
 .DEFAULT_GOAL := help
-.PHONY: promtool monitoring dashboards bench-images cert-manager checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full
+.PHONY: promtool monitoring dashboards bench-images cert-manager operator checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full bench-app
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -85,6 +85,18 @@ target/cert-manager/.made: $(addprefix provisioner/tests/cert-manager/,go.mod go
 	  target/cert-manager/crds
 	touch $@
 
+operator: target/operator/.made ## the Prometheus operator itself, its config reloader and kinds, for the tests
+
+OPERATOR = github.com/prometheus-operator/prometheus-operator
+
+target/operator/.made: $(addprefix provisioner/tests/operator/,go.mod go.sum)
+	rm -rf target/operator && mkdir -p target/operator/crds
+	CGO_ENABLED=0 go -C provisioner/tests/operator build -trimpath -ldflags '-s -w' -o $(abspath target/operator)/ \
+	  $(OPERATOR)/cmd/operator $(OPERATOR)/cmd/prometheus-config-reloader
+	cp $$(go -C provisioner/tests/operator list -m -f '{{.Dir}}' $(OPERATOR))/example/prometheus-operator-crd/*.yaml target/operator/crds
+	chmod -R u+w target/operator
+	touch $@
+
 e2e: build venv ## the flows on the sandbox; it is started and left running
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1
@@ -130,16 +142,37 @@ test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 	$(MAKE) e2e
 	$(SANDBOX) down
 
-test-full: test image-tools checkov cert-manager ## everything: also each kill point and missing IAM action, one by one, and the image built in two folders
+STARTED := $(shell date +%s)
+
+# What has to be fetched comes first: a machine that cannot have it is told so in the first minutes.
+test-full: lint image-tools cert-manager operator checkov test ## everything: also each kill point, each missing IAM action, outages, and the image built in two folders
 	$(CARGO) test --workspace --lib -- --ignored two_folders
 	$(CARGO) test --workspace --test it -- --ignored full_disk
 	$(MAKE) fuzz
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1 --nocapture --ignored
 	$(SANDBOX) down
+	@echo "all of it in $$((($$(date +%s) - $(STARTED)) / 60)) minutes"
 
 bench-images: build image-tools ## pushes beside skopeo and crane, written to docs/benchmarks.md
 	$(CARGO) build --release --workspace --bins
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/images.py \
 	  --provisioner $(abspath $(BIN))/../release/provisioner --crane $(CRANE)
+
+target/bench-app-venv/.made: app/benches/requirements.txt
+	python3 -m venv --clear target/bench-app-venv
+	target/bench-app-venv/bin/pip install --quiet --require-hashes -r $<
+	touch $@
+
+IMAGE = $(CARGO) build --profile image --target $(TARGET) -p app
+
+# Programs as they are in the image, built one by one: features of tests are not to get in.
+bench-app: setup target/bench-app-venv/.made ## the service beside bare axum and Flask, written to docs/benchmarks.md
+	@command -v wrk >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends wrk; }
+	mkdir -p target/bench
+	$(IMAGE) --bin app --no-default-features && cp $(BIN)/../$(TARGET)/image/app target/bench/app-plain
+	$(IMAGE) --bin app && cp $(BIN)/../$(TARGET)/image/app target/bench/app
+	$(IMAGE) --example bare
+	python3 app/benches/service.py --app target/bench/app --plain target/bench/app-plain \
+	  --bare $(BIN)/../$(TARGET)/image/examples/bare --gunicorn target/bench-app-venv/bin/gunicorn

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
 use tracing::level_filters::LevelFilter;
 
 use crate::duration;
+use crate::limits::Limits;
+use crate::otel::{Otel, OtelError};
 
 /// Flags of `app serve`.
 #[derive(Debug, Args)]
@@ -49,6 +51,33 @@ pub(crate) struct ServeArgs {
         value_parser = duration::parse
     )]
     max_connection_age: Duration,
+    /// Connections served at once; what comes on further ones is answered 503, but for scrapes and probes
+    #[arg(long, env = "APP_MAX_CONNECTIONS", default_value_t = 1024, value_name = "N")]
+    max_connections: usize,
+    /// Size of a request head; more is answered 431
+    #[arg(
+        long,
+        env = "APP_MAX_HEAD_SIZE",
+        default_value_t = 16 * 1024,
+        value_name = "BYTES",
+        value_parser = value_parser!(u32).range(64..)
+    )]
+    max_head_size: u32,
+    /// Number of headers of a request; more is answered 431
+    #[arg(long, env = "APP_MAX_HEADERS", default_value_t = 100, value_name = "N")]
+    max_headers: u16,
+    /// Size of a request body; more is answered 413
+    #[arg(long, env = "APP_MAX_BODY_SIZE", default_value_t = 64 * 1024, value_name = "BYTES")]
+    max_body_size: u64,
+    /// How long an answer may take from the end of the request head; what takes longer is answered 503; 0 for no bound
+    #[arg(
+        long,
+        env = "APP_REQUEST_TIMEOUT",
+        default_value = "10s",
+        value_name = "DURATION",
+        value_parser = duration::parse
+    )]
+    request_timeout: Duration,
     /// How to write the log, on stderr; auto: text on a terminal, else JSON
     #[arg(long, env = "APP_LOG_FORMAT", default_value = "auto")]
     log_format: LogFormat,
@@ -83,8 +112,10 @@ pub(crate) struct Settings {
     pub(crate) drain_timeout: Duration,
     /// None: connections live as long as the client likes.
     pub(crate) max_connection_age: Option<Duration>,
+    pub(crate) limits: Limits,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: LevelFilter,
+    pub(crate) otel: Otel,
 }
 
 /// A setting that cannot be used.
@@ -92,6 +123,8 @@ pub(crate) struct Settings {
 pub(crate) enum ConfigError {
     #[error("cannot use pod name `{0}`: it has characters that no header can carry")]
     PodName(String),
+    #[error(transparent)]
+    Otel(#[from] OtelError),
 }
 
 impl ServeArgs {
@@ -106,8 +139,16 @@ impl ServeArgs {
             drain_delay: self.drain_delay,
             drain_timeout: self.drain_timeout,
             max_connection_age: Some(self.max_connection_age).filter(|age| !age.is_zero()),
+            limits: Limits {
+                connections: self.max_connections,
+                head_bytes: usize::try_from(self.max_head_size).unwrap_or(usize::MAX),
+                headers: usize::from(self.max_headers),
+                body_bytes: self.max_body_size,
+                request_time: Some(self.request_timeout).filter(|limit| !limit.is_zero()),
+            },
             log_format: self.log_format,
             log_level: self.log_level,
+            otel: Otel::from_env()?,
         })
     }
 }
@@ -150,6 +191,13 @@ mod tests {
 
     fn resolve(args: &[&str]) -> Result<Settings, ConfigError> {
         Cli::try_parse_from([&["app"], args].concat()).unwrap().serve.resolve()
+    }
+
+    impl Settings {
+        /// The defaults.
+        pub(crate) fn for_tests() -> Self {
+            resolve(&[]).unwrap()
+        }
     }
 
     #[test]

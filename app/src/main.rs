@@ -3,13 +3,23 @@
 //! Exit codes: 0 done, 1 failed, 2 usage or configuration.
 
 mod config;
+mod connections;
 mod duration;
+mod limits;
 mod load;
 mod metrics;
+mod observe;
+mod otel;
+#[cfg_attr(not(feature = "otlp"), path = "no_otlp.rs")]
+mod otlp;
 mod process;
 mod routes;
+mod runtime;
+mod semconv;
 mod serve;
 mod shutdown;
+#[cfg_attr(not(feature = "otlp"), path = "no_spans.rs")]
+mod spans;
 mod telemetry;
 
 use std::error::Error;
@@ -29,6 +39,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve HTTP until SIGTERM or SIGINT, then drain
+    #[command(after_help = otel::HELP)]
     Serve(config::ServeArgs),
     /// Send requests at a constant rate and report what came back
     Load(load::LoadArgs),

@@ -1,24 +1,12 @@
-//! The instruments of the service and the layer that feeds them.
+//! The instruments of the service.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::Method;
-use axum::middleware::Next;
-use axum::response::Response;
+use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
-use opentelemetry::{KeyValue, StringValue};
 
 use crate::config::Identity;
-
-const METHOD: &str = "http.request.method";
-const ROUTE: &str = "http.route";
-const STATUS: &str = "http.response.status_code";
-const SCHEME: &str = "url.scheme";
-
-/// Route label of requests that no route takes: the raw path has no bound, so it is never a label.
-const UNMATCHED: &str = "unmatched";
+use crate::semconv::{ERROR_TYPE, Labels, METHOD, PROTOCOL_VERSION, ROUTE, SCHEME, STATUS};
 
 /// Advice of the semantic conventions for `http.server.request.duration`.
 /// <https://opentelemetry.io/docs/specs/semconv/http/http-metrics/>
@@ -61,75 +49,45 @@ impl Metrics {
                 KeyValue::new("namespace", identity.namespace.clone()),
             ],
         };
-        // A series that starts at its first request hides that request from rate().
+        // A series that starts at its first request hides that request from rate(). A histogram cannot start at zero.
         metrics.requests.add(0, &metrics.identity);
+        metrics.active.add(0, &in_progress("GET"));
         metrics
     }
-}
 
-/// The layer: counts on arrival, so that a request whose client gives up counts too, and times on completion.
-pub(crate) async fn observe(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    metrics.requests.add(1, &metrics.identity);
-    let method = method_label(request.method());
-    let route = route_label(&request);
-    let active = Active::enter(&metrics, method);
-    let response = next.run(request).await;
-    drop(active);
-    let status = i64::from(response.status().as_u16());
-    metrics.duration.record(
-        started.elapsed().as_secs_f64(),
-        &[
-            KeyValue::new(METHOD, method),
-            KeyValue::new(ROUTE, route),
-            KeyValue::new(STATUS, status),
-        ],
-    );
-    response
-}
+    /// A request has arrived.
+    pub(crate) fn arrived(&self, labels: &Labels) {
+        self.requests.add(1, &self.identity);
+        self.active.add(1, &in_progress(labels.method));
+    }
 
-/// One request in progress; leaves on drop, also when the client goes away.
-struct Active<'a> {
-    active: &'a UpDownCounter<i64>,
-    labels: [KeyValue; 2],
-}
-
-impl<'a> Active<'a> {
-    fn enter(metrics: &'a Metrics, method: &'static str) -> Self {
-        let labels = [KeyValue::new(METHOD, method), KeyValue::new(SCHEME, "http")];
-        metrics.active.add(1, &labels);
-        Self {
-            active: &metrics.active,
-            labels,
+    /// A request that [`arrived`](Self::arrived) is over: answered with a status, or not at all.
+    pub(crate) fn ended(&self, labels: &Labels, took: Duration, status: Option<u16>, error: Option<&'static str>) {
+        self.active.add(-1, &in_progress(labels.method));
+        // On the stack and always in the same order, in which the SDK then finds the series at once.
+        let none = || KeyValue::new("", false);
+        let mut attributes = [
+            KeyValue::new(METHOD, labels.method),
+            KeyValue::new(SCHEME, "http"),
+            KeyValue::new(PROTOCOL_VERSION, labels.version),
+            none(),
+            none(),
+            none(),
+        ];
+        let mut count = 3;
+        let optional = [
+            status.map(|status| KeyValue::new(STATUS, i64::from(status))),
+            labels.route.map(|route| KeyValue::new(ROUTE, route)),
+            error.map(|error| KeyValue::new(ERROR_TYPE, error)),
+        ];
+        for attribute in optional.into_iter().flatten() {
+            attributes[count] = attribute;
+            count += 1;
         }
+        self.duration.record(took.as_secs_f64(), &attributes[..count]);
     }
 }
 
-impl Drop for Active<'_> {
-    fn drop(&mut self) {
-        self.active.add(-1, &self.labels);
-    }
-}
-
-fn route_label(request: &Request) -> StringValue {
-    match request.extensions().get::<MatchedPath>() {
-        Some(path) => path.as_str().to_owned().into(),
-        None => UNMATCHED.into(),
-    }
-}
-
-/// Methods that the conventions know; clients may send any word, which must not become a label.
-fn method_label(method: &Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "DELETE" => "DELETE",
-        "CONNECT" => "CONNECT",
-        "OPTIONS" => "OPTIONS",
-        "TRACE" => "TRACE",
-        "PATCH" => "PATCH",
-        _ => "_OTHER",
-    }
+fn in_progress(method: &'static str) -> [KeyValue; 2] {
+    [KeyValue::new(METHOD, method), KeyValue::new(SCHEME, "http")]
 }

@@ -16,6 +16,16 @@ fn usage_errors_exit_2_and_say_what_to_write() {
         ("load --url http://web/ --rate 0", "not a rate"),
         ("load --url http://web/ --connections 0", "--connections"),
         (
+            "load --url http://web/ --stages 100",
+            "`100` is not a stage, write RATE:DURATION",
+        ),
+        (
+            "load --url http://web/ --stages 100:1s --rate 5",
+            "cannot be used with '--rate",
+        ),
+        ("load --url http://web/ --arrivals odd", "even, poisson"),
+        ("load --url http://web/ --max-imbalance 0.5", "give 1 or more"),
+        (
             "load --url http://web/ --max-failed some",
             "like `0` or a share like `1%`",
         ),
@@ -60,12 +70,34 @@ fn version_and_help_go_to_stdout() {
 
 #[test]
 fn help_gives_every_flag_its_variable() {
-    for (command, flags) in [("serve", 8), ("load", 11)] {
+    for (command, flags) in [("serve", 13), ("load", 17)] {
         let help = String::from_utf8(run(&format!("{command} --help")).stdout).unwrap();
         let documented = help.lines().filter(|line| line.contains("[env: ")).count();
         assert_eq!(documented, flags, "{help}");
         assert_eq!(help.matches("\n      --").count(), flags, "{help}");
     }
+}
+
+#[test]
+fn help_of_serve_names_the_variables_of_opentelemetry() {
+    let help = String::from_utf8(run("serve --help").stdout).unwrap();
+    for name in [
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_TRACES_EXPORTER",
+        "OTEL_TRACES_SAMPLER_ARG",
+        "OTEL_PROPAGATORS",
+        "OTEL_RESOURCE_ATTRIBUTES",
+    ] {
+        assert!(help.contains(name), "{name}: {help}");
+    }
+}
+
+#[test]
+fn a_variable_of_opentelemetry_that_cannot_be_followed_is_a_usage_error() {
+    let output = app("serve").env("OTEL_TRACES_EXPORTER", "zipkin").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let expected = "error: cannot use `zipkin` for OTEL_TRACES_EXPORTER: `otlp` and `none` are known\n";
+    assert_eq!(stderr(&output), expected);
 }
 
 #[test]

@@ -4,8 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cli;
+#[cfg(feature = "otlp")]
+mod collector;
 mod drain;
+mod limits;
 mod load;
+mod openapi;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod peer;
 mod rollover;
 mod serve;

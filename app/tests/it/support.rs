@@ -19,7 +19,10 @@ pub(crate) fn app(args: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_app"));
     command.args(args.split_whitespace());
     for (name, _) in std::env::vars() {
-        if ["APP_", "LOAD_", "POD_"].iter().any(|prefix| name.starts_with(prefix)) {
+        if ["APP_", "LOAD_", "OTEL_", "POD_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+        {
             command.env_remove(name);
         }
     }
@@ -63,9 +66,15 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn start(args: &str) -> Self {
+        Self::start_with(args, &[])
+    }
+
+    /// With more variables in its environment.
+    pub(crate) fn start_with(args: &str, variables: &[(&str, &str)]) -> Self {
         let mut child = app(&format!("serve --addr 127.0.0.1:0 --log-format json {args}"))
             .env("POD_NAME", "web-1")
             .env("POD_NAMESPACE", "shop")
+            .envs(variables.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -176,6 +185,20 @@ impl Client {
     pub(crate) fn request(&mut self, method: &str, path: &str) -> Answer {
         self.write(&format!("{method} {path} HTTP/1.1\r\nhost: test\r\n\r\n"));
         self.answer()
+    }
+
+    /// None where the server closes the connection instead of answering.
+    pub(crate) fn try_request(&mut self, method: &str, path: &str) -> Option<Answer> {
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: test\r\n\r\n");
+        self.0.get_mut().write_all(request.as_bytes()).ok()?;
+        self.0
+            .fill_buf()
+            .is_ok_and(|bytes| !bytes.is_empty())
+            .then(|| self.answer())
+    }
+
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.0.into_inner()
     }
 
     pub(crate) fn answer(&mut self) -> Answer {

@@ -32,6 +32,7 @@ pub use commands::Commands;
 pub use examine::Scene;
 pub use finding::{Diagnosis, Figure, Finding, State};
 pub use hop::Hop;
+pub(crate) use hops::per_pod;
 pub use hops::{Broken, Look, probe};
 pub use route::Route;
 pub use sample::{Sample, sample, sample_of};
