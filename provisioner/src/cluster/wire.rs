@@ -78,15 +78,17 @@ impl Wire {
         self.state.lock().expect("not poisoned")
     }
 
-    /// Puts an object there as somebody else would.
-    /// Puts an object there, and the namespace that it is in.
+    /// Puts an object there as somebody else would, and its namespace if that is not there.
     pub(super) fn put(&self, path: &str, object: Value) {
         let mut state = self.state();
         if let Some((_, inside)) = path.split_once("/namespaces/")
             && let Some((name, _)) = inside.split_once('/')
         {
             let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "uid": name}, "status": {"phase": "Active"}});
-            state.objects.entry(format!("/api/v1/namespaces/{name}")).or_insert(namespace);
+            state
+                .objects
+                .entry(format!("/api/v1/namespaces/{name}"))
+                .or_insert(namespace);
         }
         state.uids += 1;
         let mut object = object;

@@ -129,8 +129,7 @@ fn a_certificate_that_ended_and_a_bundle_that_trusts_another_are_told(sandbox: &
 fn a_second_hpa_is_told(sandbox: &Sandbox) {
     let spec =
         json!({"maxReplicas": 3, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web-app"}});
-    make(
-        sandbox,
+    sandbox.apply(
         &json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
         "metadata": {"name": "mine", "namespace": "web-app"}, "spec": spec}),
     );
@@ -145,7 +144,7 @@ fn pods_of_others_that_the_hpa_counts_are_told(sandbox: &Sandbox) {
     let container = json!({"name": "extra", "image": "registry.invalid/none:1", "securityContext": security});
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [container]},
         "metadata": {"name": "extra", "namespace": "web-app", "labels": {"app": "web-app"}}});
-    make(sandbox, &pod);
+    sandbox.apply(&pod);
     let found = broken(sandbox, "another pod bears the label", ("hpa", "foreign_pods"));
     run(sandbox, &fixes(&found)[0]);
     healthy(sandbox, "another pod bears the label");
@@ -190,7 +189,7 @@ fn pods_with_another_label_are_told_and_their_samples_are_stale(sandbox: &Sandbo
     wanted["spec"]["template"]["metadata"]["labels"]["app"] = "other".into();
     wanted["metadata"] = live_metadata(&wanted);
     sandbox.kubectl(&["delete", "deployment/web-app", "-n", "web-app", "--wait"]);
-    make(sandbox, &wanted);
+    sandbox.apply(&wanted);
     broken(sandbox, "the pods have another label", ("pods", "label_mismatch"));
     let give_up = Instant::now() + SHOWS;
     let found = loop {
@@ -208,12 +207,6 @@ fn pods_with_another_label_are_told_and_their_samples_are_stale(sandbox: &Sandbo
     );
     run(sandbox, &fixes(&found)[0]);
     healthy(sandbox, "the pods have another label");
-}
-
-fn make(sandbox: &Sandbox, object: &Value) {
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), object.to_string()).expect("written");
-    sandbox.kubectl(&["create", "-f", file.path().to_str().expect("text")]);
 }
 
 /// What of an object's metadata is not the server's.

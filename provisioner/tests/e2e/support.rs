@@ -205,6 +205,20 @@ impl Sandbox {
         )
     }
 
+    /// Runs a line as it stands in the shell of the cluster's administrator.
+    #[track_caller]
+    pub(crate) fn shell(&self, line: &str) -> String {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{path}", self.bin.display());
+        let mut shell = Command::new("sh");
+        done(
+            shell
+                .args(["-c", line])
+                .env("PATH", path)
+                .env("KUBECONFIG", &self.kubeconfig),
+        )
+    }
+
     /// Applies an object, or a list of some, as the cluster's administrator.
     #[track_caller]
     pub(crate) fn apply(&self, objects: &Value) {
@@ -227,20 +241,6 @@ impl Sandbox {
             .expect("kubectl starts");
         assert!(!output.status.success(), "it was applied: {object}");
         String::from_utf8_lossy(&output.stderr).into_owned()
-    }
-
-    /// Runs a line as it stands in the shell of the cluster's administrator.
-    #[track_caller]
-    pub(crate) fn shell(&self, line: &str) -> String {
-        let path = std::env::var("PATH").unwrap_or_default();
-        let path = format!("{}:{path}", self.bin.display());
-        let mut shell = Command::new("sh");
-        done(
-            shell
-                .args(["-c", line])
-                .env("PATH", path)
-                .env("KUBECONFIG", &self.kubeconfig),
-        )
     }
 
     /// The HTTP status that cluster `name` answers a bearer token with, asked for its namespaces.
