@@ -26,13 +26,13 @@ use crate::cluster::monitoring::address::PrometheusUrl;
 use crate::cluster::pace::Pace;
 use crate::report::{Outcome, Reporter};
 
-pub(crate) use hops::per_pod;
 pub use board::{Autoscaler, Board, Condition, Usage, board};
 pub use code::Code;
 pub use commands::Commands;
 pub use examine::Scene;
 pub use finding::{Diagnosis, Figure, Finding, State};
 pub use hop::Hop;
+pub(crate) use hops::per_pod;
 pub use hops::{Broken, Look, probe};
 pub use route::Route;
 pub use sample::{Sample, sample, sample_of};

@@ -3,8 +3,8 @@
 mod ask;
 mod bill;
 mod bootstrap;
-mod dashboard;
 mod config_show;
+mod dashboard;
 mod deploy;
 mod doctor;
 mod elsewhere;
