@@ -311,6 +311,7 @@ async fn what_others_applied_or_another_stack_owns_is_never_adopted() {
         let wire = Wire::default();
         let foreign = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web-app",
             "namespace": "web-app", "labels": labels, "managedFields": [{"manager": manager, "operation": "Apply"}]}});
+        wire.put_namespace("web-app");
         wire.put(DEPLOYMENT, foreign);
         assert!(
             matches!(up(&wire, adopt()).await, Err(ClusterError::Foreign(_))),

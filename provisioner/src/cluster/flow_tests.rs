@@ -140,6 +140,9 @@ async fn foreign_objects_are_all_named_and_nothing_is_sent() {
         "/api/v1/namespaces/web-app/services/web-app-service",
         foreign("Service", "web-app-service"),
     );
+    for name in ["web-app", "monitoring"] {
+        wire.put_namespace(name);
+    }
     let mut other = foreign("Deployment", "prometheus");
     other["metadata"]["labels"] = json!({"app.kubernetes.io/managed-by": "Helm"});
     wire.put("/apis/apps/v1/namespaces/monitoring/deployments/prometheus", other);

@@ -94,6 +94,7 @@ async fn everything_that_keeps_a_stack_from_being_applied_is_told_at_once_also_w
     wire.put("/apis/apiregistration.k8s.io/v1/apiservices/v1.example.com", service);
     let foreign = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web-app-service", "namespace": "web-app",
         "labels": {"app.kubernetes.io/managed-by": "Helm"}}});
+    wire.put_namespace("web-app");
     wire.put("/api/v1/namespaces/web-app/services/web-app-service", foreign);
     let mut all = components();
     all[0].objects.extend(

@@ -96,6 +96,12 @@ impl Wire {
         state.objects.insert(path.to_owned(), object);
     }
 
+    /// Puts a namespace there as somebody else would.
+    pub(super) fn put_namespace(&self, name: &str) {
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        self.put(&format!("/api/v1/namespaces/{name}"), namespace);
+    }
+
     /// Nothing is recorded any more of who applied an object: what an apply would change has to be asked.
     pub(super) fn forget_managers(&self, path: &str) {
         if let Some(object) = self.state().objects.get_mut(path) {
