@@ -118,7 +118,7 @@ pub enum Command {
     ///
     /// An app that was built here makes its own load. Where the app was made elsewhere, a loader is needed the first time:
     /// `--loader-image`, or the sample app's workspace, from which one is built and pushed.
-    Load(Load),
+    Load(Box<Load>),
     /// Show pods, desired pods and request rate
     Status(Status),
     /// Print a token for the cluster, in the form that kubectl's exec plugins prescribe
