@@ -37,6 +37,15 @@ fn main() -> io::Result<()> {
         }
         code.push_str("];\n");
     }
+    println!("cargo:rerun-if-env-changed=PROVISIONER_COMMIT");
+    for (name, from) in [
+        ("BUILD_COMMIT", "PROVISIONER_COMMIT"),
+        ("BUILD_TARGET", "TARGET"),
+        ("BUILD_PROFILE", "PROFILE"),
+    ] {
+        let value = env::var(from).unwrap_or_else(|_| "unknown, built from a checkout".to_owned());
+        println!("cargo:rustc-env={name}={value}");
+    }
     let out = env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default();
     fs::write(out.join("embedded.rs"), code)
 }

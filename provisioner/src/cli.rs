@@ -1,6 +1,11 @@
 //! The command line: types and help texts, no logic.
 
+mod app;
+mod config;
+mod dashboard;
+mod eks;
 mod image;
+mod init;
 mod load;
 mod made;
 mod plan;
@@ -11,7 +16,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use app::AppArgs;
+pub use config::{ConfigArgs, ConfigCommand, ConfigShow};
+pub use dashboard::Dashboard;
+pub use eks::EksArgs;
 pub use image::ImageArgs;
+pub use init::Init;
 pub use load::{Arrivals, Load, LoaderArgs, Stages};
 pub use made::MadeArgs;
 pub use plan::BootstrapArgs;
@@ -24,6 +34,7 @@ Examples:
   provisioner plan --cluster demo --region eu-west-1 --create-cluster
   provisioner bootstrap --cluster demo --region eu-west-1 --create-cluster
   provisioner load --cluster demo --region eu-west-1 --rate 100 --duration 2m
+  provisioner doctor --cluster demo --region eu-west-1
   provisioner teardown --cluster demo --region eu-west-1 --delete-cluster
 
 Settings: flags, then PROVISIONER_* variables (PROVISIONER_CLUSTER, ...), then provisioner.toml.
@@ -32,9 +43,22 @@ AWS credentials come from where the AWS tools take them.
 Exit codes: 0 done, 1 failed, 2 usage or configuration (nothing was changed), 3 plan found changes,
 130/143 interrupted.";
 
+/// What is told beside the version: where the program comes from and what it runs on. The commit is known to releases; a
+/// build of a checkout would be another one after every commit if it knew.
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ncommit: ",
+    env!("BUILD_COMMIT"),
+    "\ntarget: ",
+    env!("BUILD_TARGET"),
+    "\nprofile: ",
+    env!("BUILD_PROFILE"),
+    "\nfeatures: rustls with ring, EKS, kubeconfig, OCI, SBOM"
+);
+
 /// From source to an autoscaling deployment on AWS, and back to nothing
 #[derive(Debug, Parser)]
-#[command(name = "provisioner", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "provisioner", version, long_version = LONG_VERSION, after_help = AFTER_HELP, max_term_width = 100)]
 pub struct Cli {
     /// Flags of every command.
     #[command(flatten)]
@@ -119,14 +143,29 @@ pub enum Command {
     /// An app that was built here makes its own load. Where the app was made elsewhere, a loader is needed the first time:
     /// `--loader-image`, or the sample app's workspace, from which one is built and pushed.
     Load(Box<Load>),
-    /// Show pods, desired pods and request rate
+    /// Show pods, request rate, and why the HPA scales or does not
     Status(Status),
+    /// Walk the metric chain hop by hop, name the first that is broken, and say what mends it
+    ///
+    /// Reads only, and works on a broken cluster: each question takes seconds at most. Exit code 1 says that a hop is broken.
+    Doctor,
+    /// Show the dashboard on a local page, as a picture, or forward a port to Grafana or Prometheus
+    ///
+    /// The page shows the panels of grafana/web-app.json every 5 seconds and needs no Grafana. It answers to this machine alone,
+    /// and asks Prometheus only what the dashboard asks. Ctrl-C ends it, with exit code 0.
+    Dashboard(Dashboard),
     /// Print a token for the cluster, in the form that kubectl's exec plugins prescribe
     Token,
     /// Add the cluster to the kubeconfig; its tokens come from this program
     Kubeconfig(Kubeconfig),
+    /// Write settings and manifests for an app of your own; asks on a terminal, overwrites nothing
+    Init(Init),
+    /// Look at the settings
+    Config(ConfigArgs),
     /// Print a completion script for a shell
     Completions(Completions),
+    /// Write man pages into a folder
+    Man(Man),
 }
 
 /// Flags of `bootstrap`.
@@ -164,48 +203,15 @@ pub struct Bootstrap {
     /// Who signs the metrics API's certificate: auto (cert-manager where installed), cert-manager or own [default: auto]
     #[arg(long, value_name = "AUTHORITY")]
     pub certificates: Option<String>,
+    /// How the app is scraped and scaled.
+    #[command(flatten)]
+    pub app: AppArgs,
     /// What is built.
     #[command(flatten)]
     pub image: ImageArgs,
     /// What a new cluster is like.
     #[command(flatten)]
     pub eks: EksArgs,
-}
-
-/// What a new cluster is like. On a cluster that provisioner made, what is given must match, or is set right.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "New cluster")]
-pub struct EksArgs {
-    /// Kubernetes version, e.g. 1.34 [default: the default of EKS]
-    #[arg(long, value_name = "VERSION")]
-    pub k8s_version: Option<String>,
-    /// Where pods run: auto (EKS Auto Mode) or nodegroup (2 t3.large) [default: auto]
-    #[arg(long, value_name = "KIND")]
-    pub compute: Option<String>,
-    /// Put nodes into private subnets behind a NAT gateway (costs by the hour)
-    #[arg(long)]
-    pub private_nodes: bool,
-    /// Use these subnets, in two zones or more, instead of making a network
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
-    pub subnet_ids: Vec<String>,
-    /// Use this role for the control plane instead of making one
-    #[arg(long, value_name = "ARN")]
-    pub cluster_role_arn: Option<String>,
-    /// Use this role for the nodes instead of making one
-    #[arg(long, value_name = "ARN")]
-    pub node_role_arn: Option<String>,
-    /// IAM role or user that also becomes the cluster's administrator; may be repeated
-    #[arg(long, value_name = "ARN")]
-    pub admin_arn: Vec<String>,
-    /// Addresses that may reach the API server, e.g. 203.0.113.0/24; may be repeated [default: all]
-    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
-    pub public_access_cidr: Vec<String>,
-    /// Logs to `CloudWatch`: api, audit, authenticator, controllerManager, scheduler [default: none]
-    #[arg(long, value_name = "LOG", value_delimiter = ',')]
-    pub control_plane_logs: Vec<String>,
-    /// How often HPAs are evaluated, where EKS offers that, e.g. 10s [default: that of EKS]
-    #[arg(long, value_name = "DURATION")]
-    pub hpa_sync_period: Option<String>,
 }
 
 /// Flags of `push`.
@@ -228,7 +234,7 @@ pub struct Push {
 /// Flags of `status`.
 #[derive(Debug, Args)]
 pub struct Status {
-    /// One line each second until interrupted
+    /// Until interrupted: a live view on a terminal, else one line each second
     #[arg(long, short)]
     pub watch: bool,
 }
@@ -252,6 +258,14 @@ pub struct Kubeconfig {
 pub struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The folder
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
 }
 
 /// What words that are no command line ask for as to the form of errors: the flag `--output` as a layer, and `--config`.
@@ -299,6 +313,7 @@ impl Cli {
                 push.image.layer(&mut layer);
             }
             Command::Load(load) => load.loader.layer(&mut layer),
+            Command::Init(init) => init.layer(&mut layer),
             _ => {}
         }
         layer
@@ -318,22 +333,8 @@ impl Bootstrap {
         text(layer, "prometheus-url", self.prometheus_url.as_ref());
         text(layer, "certificates", self.certificates.as_ref());
         list(layer, "without", &self.without);
+        self.app.layer(layer);
         self.image.layer(layer);
-    }
-}
-
-impl EksArgs {
-    fn layer(&self, layer: &mut Layer) {
-        text(layer, "k8s-version", self.k8s_version.as_ref());
-        text(layer, "compute", self.compute.as_ref());
-        switch(layer, "private-nodes", self.private_nodes);
-        list(layer, "subnet-ids", &self.subnet_ids);
-        text(layer, "cluster-role-arn", self.cluster_role_arn.as_ref());
-        text(layer, "node-role-arn", self.node_role_arn.as_ref());
-        list(layer, "admin-arn", &self.admin_arn);
-        list(layer, "public-access-cidr", &self.public_access_cidr);
-        list(layer, "control-plane-logs", &self.control_plane_logs);
-        text(layer, "hpa-sync-period", self.hpa_sync_period.as_ref());
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use provisioner::cli::{Cli, Command, form_of_errors};
+use provisioner::cli::{Cli, Command, ConfigArgs, ConfigCommand, form_of_errors};
 use provisioner::cluster::lease::{Holder, Machine};
 use provisioner::config::{Config, Format, Layer, Output, Sources};
 use provisioner::error::{Error, Exit};
@@ -101,6 +101,16 @@ fn start(cli: &Cli, sources: &Sources) -> Result<Exit, Error> {
     let variable = |name| sources.variables.get(name).map(String::as_str);
     let yes = cli.global.yes || says_yes(variable("PROVISIONER_YES"))?;
     let config = Config::resolve_for(sources, cli.command.sections())?;
+    if let Command::Config(ConfigArgs {
+        command: ConfigCommand::Show(flags),
+    }) = &cli.command
+    {
+        let answer = ops::config_show(flags, sources, &config)?;
+        answer
+            .write(config.output.format, io::stdout().lock())
+            .map_err(Error::failed)?;
+        return Ok(Exit::Done);
+    }
     start_log(&config.output, variable("PROVISIONER_LOG"))?;
     let ledger = Arc::new(Ledger::new(report::choose(&config.output)));
     let context = Context {
@@ -112,13 +122,17 @@ fn start(cli: &Cli, sources: &Sources) -> Result<Exit, Error> {
         rollout: Underway::default(),
         region: OnceLock::new(),
         bill: OnceLock::new(),
+        serving: OnceLock::new(),
         holder: holder(),
     };
     let runtime = Runtime::new().map_err(Error::failed)?;
     let result = runtime.block_on(async {
         let result = tokio::select! {
             result = ops::run(&cli.command, &context) => result,
-            signal = stop_signal() => Err(signal),
+            signal = stop_signal() => match (context.serving.get(), signal.exit()) {
+                (Some(()), Exit::Interrupted) => Ok(Exit::Done),
+                _ => Err(signal),
+            },
         };
         if result.is_err() {
             context.undo.run().await;

@@ -9,6 +9,7 @@ use crate::config::Layer;
 
 /// Flags of everything that builds an image.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Image")]
 pub struct ImageArgs {
     /// Tag of the image [default: from its content]
     #[arg(long, value_name = "TAG")]

@@ -8,7 +8,12 @@ impl Command {
     pub fn sections(&self) -> &'static [Section] {
         match self {
             Self::Push(_) | Self::Load(_) => &[Section::Image, Section::Load, Section::Stack],
-            Self::Teardown(_) | Self::Status(_) | Self::Token | Self::Kubeconfig(_) | Self::Completions(_) => &[],
+            Self::Teardown(_)
+            | Self::Status(_)
+            | Self::Token
+            | Self::Kubeconfig(_)
+            | Self::Completions(_)
+            | Self::Man(_) => &[],
             _ => &Section::ALL,
         }
     }

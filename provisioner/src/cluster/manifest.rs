@@ -40,6 +40,11 @@ pub fn components() -> Vec<String> {
         .collect()
 }
 
+/// The files of a shipped component, by their path in the folder of components.
+pub fn shipped(component: &str) -> Vec<(&'static str, &'static str)> {
+    source::shipped(component)
+}
+
 /// Every component but those left out (and Prometheus where another one is used), rendered and marked as the stack's; those of
 /// `dir` replace or join the embedded ones. The `ApplySet`'s parent is among them.
 /// Reports every problem at once.
@@ -170,8 +175,12 @@ fn misplaced(object: &DynamicObject) -> Option<String> {
 
 /// The objects of one file; empty documents are none.
 fn parse(text: &str) -> Result<Vec<DynamicObject>, String> {
-    // The lines around a mistake may hold what is secret.
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|e| e.without_snippet().to_string())?;
+    // The lines around a mistake may hold what is secret, and nobody who writes YAML can set an option of the parser.
+    let told = |e: serde_saphyr::Error| {
+        let text = e.without_snippet().to_string();
+        text.replace(", set DuplicateKeyPolicy in Options if acceptable", "")
+    };
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(told)?;
     let mut objects = Vec::new();
     for mut document in documents.into_iter().filter(|d| !d.is_null()) {
         drop_nulls(&mut document);
@@ -282,6 +291,9 @@ mod tests {
         let text = "apiVersion: v1\nkind: Secret\nstringData: {password: hunter2}\nmetadata: [";
         let problem = parse(text).expect_err("broken");
         assert!(problem.contains("line 4") && !problem.contains("hunter2"), "{problem}");
+        assert_eq!(problem.matches("line ").count(), 1, "{problem}");
+        let problem = parse("a: 1\na: 2").expect_err("twice");
+        assert_eq!(problem, "duplicate mapping key: a at line 2, column 1");
     }
 
     #[test]

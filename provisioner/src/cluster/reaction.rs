@@ -1,7 +1,11 @@
 //! How fast the stack reacts to load: every interval comes from one value.
 
+mod budget;
+
 use std::fmt;
 use std::str::FromStr;
+
+pub use budget::Budget;
 
 /// A profile of intervals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]

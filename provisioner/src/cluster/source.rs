@@ -22,6 +22,12 @@ pub(super) fn embedded() -> Vec<Source> {
     ordered(group(files.collect()))
 }
 
+/// The files of one of them, by path.
+pub(super) fn shipped(component: &str) -> Vec<(&'static str, &'static str)> {
+    let of = |path: &str| split(path.split('/').next().unwrap_or_default()).1 == component;
+    MANIFESTS.iter().filter(|(path, _)| of(path)).copied().collect()
+}
+
 /// The embedded components; those of `dir` replace the ones of the same name, and are added where there is none.
 pub(super) fn read(dir: Option<&Path>) -> Result<Vec<Source>, ClusterError> {
     match dir {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::app::App;
 use super::certificate::Certificates;
 use super::embedded::DASHBOARDS;
 use super::monitoring::{self, address::PrometheusUrl};
@@ -15,57 +16,6 @@ use crate::names::{APP, LOAD, StackName};
 const STATE: &str = "kube-state-metrics";
 /// How an `image` names an image that the tool pushed: `build://web-app`.
 pub(super) const BUILT: &str = "build://";
-/// The names that are the tool's own; the last ones are those of the load job.
-const OWN: [&str; 42] = [
-    "stack",
-    "app_image",
-    "load_image",
-    "app_namespace",
-    "monitoring_namespace",
-    "metrics_namespace",
-    "scrape_interval",
-    "scrape_timeout",
-    "rate_query",
-    "discovery_interval",
-    "relist_interval",
-    "metrics_max_age",
-    "hpa_behavior",
-    "prometheus_url",
-    "dashboard",
-    "grafana_password",
-    "ca_certificate",
-    "ca_key",
-    "ca_bundle",
-    "serving_certificate",
-    "serving_key",
-    "load_url",
-    "load_rate",
-    "load_duration",
-    "load_deadline_s",
-    "ca_injected_from",
-    "prometheus_egress",
-    "serving_secret",
-    "evaluation_interval",
-    "alert_window",
-    "alert_for",
-    "maximum_for",
-    "prometheus_retention",
-    "prometheus_retention_size",
-    "prometheus_volume",
-    "prometheus_memory_request",
-    "prometheus_memory_limit",
-    "state_series",
-    "state_targets",
-    "prometheus_rules",
-    "prometheus_rule_groups",
-    "grafana_alerts",
-];
-
-/// Whether a placeholder of that name is the tool's own.
-pub(crate) fn is_own(name: &str) -> bool {
-    OWN.contains(&name)
-}
-
 /// Where the parts of the stack live.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Namespaces {
@@ -96,6 +46,8 @@ pub struct Values {
     pub app_image: String,
     /// The loader's image; empty where none is known.
     pub load_image: String,
+    /// How the app is scraped and scaled.
+    pub app: App,
     /// The intervals.
     pub reaction: Reaction,
     /// Whether the server keeps `tolerance` of an HPA's behaviour: see [`super::Cluster::keeps_tolerance`].
@@ -121,6 +73,7 @@ impl Values {
             stack,
             app_image: app_image.to_owned(),
             load_image: load_image.to_owned(),
+            app: App::default(),
             reaction: Reaction::default(),
             tolerance: true,
             namespaces: Namespaces::default(),
@@ -220,13 +173,15 @@ impl Values {
             ),
             ("serving_key", STANDARD.encode(&certificates.serving_key)),
         ]);
+        placeholders.extend(self.app.placeholders());
         placeholders.extend(monitoring::sizes_and_times(intervals));
         placeholders.extend(monitoring::rules(&placeholders, intervals, self.state_metrics));
         placeholders
     }
 }
 
-fn dashboard() -> &'static str {
+/// The dashboard, as Grafana reads it.
+pub(crate) fn dashboard() -> &'static str {
     DASHBOARDS
         .iter()
         .find(|(name, _)| *name == "web-app.json")
@@ -236,6 +191,7 @@ fn dashboard() -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::placeholders::{OWN, is_own};
 
     #[test]
     fn every_placeholder_of_the_tool_is_known_as_its_own() {

@@ -9,6 +9,8 @@ pub(crate) enum Kind {
     Path,
     /// Executables, each maybe after `PLATFORM=`; in the file, relative to the file, and a text where there is one.
     Binaries,
+    /// A number; in the file without quotes.
+    Number,
     /// `true` or `false`.
     Switch,
     /// Texts; comma-separated in the environment.
@@ -44,7 +46,7 @@ const fn key(path: &'static str, flag: &'static str, kind: Kind) -> Key {
 }
 
 /// Every setting. A new one is a line here, a field in `Config` and a flag in `cli.rs`.
-pub(crate) const KEYS: [Key; 46] = [
+pub(crate) const KEYS: [Key; 50] = [
     key("target.cluster", "cluster", Kind::Text),
     key("target.kube-context", "kube-context", Kind::Text),
     key("target.registry", "registry", Kind::Text),
@@ -76,6 +78,10 @@ pub(crate) const KEYS: [Key; 46] = [
     key("image.package", "package", Kind::Text),
     key("image.image-refs", "image-refs", Kind::Path),
     key("load.loader-image", "loader-image", Kind::Text),
+    key("app.port", "app-port", Kind::Number),
+    key("app.metrics-path", "metrics-path", Kind::Text),
+    key("app.counter", "counter", Kind::Text),
+    key("app.target-rate", "target-rate", Kind::Number),
     key("stack.without", "without", Kind::List),
     key("stack.manifests", "manifests", Kind::Path),
     key("stack.take-over", "take-over", Kind::Switch),

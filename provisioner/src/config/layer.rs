@@ -7,8 +7,8 @@ use clap::CommandFactory as _;
 
 use super::Problem;
 use super::keys::{KEYS, Key, Kind, OTHER_VARIABLES, PREFIX};
+use crate::cluster::placeholders::is_own;
 use crate::cluster::template::is_name;
-use crate::cluster::values::is_own;
 use crate::image::Given;
 use crate::spelling::nearest;
 
@@ -182,6 +182,8 @@ impl FileReader<'_> {
     fn value(&mut self, key: &Key, value: &toml::Value) {
         let texts = match (key.kind, value) {
             (Kind::Text, toml::Value::String(text)) => vec![text.clone()],
+            (Kind::Number, toml::Value::Integer(number)) => vec![number.to_string()],
+            (Kind::Number, toml::Value::Float(number)) => vec![number.to_string()],
             (Kind::Path, toml::Value::String(text)) => vec![self.beside(text)],
             (Kind::Binaries, toml::Value::String(text)) => vec![self.binary(text)],
             (Kind::Binaries, toml::Value::Array(items)) if items.iter().all(toml::Value::is_str) => {
@@ -196,6 +198,7 @@ impl FileReader<'_> {
             _ => {
                 let wanted = match key.kind {
                     Kind::Text | Kind::Path => "must be a text in quotes",
+                    Kind::Number => "must be a number without quotes",
                     Kind::Switch => "must be `true` or `false`",
                     Kind::List => "must be a list of texts",
                     Kind::Binaries => "must be a text in quotes or a list of texts",

@@ -2,14 +2,16 @@
 //!
 //! Nothing here touches the network, and every problem is reported, not only the first.
 
+mod app;
 mod built;
 pub mod duration;
 mod eks;
-mod keys;
+pub(crate) mod keys;
 mod layer;
 mod made;
 mod read;
 mod section;
+mod shown;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,8 +20,10 @@ use std::time::Duration;
 
 pub use layer::Layer;
 pub use section::Section;
+pub use shown::Shown;
 
 use crate::aws::eks::Compute;
+use crate::cluster::app::App;
 use crate::cluster::authority::Choice;
 use crate::cluster::monitoring::address::PrometheusUrl;
 use crate::cluster::reaction::Reaction;
@@ -41,6 +45,8 @@ pub struct Config {
     pub image: Image,
     /// What makes load.
     pub load: Load,
+    /// How the app is scraped and scaled.
+    pub app: App,
     /// What is applied.
     pub stack: Stack,
     /// `[values]`: placeholders of the user's own in manifests, as they stand in YAML.

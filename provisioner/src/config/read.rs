@@ -53,6 +53,7 @@ impl<'a> Reader<'a> {
             load: self.section(Section::Load, |reader| Load {
                 image: reader.image_ref("load.loader-image"),
             }),
+            app: self.section(Section::Stack, Self::app),
             stack: self.section(Section::Stack, Self::stack),
             values: self.layers.iter().rev().flat_map(|layer| layer.own.clone()).collect(),
             reaction: self.section(Section::Stack, |reader| reader.choice("reaction", &REACTIONS)),

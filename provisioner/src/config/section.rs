@@ -9,7 +9,7 @@ pub enum Section {
     Image,
     /// `[load]`.
     Load,
-    /// `[stack]`, `reaction`, `certificates` and `[prometheus]`.
+    /// `[app]`, `[stack]`, `reaction`, `certificates` and `[prometheus]`.
     Stack,
 }
 

@@ -36,6 +36,28 @@ pub(super) async fn confirm(context: &Context, question: &str) -> Result<(), Err
     }
 }
 
+/// Asks for a text on the terminal; an empty answer is `default`.
+///
+/// # Errors
+/// The terminal cannot be read.
+pub(super) async fn line(question: &str, default: &str) -> Result<String, Error> {
+    let shown = if default.is_empty() {
+        String::new()
+    } else {
+        format!(" [{default}]")
+    };
+    let prompt = format!("{question}{shown}: ");
+    let (tell, answer) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || tell.send(read_answer(&prompt)));
+    let answer = answer.await.map_err(Error::failed)?.map_err(Error::failed)?;
+    let answer = answer.trim();
+    Ok(if answer.is_empty() {
+        default.to_owned()
+    } else {
+        answer.to_owned()
+    })
+}
+
 /// Stderr is not locked while this waits: a signal that ends the wait is told there.
 fn read_answer(prompt: &str) -> std::io::Result<String> {
     let mut stderr = std::io::stderr();

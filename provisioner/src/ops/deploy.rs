@@ -49,6 +49,7 @@ pub(super) fn render_unresolved(
     authority: Authority,
 ) -> Result<Vec<Component>, Error> {
     let mut values = Values::new(stack.clone(), UNRESOLVED, UNRESOLVED);
+    values.app.clone_from(&config.app);
     values.reaction = config.reaction;
     values.own.clone_from(&config.values);
     values.prometheus_url.clone_from(&config.prometheus.url);
@@ -73,12 +74,13 @@ pub(super) fn has_adapter(config: &Config) -> bool {
     !config.stack.without.iter().any(|left_out| left_out == ADAPTER)
 }
 
-/// Applies the stack, waits for it, and verifies that metrics arrive.
+/// Applies the stack, waits for it, and verifies that metrics arrive. What the server said of objects before, it is not
+/// asked again as long as nothing changed.
 pub(super) async fn run(
     context: &Context,
-    cluster: &Cluster,
-    stack: &StackName,
+    (cluster, stack): (&Cluster, &StackName),
     images: (&str, Option<&str>),
+    former: &[Planned],
 ) -> Result<Deployed, Error> {
     let (config, report) = (&context.config, &*context.report);
     let wanted = Wanted {
@@ -88,7 +90,7 @@ pub(super) async fn run(
         images,
         tolerance: cluster.keeps_tolerance("default").await?,
     };
-    let (components, mut changes, leftovers) = wanted.apply(context).await?;
+    let (components, mut changes, leftovers) = wanted.apply(context, former).await?;
 
     report.phase("ready");
     let ready = wait((cluster, stack), &components, config.output.timeout, report).await;
@@ -216,11 +218,11 @@ struct Wanted<'a> {
 impl Wanted<'_> {
     /// Applies what differs, under the stack's lease; where nothing does, nothing at all is written. Also says whether
     /// there is something that the stack no longer wants.
-    async fn apply(&self, context: &Context) -> Result<(Vec<Component>, Vec<Change>, bool), Error> {
+    async fn apply(&self, context: &Context, former: &[Planned]) -> Result<(Vec<Component>, Vec<Change>, bool), Error> {
         let (cluster, stack, report) = (self.cluster, self.stack, &*context.report);
         let options = options(self.config);
         let components = self.components().await?;
-        let planned = changes::plan(cluster, stack, &components, options).await;
+        let planned = changes::plan_again(cluster, stack, &components, (options, former)).await;
         let planned = planned.map_err(refused_before_any_change)?;
         if planned.iter().all(Planned::is_as_wanted) {
             let changes = execute(cluster, &planned, options, report).await?;
@@ -228,11 +230,13 @@ impl Wanted<'_> {
         }
         let home = &self.home(&components);
         let terms = context.lease_terms(stack, home);
-        // What was read before is stale by now: another run may have ended just before the lease was had.
+        // What was read before is stale by now: another run may have ended just before the lease was had. What the
+        // server said of an object holds as long as it is the same.
+        let former = &planned;
         let work = |made_home: bool| async move {
             parent::check_version(cluster, stack, &Namespaces::default().app).await?;
             let components = self.components().await?;
-            let planned = changes::plan(cluster, stack, &components, options).await;
+            let planned = changes::plan_again(cluster, stack, &components, (options, former)).await;
             let mut planned = planned.map_err(refused_before_any_change)?;
             // The lease needs its namespace first: what this run made for it counts as made.
             let made = made_home.then(|| made_before(&mut planned, home)).flatten();
@@ -272,6 +276,7 @@ impl Wanted<'_> {
         // What makes load already goes on where this run does not say what does.
         let load = load.map(ToOwned::to_owned).or_else(|| parent.load_image.clone());
         let mut values = Values::new(stack.clone(), app, load.as_deref().unwrap_or_default());
+        values.app.clone_from(&self.config.app);
         values.reaction = self.config.reaction;
         values.prometheus_url.clone_from(&self.config.prometheus.url);
         values.tolerance = self.tolerance;

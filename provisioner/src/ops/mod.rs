@@ -3,17 +3,22 @@
 mod ask;
 mod bill;
 mod bootstrap;
+mod config_show;
+mod dashboard;
 mod deploy;
+mod doctor;
 mod elsewhere;
 mod files;
 #[cfg(test)]
 mod fixtures;
 mod forecast;
 mod images;
+mod init;
 mod intents;
 mod kubeconfig;
 mod load;
 mod loader;
+mod man;
 mod plan;
 mod push;
 mod receipt;
@@ -43,6 +48,7 @@ use crate::report::{Answer, Reporter};
 use crate::target::{self, Place, Registry};
 
 pub use bill::Bill;
+pub use config_show::config_show;
 pub use resume::with_remains;
 pub use rollout::Underway;
 pub use undo::Undo;
@@ -74,6 +80,8 @@ pub struct Context {
     pub region: OnceLock<String>,
     /// What the stack costs, once that is known.
     pub bill: OnceLock<Bill>,
+    /// Set where the command goes on until it is interrupted: then an interrupt is its good end.
+    pub serving: OnceLock<()>,
 }
 
 impl Context {
@@ -87,7 +95,7 @@ impl Context {
             (Some(cluster), Some(stack)) => Ok((cluster, stack)),
             _ => Err(Error::usage("no cluster is named").hint(
                 "give `--cluster NAME`, set `PROVISIONER_CLUSTER`, or write `cluster` under `[target]` in provisioner.toml; \
-                 `--kube-context CONTEXT` for a cluster outside AWS",
+                 `--kube-context CONTEXT` for a cluster outside AWS; `provisioner init` writes the settings of a new project",
             )),
         }
     }
@@ -176,9 +184,18 @@ pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
             context.print(&answer)?;
             return verdict.map(|()| Exit::Done);
         }
+        Command::Init(flags) => (Some(init::run(flags, context).await?), Exit::Done),
         Command::Status(flags) => (status::run(flags, context).await.map(|()| None)?, Exit::Done),
+        Command::Doctor => {
+            let (answer, exit) = doctor::run(context).await?;
+            (Some(answer), exit)
+        }
+        Command::Dashboard(flags) => (dashboard::run(flags, context).await.map(|()| None)?, Exit::Done),
         Command::Token => (Some(token::run(context).await?), Exit::Done),
         Command::Kubeconfig(flags) => (Some(kubeconfig::run(flags, context).await?), Exit::Done),
+        Command::Man(flags) => (Some(man::run(&flags.folder)?), Exit::Done),
+        // Asked of the sources of settings, before there is a context.
+        Command::Config(_) => (None, Exit::Done),
         Command::Completions(completions) => {
             return self::completions(completions.shell, io::stdout());
         }

@@ -41,6 +41,7 @@ impl Scraped {
             format!("{} `{namespace}/{}`", change.kind, change.name)
         };
         let mut values = Values::new(stack.clone(), UNRESOLVED, UNRESOLVED).without(&config.stack.without);
+        values.app.clone_from(&config.app);
         values.reaction = config.reaction;
         Some(Self {
             url,

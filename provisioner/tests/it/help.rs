@@ -17,10 +17,15 @@ fn help_shows_commands_and_examples() {
       push         Build the app's image and push it; prints the reference with its digest
       teardown     Remove what bootstrap created, and prove that it is gone
       load         Send load to the app from inside the cluster and report latencies and pods
-      status       Show pods, desired pods and request rate
+      status       Show pods, request rate, and why the HPA scales or does not
+      doctor       Walk the metric chain hop by hop, name the first that is broken, and say what mends it
+      dashboard    Show the dashboard on a local page, as a picture, or forward a port to Grafana or Prometheus
       token        Print a token for the cluster, in the form that kubectl's exec plugins prescribe
       kubeconfig   Add the cluster to the kubeconfig; its tokens come from this program
+      init         Write settings and manifests for an app of your own; asks on a terminal, overwrites nothing
+      config       Look at the settings
       completions  Print a completion script for a shell
+      man          Write man pages into a folder
       help         Print this message or the help of the given subcommand(s)
 
     Options:
@@ -47,6 +52,7 @@ fn help_shows_commands_and_examples() {
       provisioner plan --cluster demo --region eu-west-1 --create-cluster
       provisioner bootstrap --cluster demo --region eu-west-1 --create-cluster
       provisioner load --cluster demo --region eu-west-1 --rate 100 --duration 2m
+      provisioner doctor --cluster demo --region eu-west-1
       provisioner teardown --cluster demo --region eu-west-1 --delete-cluster
 
     Settings: flags, then PROVISIONER_* variables (PROVISIONER_CLUSTER, ...), then provisioner.toml.
@@ -63,8 +69,8 @@ fn help_of_bootstrap() -> (String, String) {
     assert_eq!(ended.code(), 0);
     let all = ended.stdout();
     let own = all.split("Global options:").next().unwrap();
-    let (first, second) = own.split_once("Image made elsewhere:").unwrap();
-    (first.to_owned(), format!("Image made elsewhere:{second}"))
+    let (first, second) = own.split_once("App:").unwrap();
+    (first.to_owned(), format!("App:{second}"))
 }
 
 #[test]
@@ -184,33 +190,6 @@ fn help_of_bootstrap_shows_its_flags() {
           --certificates <AUTHORITY>
               Who signs the metrics API's certificate: auto (cert-manager where installed), cert-manager or own [default: auto]
 
-          --tag <TAG>
-              Tag of the image [default: from its content]
-
-          --platform <PLATFORM>
-              What the image is for: linux/amd64, linux/arm64 or both [default: linux/amd64]
-
-          --binary <[PLATFORM=]PATH>
-              Use this static binary instead of building one; once for each platform
-
-          --workspace <DIR>
-              Cargo workspace to build the app from [default: the working directory]
-
-          --package <NAME>
-              Package there that is built, with a binary of the same name [default: app]
-
-          --rebuild
-              Build also where the registry has an image of the same sources
-
-          --compression <FORMAT>
-              How its layers are compressed: gzip or zstd [default: gzip]
-
-          --sbom <FORMAT>
-              List the crates that it is made of beside it in the registry: cyclonedx or spdx [default: no list]
-
-          --image-refs <FILE>
-              Also write the pushed references to this file, one a line
-
       -h, --help
               Print help (see a summary with '-h')
     "#);
@@ -252,6 +231,47 @@ fn plan_takes_the_flags_of_bootstrap() {
 fn help_of_bootstrap_shows_the_flags_of_images_and_clusters() {
     let (_, more) = help_of_bootstrap();
     insta::assert_snapshot!(more, @r#"
+    App:
+          --app-port <PORT>
+              Port where it answers [default: 8080]
+
+          --metrics-path <PATH>
+              Path of its metrics there [default: /metrics]
+
+          --counter <NAME>
+              Its counter whose rate drives scaling [default: `http_requests_total`]
+
+          --target-rate <RATE>
+              That rate for each pod, per second [default: 10]
+
+    Image:
+          --tag <TAG>
+              Tag of the image [default: from its content]
+
+          --platform <PLATFORM>
+              What the image is for: linux/amd64, linux/arm64 or both [default: linux/amd64]
+
+          --binary <[PLATFORM=]PATH>
+              Use this static binary instead of building one; once for each platform
+
+          --workspace <DIR>
+              Cargo workspace to build the app from [default: the working directory]
+
+          --package <NAME>
+              Package there that is built, with a binary of the same name [default: app]
+
+          --rebuild
+              Build also where the registry has an image of the same sources
+
+          --compression <FORMAT>
+              How its layers are compressed: gzip or zstd [default: gzip]
+
+          --sbom <FORMAT>
+              List the crates that it is made of beside it in the registry: cyclonedx or spdx [default: no list]
+
+          --image-refs <FILE>
+              Also write the pushed references to this file, one a line
+
     Image made elsewhere:
           --image <REF>
               Use this image of a registry, where it is, by its digest

@@ -42,6 +42,7 @@ fn config(values: &Values) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::app::App;
     use crate::cluster::fixtures::values;
     use crate::cluster::reaction::Reaction;
 
@@ -53,6 +54,7 @@ mod tests {
         let text = jobs(&values);
         let told: Value = serde_saphyr::from_str(&text).expect("YAML");
         let jobs = told["scrape_configs"].as_array().expect("jobs");
+        assert_eq!(jobs[0]["metric_relabel_configs"], json!([]));
         let names: Vec<&Value> = jobs.iter().map(|job| &job["job_name"]).collect();
         assert_eq!(names, ["web-app-service", "kube-state-metrics"]);
         for job in jobs {
@@ -67,6 +69,24 @@ mod tests {
         assert_eq!(
             jobs[1]["static_configs"][0]["targets"],
             json!(["kube-state-metrics.monitoring.svc:8080"])
+        );
+    }
+
+    #[test]
+    fn an_app_of_its_own_is_scraped_where_it_answers_under_the_name_that_the_stack_knows() {
+        let mut values = values();
+        values.app = App {
+            metrics_path: "/internal".to_owned(),
+            counter: "orders_total".to_owned(),
+            ..App::default()
+        };
+        let told: Value = serde_saphyr::from_str(&jobs(&values)).expect("YAML");
+        let job = &told["scrape_configs"][0];
+        assert_eq!(job["metrics_path"], "/internal");
+        let renamed = &job["metric_relabel_configs"][1];
+        assert_eq!(
+            (&renamed["regex"], &renamed["replacement"]),
+            (&json!("orders_total"), &json!("http_requests_total"))
         );
     }
 }

@@ -45,7 +45,7 @@ impl Preview {
         preview.stack = teardown.stack.to_string();
         preview
             .keeps
-            .extend(survey.leftovers.foreign().map(|(item, why)| Stays::new(item, &why)));
+            .extend(survey.leftovers.foreign().map(|(item, why)| Stays::new(item, why)));
         Ok(preview)
     }
 

@@ -1,0 +1,274 @@
+//! `init`: settings and manifests for a project that has none. It asks on a terminal and never overwrites.
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{Context, ask};
+use crate::cli;
+use crate::cluster::app::{self, App};
+use crate::cluster::manifest;
+use crate::config::FILE;
+use crate::error::Error;
+use crate::report::Answer;
+
+/// The component of the app.
+const COMPONENT: &str = "app";
+/// Where it goes: a folder of components beside the settings.
+const MANIFESTS: &str = "stack";
+/// How an app that is not the sample app runs.
+const DEPLOYMENT: &str = include_str!("init/deployment.yaml");
+
+/// What was written.
+#[derive(Debug, Serialize)]
+struct Written {
+    files: Vec<String>,
+    /// The commands that follow.
+    next: Vec<String>,
+}
+
+/// What the files say.
+#[derive(Debug, PartialEq, Eq)]
+struct Project {
+    cluster: Option<String>,
+    region: Option<String>,
+    image: Option<String>,
+    app: App,
+}
+
+/// Asks for what no flag gives, and writes the files.
+///
+/// # Errors
+/// A file exists already, or an answer cannot be: exit 2, nothing was written.
+pub(super) async fn run(flags: &cli::Init, context: &Context) -> Result<Answer, Error> {
+    let settings = flags.folder.join(FILE);
+    let manifests = flags.folder.join(MANIFESTS);
+    for path in [&settings, &manifests] {
+        if path.symlink_metadata().is_ok() {
+            return Err(Error::usage(format!("`{}` exists, and `init` overwrites nothing", path.display()))
+                .hint("give another `--folder`, or go on with what is there: `provisioner config show`, `provisioner plan`"));
+        }
+    }
+    let project = Project::of(flags, context).await?;
+    let mut files = vec![(settings, project.settings())];
+    files.extend(
+        Project::manifests()
+            .into_iter()
+            .map(|(path, text)| (manifests.join(path), text)),
+    );
+    for (path, text) in &files {
+        write_new(path, text)?;
+    }
+    let written = Written {
+        files: files.iter().map(|(path, _)| path.display().to_string()).collect(),
+        next: project.next(),
+    };
+    Answer::of(&written).map_err(Error::failed)
+}
+
+impl Project {
+    /// What flags, variables and answers say.
+    async fn of(flags: &cli::Init, context: &Context) -> Result<Self, Error> {
+        let (target, given) = (&context.config.target, &context.config.app);
+        let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let region = |text: &str| crate::aws::region::check(text).is_ok().then(|| text.to_owned());
+        let mut project = Self {
+            cluster: target.cluster.clone(),
+            region: target.region.clone(),
+            image: flags.image.clone(),
+            app: given.clone(),
+        };
+        if !context.can_ask || context.yes {
+            return Ok(project);
+        }
+        if project.cluster.is_none() && target.kube_context.is_none() {
+            project.cluster = Some(asked("name of the EKS cluster", "demo", text).await?);
+        }
+        if project.region.is_none() && target.kube_context.is_none() {
+            project.region = Some(asked("AWS region", "eu-west-1", region).await?);
+        }
+        if project.image.is_none() {
+            let image = ask::line("image of the app, empty where it is built here", "").await?;
+            project.image = text(&image);
+        }
+        let App {
+            port,
+            metrics_path,
+            counter,
+            ..
+        } = given;
+        if flags.app.app_port.is_none() {
+            project.app.port = asked("port of the app", &port.to_string(), app::port).await?;
+        }
+        if flags.app.metrics_path.is_none() {
+            project.app.metrics_path = asked("path of its metrics", metrics_path, app::metrics_path).await?;
+        }
+        if flags.app.counter.is_none() {
+            project.app.counter = asked("counter that drives scaling", counter, app::counter).await?;
+        }
+        if flags.app.target_rate.is_none() {
+            project.app.target_milli = asked("its rate for each pod, per second", "10", app::target_rate).await?;
+        }
+        Ok(project)
+    }
+
+    /// `provisioner.toml`.
+    fn settings(&self) -> String {
+        let line = |key: &str, value: Option<&String>, example: &str| match value {
+            Some(value) => format!("{key} = {}\n", toml::Value::from(value.as_str())),
+            None => format!("# {key} = \"{example}\"\n"),
+        };
+        let image = self.image.as_ref();
+        let App {
+            port,
+            metrics_path,
+            counter,
+            target_milli,
+        } = &self.app;
+        let target = decimal(*target_milli);
+        let workspace = if image.is_some() {
+            ""
+        } else {
+            "# workspace = \".\"          # cargo workspace that the app is built from\n# package = \"app\"          # its package there\n"
+        };
+        format!(
+            "# Settings of provisioner; flags and PROVISIONER_* variables count more. `provisioner config show` prints all of them.\n\
+             [target]\n{}{}\n[app]\nport = {port}\n{}{}target-rate = {target}         # per second and pod\n\n\
+             [image]\n{}{workspace}\n[stack]\nmanifests = \"{MANIFESTS}\"\n",
+            line("cluster", self.cluster.as_ref(), "demo"),
+            line("region", self.region.as_ref(), "eu-west-1"),
+            line("metrics-path", Some(metrics_path), ""),
+            line("counter", Some(counter), ""),
+            line("image", image, "ghcr.io/team/app:1.0"),
+        )
+    }
+
+    /// The component of the app, by path: the shipped one, but for how the app runs.
+    fn manifests() -> Vec<(&'static str, String)> {
+        let own = |(path, text): (&'static str, &'static str)| {
+            let is_own = path.ends_with("deployment.yaml");
+            (path, if is_own { DEPLOYMENT } else { text }.to_owned())
+        };
+        manifest::shipped(COMPONENT).into_iter().map(own).collect()
+    }
+
+    fn next(&self) -> Vec<String> {
+        let place = if self.cluster.is_some() { "" } else { " --cluster NAME" };
+        vec![
+            format!("provisioner plan{place}"),
+            format!("provisioner bootstrap{place}"),
+        ]
+    }
+}
+
+/// A rate as TOML has numbers.
+fn decimal(milli: u64) -> String {
+    let text = format!("{}.{:03}", milli / 1000, milli % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// An answer that `parse` takes; another one ends the command.
+async fn asked<T>(question: &str, default: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Error> {
+    let answer = ask::line(question, default).await?;
+    parse(&answer).ok_or_else(|| {
+        Error::usage(format!("`{answer}` is no {question}")).hint("nothing was written: run `provisioner init` again")
+    })
+}
+
+/// Writes a file that must not be there.
+fn write_new(path: &Path, text: &str) -> Result<(), Error> {
+    let failed = |error: std::io::Error| Error::failed(format!("cannot write `{}`: {error}", path.display()));
+    if let Some(folder) = path.parent().filter(|folder| *folder != PathBuf::new()) {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for file in &self.files {
+            writeln!(f, "written   {file}")?;
+        }
+        write!(f, "next      look through them, then: {}", self.next.join(", then: "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::certificate::Certificates;
+    use crate::cluster::values::Values;
+
+    fn project() -> Project {
+        Project {
+            cluster: Some("demo".to_owned()),
+            region: None,
+            image: Some("ghcr.io/team/shop:1".to_owned()),
+            app: App {
+                port: 9000,
+                target_milli: 2500,
+                ..App::default()
+            },
+        }
+    }
+
+    #[test]
+    fn the_settings_are_those_that_were_asked_for() {
+        insta::assert_snapshot!(project().settings(), @r#"
+        # Settings of provisioner; flags and PROVISIONER_* variables count more. `provisioner config show` prints all of them.
+        [target]
+        cluster = "demo"
+        # region = "eu-west-1"
+
+        [app]
+        port = 9000
+        metrics-path = "/metrics"
+        counter = "http_requests_total"
+        target-rate = 2.5         # per second and pod
+
+        [image]
+        image = "ghcr.io/team/shop:1"
+
+        [stack]
+        manifests = "stack"
+        "#);
+        assert_eq!(
+            (decimal(10_000), decimal(1), decimal(2500)),
+            ("10".to_owned(), "0.001".to_owned(), "2.5".to_owned())
+        );
+    }
+
+    #[test]
+    fn the_manifests_are_a_component_that_the_stack_takes() {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in Project::manifests() {
+            write_new(&folder.path().join(path), &text).unwrap();
+        }
+        let mut values = Values::new("demo".parse().unwrap(), "r@sha256:1", "");
+        values.app = project().app;
+        let all = manifest::load(Some(folder.path()), &[], &values, &Certificates::default()).unwrap();
+        let app = all.iter().find(|component| component.name == COMPONENT).unwrap();
+        let of = |kind: &str| {
+            let is_it =
+                |object: &&kube::core::DynamicObject| object.types.as_ref().is_some_and(|types| types.kind == kind);
+            app.objects.iter().find(is_it).unwrap().data["spec"].clone()
+        };
+        let container = &of("Deployment")["template"]["spec"]["containers"][0];
+        assert_eq!(
+            (&container["image"], &container["args"]),
+            (&"r@sha256:1".into(), &serde_json::Value::Null)
+        );
+        assert_eq!(container["ports"][0]["containerPort"], 9000);
+        assert_eq!(of("Service")["ports"][0]["port"], 9000);
+        let target = &of("HorizontalPodAutoscaler")["metrics"][0]["pods"]["target"]["averageValue"];
+        assert_eq!(*target, "2500m");
+    }
+}

@@ -1,0 +1,109 @@
+//! `init`: a project's first settings and manifests.
+
+use std::path::Path;
+
+use crate::run::Run;
+
+/// The files below a folder, by their path in it.
+fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path.strip_prefix(folder).unwrap().display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn init_writes_a_project_that_the_other_commands_take() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display();
+    let flags = "--cluster demo --region eu-west-1 --app-port 9000 --counter orders_total --image ghcr.io/team/shop:1";
+    let ended = Run::of(&format!("init --folder {at} {flags}")).end();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr());
+    assert!(ended.stdout().contains("provisioner plan"), "{}", ended.stdout());
+    let written = files(folder.path());
+    assert!(written.contains(&"provisioner.toml".to_owned()) && written.contains(&"stack/10-app/hpa.yaml".to_owned()));
+    let ended = Run::of(&format!("config show --config {at}/provisioner.toml")).end();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr());
+    let shown = ended.stdout();
+    let line = |key: &str| {
+        shown
+            .lines()
+            .find(|line| line.starts_with(key))
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert!(
+        line("app.port").contains("9000") && line("app.port").contains("provisioner.toml"),
+        "{shown}"
+    );
+    assert!(line("app.counter").contains("orders_total"), "{shown}");
+    assert!(
+        line("reaction").contains("fast") && line("reaction").ends_with("default"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn init_overwrites_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["provisioner.toml", "stack"] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, "").unwrap();
+        let stderr = Run::of(&format!("init --folder {}", folder.path().display()))
+            .end()
+            .refused(2);
+        assert!(stderr.contains("exists, and `init` overwrites nothing"), "{stderr}");
+        assert_eq!(files(folder.path()), [name]);
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn init_asks_on_a_terminal() {
+    let mut child = Run::of("init --cluster demo --folder new").on_a_terminal().start();
+    for (question, answer) in [
+        ("AWS region", "\n"),
+        ("image of the app", "\n"),
+        ("port of the app", "9000\n"),
+        ("path of its metrics", "\n"),
+        ("counter that drives scaling", "orders-total\n"),
+    ] {
+        child.answer(question, answer);
+    }
+    let ended = child.end();
+    assert_eq!(ended.code(), 2, "{}", ended.stdout());
+    assert!(
+        ended
+            .stdout()
+            .contains("`orders-total` is no counter that drives scaling"),
+        "{}",
+        ended.stdout()
+    );
+}
+
+#[test]
+fn the_budget_of_a_reaction_follows_from_the_settings() {
+    let ended = Run::of("config show --reaction --output json")
+        .file("provisioner.toml", "reaction = 'seed'\n")
+        .end();
+    let budget: serde_json::Value = serde_json::from_str(&ended.stdout()).unwrap();
+    assert_eq!((&budget["reaction"], &budget["sync_s"]), (&"seed".into(), &15.into()));
+    let sum = ["metric_s", "ready_s"]
+        .map(|part| budget[part].as_u64().unwrap())
+        .iter()
+        .sum::<u64>();
+    assert_eq!(
+        budget["worst_s"].as_u64().unwrap(),
+        sum + 15 * budget["syncs"].as_u64().unwrap()
+    );
+}

@@ -1,0 +1,3 @@
+module provisioner/tests/second
+
+go 1.26
