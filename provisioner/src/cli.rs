@@ -142,7 +142,7 @@ pub enum Command {
     ///
     /// An app that was built here makes its own load. Where the app was made elsewhere, a loader is needed the first time:
     /// `--loader-image`, or the sample app's workspace, from which one is built and pushed.
-    Load(Load),
+    Load(Box<Load>),
     /// Show pods, request rate, and why the HPA scales or does not
     Status(Status),
     /// Walk the metric chain hop by hop, name the first that is broken, and say what mends it

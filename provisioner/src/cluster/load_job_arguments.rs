@@ -48,14 +48,10 @@ fn without(args: &[Value], flags: &[&str]) -> Vec<Value> {
 mod tests {
     use super::*;
 
-    fn job(container: Value) -> Value {
-        json!({"spec": {"template": {"spec": {"containers": [container]}}}})
-    }
-
-    fn completed(container: Value, change: impl FnOnce(&mut LoadSpec)) -> Value {
+    fn completed(container: &Value, change: impl FnOnce(&mut LoadSpec)) -> Value {
         let mut spec = LoadSpec::new("r/load@sha256:00", 100.0, 60);
         change(&mut spec);
-        let mut job = job(container);
+        let mut job = json!({"spec": {"template": {"spec": {"containers": [container]}}}});
         complete(&mut job, &spec);
         job.pointer_mut("/spec/template/spec/containers/0")
             .expect("a container")
@@ -68,7 +64,7 @@ mod tests {
 
     #[test]
     fn progress_is_asked_for_unless_the_manifest_says_otherwise() {
-        let env = |container: Value| completed(container, |_| ())["env"].clone();
+        let env = |container: Value| completed(&container, |_| ())["env"].clone();
         let ours = json!([{"name": "LOAD_PROGRESS", "value": "json"}]);
         assert_eq!(env(json!({"name": "load"})), ours);
         let theirs = json!([{"name": "LOAD_PROGRESS", "value": "text"}]);
@@ -89,8 +85,8 @@ mod tests {
             "json"
         ]);
         let container = json!({"args": args});
-        assert_eq!(completed(container.clone(), |_| ())["args"], args);
-        let staged = completed(container, |spec| {
+        assert_eq!(completed(&container, |_| ())["args"], args);
+        let staged = completed(&container, |spec| {
             spec.schedule = Some(texts(&["--stages", "100:0,100:1m"]));
             spec.more = texts(&["--arrivals", "poisson"]);
         });

@@ -120,7 +120,9 @@ mod tests {
     fn clocks_are_equal_unless_the_way_of_a_line_does_not_explain_the_difference() {
         let offset = |pairs: &[(f64, f64)]| {
             let mut clock = Clock::default();
-            pairs.iter().for_each(|(node, here)| clock.take(*node, *here));
+            for (node, here) in pairs {
+                clock.take(*node, *here);
+            }
             clock.offset()
         };
         assert_eq!(offset(&[]).to_bits(), 0.0_f64.to_bits());

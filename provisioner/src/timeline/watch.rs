@@ -85,6 +85,19 @@ impl Recorder {
         }
     }
 
+    /// Takes values; how long to wait for the next ones.
+    fn rates(&self, rates: Rates) -> Duration {
+        let mut seen = self.seen();
+        let wants_max = seen.hpa.last().is_some_and(|hpa| hpa.desired >= Some(hpa.max));
+        let started = seen.started.unwrap_or(rates.at);
+        seen.rates.push(rates);
+        if wants_max || rates.at - started > RISING {
+            SELDOM
+        } else {
+            OFTEN
+        }
+    }
+
     fn pods(&self, known: &BTreeMap<String, Pod>) {
         let living: Vec<&Pod> = known.values().filter(|pod| lives(pod)).collect();
         let ready = living.iter().filter(|pod| is_ready(pod)).count() as u64;
@@ -166,13 +179,7 @@ async fn rates(cluster: &Cluster, at: &Namespaces, recorder: &Recorder) {
             total: per_pod.values().sum(),
             pods: per_pod.len() as u64,
         };
-        let mut seen = recorder.seen();
-        let wants_max = seen.hpa.last().is_some_and(|hpa| hpa.desired >= Some(hpa.max));
-        let started = seen.started.unwrap_or(rates.at);
-        seen.rates.push(rates);
-        drop(seen);
-        let is_known = wants_max || rates.at - started > RISING;
-        tokio::time::sleep(if is_known { SELDOM } else { OFTEN }).await;
+        tokio::time::sleep(recorder.rates(rates)).await;
     }
 }
 

@@ -17,7 +17,9 @@ pub(super) async fn tell(recorder: &Recorder, report: &dyn Reporter) {
         tokio::time::sleep(EVERY).await;
         let offset = recorder.clock_offset();
         let news = told.news(&recorder.seen(), offset);
-        news.iter().for_each(|line| report.note(line));
+        for line in &news {
+            report.note(line);
+        }
     }
 }
 

@@ -103,7 +103,9 @@ fn tree(seen: &Recording, span: Span, times: &Timeline, heading: Heading) -> Res
     let scene = Scene::of(seen, span, times, (heading.title, heading.subtitle));
     let (drawing, size) = plot::draw(&scene);
     let mut fonts = fontdb::Database::new();
-    FONTS.iter().for_each(|font| fonts.load_font_data(font.to_vec()));
+    for font in FONTS {
+        fonts.load_font_data(font.to_vec());
+    }
     let options = Options {
         font_family: FAMILY.to_owned(),
         fontdb: Arc::new(fonts),
