@@ -3,10 +3,10 @@ CARGO  ?= cargo
 BIN     = $(or $(CARGO_TARGET_DIR),target)/debug
 SANDBOX = $(BIN)/sandbox
 TARGET  = x86_64-unknown-linux-musl
-RUFF    = sandbox/aws app/benches provisioner/benches provisioner/tests/monitoring
+RUFF    = sandbox/aws app/benches provisioner/benches provisioner/tests/monitoring provisioner/tests/browser
 
 .DEFAULT_GOAL := help
-.PHONY: docs workflows deny promtool monitoring dashboards bench-images cert-manager operator checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full bench-app
+.PHONY: promtool monitoring dashboards bench-images cert-manager operator checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full bench-app bench-apply bench-load browser bench-scaling docs workflows deny
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -17,7 +17,7 @@ demo: ## everything, from nothing to 10 pods and back, on the sandbox
 	$(SANDBOX) up
 	@set -e; env=$$($(SANDBOX) env); eval "$$env"; set -x; \
 	$(BIN)/provisioner bootstrap --cluster demo --create-cluster --without grafana --poll-interval 1s --yes; \
-	$(BIN)/provisioner load --cluster demo --rate 100 --duration 60s --until-scaled
+	$(BIN)/provisioner load --cluster demo --rate 100 --duration 60s --until-scaled --picture $(BIN)/load.svg
 	@printf '\nlook around   env=$$($(SANDBOX) env) && eval "$$env" && .sandbox/bin/kubectl get pods -A\nremove all    make down\n'
 
 down: ## remove the demo and the sandbox
@@ -121,6 +121,10 @@ target/dashboards-venv/.made: $(MONITORING)/requirements.txt
 dashboards: target/dashboards-venv/.made ## dashboards, read and written with Grafana's schemas
 	target/dashboards-venv/bin/python $(MONITORING)/dashboards.py grafana/*.json
 
+browser: build ## the dashboard's page in Chromium: light, dark, narrow, by keys; pictures go to target/browser
+	@command -v chromium >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium; }
+	python3 provisioner/tests/browser/check.py --provisioner $(BIN)/provisioner --pictures target/browser
+
 WORKFLOWS = provisioner/tests/workflows
 
 target/actionlint: $(WORKFLOWS)/go.mod $(WORKFLOWS)/go.sum
@@ -174,6 +178,7 @@ STARTED := $(shell date +%s)
 test-full: lint image-tools cert-manager operator checkov test ## everything: also each kill point, each missing IAM action, outages, and the image built in two folders
 	$(CARGO) test --workspace --lib -- --ignored two_folders
 	$(CARGO) test --workspace --test it -- --ignored full_disk
+	$(CARGO) test -p app --no-default-features --bins --test it
 	$(MAKE) fuzz
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1 --nocapture --ignored
@@ -185,6 +190,12 @@ bench-images: build image-tools ## pushes beside skopeo and crane, written to do
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/images.py \
 	  --provisioner $(abspath $(BIN))/../release/provisioner --crane $(CRANE)
+
+bench-apply: build ## applies beside `kubectl apply --server-side`, written to docs/benchmarks.md
+	$(CARGO) build --release --workspace --bins
+	$(SANDBOX) up
+	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/apply.py \
+	  --provisioner $(abspath $(BIN))/../release/provisioner
 
 target/bench-app-venv/.made: app/benches/requirements.txt
 	python3 -m venv --clear target/bench-app-venv
@@ -202,3 +213,18 @@ bench-app: setup target/bench-app-venv/.made ## the service beside bare axum and
 	$(IMAGE) --example bare
 	python3 app/benches/service.py --app target/bench/app --plain target/bench/app-plain \
 	  --bare $(BIN)/../$(TARGET)/image/examples/bare --gunicorn target/bench-app-venv/bin/gunicorn
+
+OHA = $(abspath target/bench/bin/oha)
+
+$(OHA):
+	$(CARGO) install oha --version 1.16.0 --locked --root target/bench
+
+bench-load: $(OHA) ## the load generator beside oha, written to docs/benchmarks.md
+	$(CARGO) build --release --workspace --bins
+	python3 provisioner/benches/load.py --app $(abspath $(BIN))/../release/app --oha $(OHA)
+
+SCALING ?= # e.g. --parts fast --starts 4, or --steady --minutes 10
+
+bench-scaling: build ## how fast and how calmly the stack scales (an hour; SCALING chooses parts), written to docs/benchmarks.md
+	$(SANDBOX) up
+	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/scaling.py --provisioner $(abspath $(BIN))/provisioner $(SCALING)

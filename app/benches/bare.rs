@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use axum::routing::get;
-use axum::{Json, Router, middleware};
+use axum::{Json, Router};
 use clap::Parser;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider;
@@ -103,13 +103,13 @@ async fn main() {
     let mut router = Router::new().route("/api/data", get(data));
     if layer {
         let observed = observe::Observed {
-            metrics: metrics::Metrics::new(&meter, &settings.identity),
+            metrics: metrics::Metrics::new(&meter, &settings.identity, &settings.otel.methods),
             methods: settings.otel.methods.clone(),
             routes: &["/api/data"],
             limits: settings.limits,
             spans: spans::Spans::default(),
         };
-        router = router.layer(middleware::from_fn_with_state(Arc::new(observed), observe::observe));
+        router = router.layer(observe::Observe(Arc::new(observed)));
     }
     let exposition = move || {
         let registry = registry.clone();

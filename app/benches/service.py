@@ -6,22 +6,21 @@ what the kernel counted for the server's threads, in nanoseconds. The result is 
 """
 
 import argparse
-import contextlib
 import datetime
 import gzip
-import http.client
 import json
 import os
 import platform
 import re
-import socket
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from servers import LOAD_CORE, Contender, collector, running
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- app: begin -->", "<!-- app: end -->"
@@ -29,15 +28,6 @@ PATH = "/api/data"
 CONNECTIONS = 32
 RATE = 100
 SERIES = (1, 10, 100, 1000, 10_000)
-SERVER_CORE, LOAD_CORE = 0, 1
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A server: its name in the tables and how it is started on a port."""
-
-    name: str
-    command: Callable[[int], list[str]]
 
 
 @dataclass(frozen=True)
@@ -47,83 +37,6 @@ class Flood:
     rate: float
     processor_us: float
     memory: int
-
-
-class Server:
-    """A running server on a core of its own."""
-
-    def __init__(self, contender: Contender) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        command = ["taskset", "-c", str(SERVER_CORE), *contender.command(self.port)]
-        environment = {**os.environ, "POD_NAME": "bench"}
-        started = time.perf_counter()
-        self.process = subprocess.Popen(
-            command,
-            env=environment,
-            cwd=ROOT / "app/benches",
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        while not self.ready():
-            if self.process.poll() is not None or time.perf_counter() - started > 60:
-                sys.exit(f"{contender.name} does not start: {' '.join(command)}")
-            time.sleep(0.0005)
-        self.ready_s = time.perf_counter() - started
-
-    def ready(self) -> bool:
-        """Whether the probe is answered with 200."""
-        try:
-            return self.get("/readyz")[0] == 200
-        except OSError:
-            return False
-
-    def get(self, path: str) -> tuple[int, bytes]:
-        """One request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
-
-    def processes(self) -> list[Path]:
-        """The process and those it started: gunicorn has a worker."""
-        found = [Path(f"/proc/{self.process.pid}")]
-        for process in found:
-            children = (process / f"task/{process.name}/children").read_text().split()
-            found.extend(Path(f"/proc/{child}") for child in children)
-        return found
-
-    def processor_s(self) -> float:
-        """Processor time so far. Threads that ended in between are not counted; a thread pool's stay for seconds."""
-        threads = [thread for process in self.processes() for thread in process.glob("task/*")]
-        return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
-
-    def memory(self) -> int:
-        """Resident memory of all processes."""
-        found = [
-            re.search(r"VmRSS:\s*(\d+)", (of / "status").read_text()) for of in self.processes()
-        ]
-        return sum(int(match.group(1)) * 1024 for match in found if match)
-
-    def stop(self) -> None:
-        """Ends it, without waiting for a drain."""
-        self.process.kill()
-        self.process.wait()
-
-
-@contextlib.contextmanager
-def running(contender: Contender) -> Iterator[Server]:
-    """A server that is there for a while."""
-    server = Server(contender)
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 def flood(contender: Contender, seconds: int) -> Flood:
@@ -338,22 +251,28 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--page", type=Path, default=ROOT / "docs/benchmarks.md")
     given = parser.parse_args()
-    program, bare = str(given.app), str(given.bare)
+    # Servers are started in another folder.
+    program, bare = str(given.app.absolute()), str(given.bare.absolute())
+    gunicorn = given.gunicorn.absolute()
+    os.sched_setaffinity(0, {LOAD_CORE})
     app = Contender("app", lambda port: [program, "serve", "--addr", f"127.0.0.1:{port}"])
-    flask = Contender("Flask", flask_command(str(given.gunicorn)))
+    sending = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector()}
+    traced = Contender("app, every request traced", app.command, sending)
+    flask = Contender("Flask", flask_command(str(gunicorn)))
     contenders = [
         Contender("bare axum", bare_command(bare)),
         Contender("bare axum with the layer", bare_command(bare, "--layer")),
         app,
+        traced,
         flask,
     ]
     table, said = floods(contenders, given.runs, given.seconds)
-    calm = steadies([contenders[0], app, flask], program, given.runs, 2 * given.seconds)
+    calm = steadies([contenders[0], app, traced, flask], program, given.runs, 2 * given.seconds)
     section = [
         "## The service",
         "",
         f"`make bench-app` on {datetime.date.today()}: {machine()}.",
-        f"Image profile, musl; {versions(given.gunicorn)}. Flask runs under gunicorn with one worker. Every server had one",
+        f"Image profile, musl; {versions(gunicorn)}. Flask runs under gunicorn with one worker. Every server had one",
         f"core, wrk with {CONNECTIONS} connections another one. Median of {given.runs} runs of {given.seconds} s in turns, then the least and the most;",
         "ratios are taken run by run. Answers of the service close their connections after 30 s, as in a pod.",
         "",

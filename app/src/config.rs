@@ -218,6 +218,13 @@ mod tests {
     }
 
     #[test]
+    fn zero_time_means_no_bound_for_requests() {
+        let time = |args: &[&str]| resolve(args).unwrap().limits.request_time;
+        assert_eq!(time(&[]), Some(Duration::from_secs(10)));
+        assert_eq!(time(&["--request-timeout", "0"]), None);
+    }
+
+    #[test]
     fn a_pod_name_that_no_header_can_carry_is_refused() {
         let error = resolve(&["--pod", "a\nb"]).unwrap_err().to_string();
         assert_eq!(

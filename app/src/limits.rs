@@ -1,12 +1,12 @@
 //! How much one client may ask for.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Json, Response};
 use http_body_util::Limited;
 use serde::Serialize;
@@ -39,38 +39,40 @@ pub(crate) struct ErrorBody {
 }
 
 impl Limits {
-    /// Lets a request through to its handler, if it keeps within the bounds.
-    pub(crate) async fn apply(&self, request: Request, next: Next) -> Response {
+    /// The request as its handler gets it, or the answer where it gets none.
+    pub(crate) fn admit(&self, request: Request) -> Result<Request, Box<Response>> {
         if request.extensions().get::<Crowded>().is_some() {
-            return busy("too many connections", "crowded");
+            return Err(Box::new(busy("too many connections", "crowded")));
         }
-        let request = match self.bound_body(request) {
-            Ok(request) => request,
-            Err(refusal) => return refusal,
-        };
-        let answer = next.run(request);
-        match self.request_time {
-            None => answer.await,
-            Some(limit) => tokio::time::timeout(limit, answer)
-                .await
-                .unwrap_or_else(|_| busy("request took too long", "timeout")),
-        }
-    }
-
-    /// A body that is announced as too large is refused; one of unknown length ends with an error where it exceeds the limit, which
-    /// extractors answer with 413. Requests without a body, nearly all, pass as they are.
-    fn bound_body(&self, request: Request) -> Result<Request, Response> {
+        // Requests without a body, nearly all, pass as they are.
         if request.body().is_end_stream() {
             return Ok(request);
         }
-        let announced = request.headers().get(CONTENT_LENGTH);
-        let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|length| length > self.body_bytes) {
+        if self.announces_too_much(&request) {
             let error = "request body too large";
-            return Err((StatusCode::PAYLOAD_TOO_LARGE, Json(ErrorBody { error })).into_response());
+            let refusal = (StatusCode::PAYLOAD_TOO_LARGE, Json(ErrorBody { error }));
+            return Err(Box::new(refusal.into_response()));
         }
+        // One of unknown length ends with an error where it exceeds the limit, which extractors answer with 413.
         let limit = usize::try_from(self.body_bytes).unwrap_or(usize::MAX);
         Ok(request.map(|body| Body::new(Limited::new(body, limit))))
+    }
+
+    /// An answer, as long as it takes no longer than it may.
+    pub(crate) async fn bound(self, answer: impl Future<Output = Result<Response, Infallible>>) -> Response {
+        let Some(limit) = self.request_time else {
+            return answer.await.unwrap_or_else(|never| match never {});
+        };
+        match tokio::time::timeout(limit, answer).await {
+            Ok(answer) => answer.unwrap_or_else(|never| match never {}),
+            Err(_) => busy("request took too long", "timeout"),
+        }
+    }
+
+    fn announces_too_much(&self, request: &Request) -> bool {
+        let length = request.headers().get(CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        length.is_some_and(|length| length > self.body_bytes)
     }
 }
 
@@ -87,7 +89,7 @@ fn busy(error: &'static str, fault: &'static str) -> Response {
 mod tests {
     use axum::Router;
     use axum::body::Bytes;
-    use axum::middleware::from_fn;
+    use axum::middleware::{Next, from_fn};
     use axum::routing::{get, post};
     use tower::ServiceExt;
 
@@ -105,7 +107,12 @@ mod tests {
         Router::new()
             .route("/", post(|body: Bytes| async move { body.len().to_string() }))
             .route("/never", get(std::future::pending::<()>))
-            .layer(from_fn(|request, next| async { LIMITS.apply(request, next).await }))
+            .layer(from_fn(|request, next: Next| async {
+                match LIMITS.admit(request) {
+                    Ok(request) => LIMITS.bound(async { Ok(next.run(request).await) }).await,
+                    Err(refusal) => *refusal,
+                }
+            }))
     }
 
     async fn status(request: Request) -> u16 {
@@ -114,9 +121,7 @@ mod tests {
 
     fn streamed(text: &'static str) -> Body {
         // Of unknown length, as a chunked body is.
-        Body::from_stream(futures::stream::once(
-            async move { Ok::<_, std::convert::Infallible>(text) },
-        ))
+        Body::from_stream(futures::stream::once(async move { Ok::<_, Infallible>(text) }))
     }
 
     #[tokio::test]

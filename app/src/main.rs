@@ -41,8 +41,8 @@ enum Command {
     /// Serve HTTP until SIGTERM or SIGINT, then drain
     #[command(after_help = otel::HELP)]
     Serve(config::ServeArgs),
-    /// Send requests at a constant rate and report what came back
-    Load(load::LoadArgs),
+    /// Send requests at a rate that holds, whatever the server does, and report what came back
+    Load(Box<load::LoadArgs>),
 }
 
 fn main() -> ExitCode {

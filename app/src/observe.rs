@@ -1,11 +1,14 @@
 //! The layer around every request that counts: measured, traced, and kept within its limits.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
+use tower::{Layer, Service};
 
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -22,35 +25,73 @@ pub(crate) struct Observed {
     pub(crate) spans: Spans,
 }
 
-/// Counts on arrival, so that a request whose client gives up counts too, and times on completion.
-pub(crate) async fn observe(State(observed): State<Arc<Observed>>, request: Request, next: Next) -> Response {
-    let labels = Labels::of(&request, &observed.methods, observed.routes);
-    let span = observed.spans.begin(&request, &labels);
-    let visit = Visit::begin(&observed.metrics, labels, span);
-    let answer = observed.limits.apply(request, next);
-    let response = match &visit.span {
-        None => answer.await,
-        Some(span) => span.around(answer).await,
-    };
-    let error = error_type(response.status(), response.extensions().get::<Fault>());
-    visit.end(response.status().as_u16(), error);
-    response
+/// The layer. Counts on arrival, so that a request whose client gives up counts too, and times on completion. A service of
+/// its own, since axum's `from_fn` boxes what is inside anew for each request.
+#[derive(Debug, Clone)]
+pub(crate) struct Observe(pub(crate) Arc<Observed>);
+
+/// A service with the layer around it.
+#[derive(Debug, Clone)]
+pub(crate) struct Watched<S> {
+    observed: Arc<Observed>,
+    inner: S,
+}
+
+impl<S> Layer<S> for Observe {
+    type Service = Watched<S>;
+
+    fn layer(&self, inner: S) -> Watched<S> {
+        let observed = Arc::clone(&self.0);
+        Watched { observed, inner }
+    }
+}
+
+impl<S> Service<Request> for Watched<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let visit = Visit::begin(Arc::clone(&self.observed), &request);
+        let limits = self.observed.limits;
+        let answer = limits.admit(request).map(|request| self.inner.call(request));
+        Box::pin(async move {
+            let response = match (answer, &visit.span) {
+                (Err(refusal), _) => *refusal,
+                (Ok(answer), None) => limits.bound(answer).await,
+                (Ok(answer), Some(span)) => span.around(limits.bound(answer)).await,
+            };
+            let error = error_type(response.status(), response.extensions().get::<Fault>());
+            visit.end(response.status().as_u16(), error);
+            Ok(response)
+        })
+    }
 }
 
 /// One request in progress. Dropped without an end, its client has gone away.
-struct Visit<'a> {
-    metrics: &'a Metrics,
+struct Visit {
+    observed: Arc<Observed>,
     labels: Labels,
     span: Option<Span>,
     started: Instant,
     answered: bool,
 }
 
-impl<'a> Visit<'a> {
-    fn begin(metrics: &'a Metrics, labels: Labels, span: Option<Span>) -> Self {
-        metrics.arrived(&labels);
+impl Visit {
+    fn begin(observed: Arc<Observed>, request: &Request) -> Self {
+        let labels = Labels::of(request, &observed.methods, observed.routes);
+        let span = observed.spans.begin(request, &labels);
+        observed.metrics.arrived(&labels);
         Self {
-            metrics,
+            observed,
             labels,
             span,
             started: Instant::now(),
@@ -64,14 +105,15 @@ impl<'a> Visit<'a> {
     }
 
     fn leave(&self, status: Option<u16>, error: Option<&'static str>) {
-        self.metrics.ended(&self.labels, self.started.elapsed(), status, error);
+        let took = self.started.elapsed();
+        self.observed.metrics.ended(&self.labels, took, status, error);
         if let Some(span) = &self.span {
             span.end(status, error);
         }
     }
 }
 
-impl Drop for Visit<'_> {
+impl Drop for Visit {
     fn drop(&mut self) {
         if !self.answered {
             self.leave(None, Some(CANCELLED));
@@ -84,7 +126,6 @@ mod tests {
     use axum::Router;
     use axum::body::Body;
     use axum::http::Request;
-    use axum::middleware::from_fn_with_state;
     use axum::routing::get;
     use tower::ServiceExt;
 
@@ -97,7 +138,7 @@ mod tests {
         let settings = Settings::for_tests();
         let telemetry = Telemetry::new(resource(&settings.identity, None)).unwrap();
         let observed = Observed {
-            metrics: Metrics::new(&telemetry.meter(), &settings.identity),
+            metrics: Metrics::new(&telemetry.meter(), &settings.identity, &Methods::default()),
             methods: Methods::default(),
             routes: &["/never"],
             limits: settings.limits,
@@ -105,7 +146,7 @@ mod tests {
         };
         let router = Router::new()
             .route("/never", get(std::future::pending::<()>))
-            .layer(from_fn_with_state(Arc::new(observed), observe));
+            .layer(Observe(Arc::new(observed)));
         let request = Request::get("/never").body(Body::empty()).unwrap();
         let mut answer = Box::pin(router.oneshot(request));
         assert!(futures::poll!(&mut answer).is_pending());

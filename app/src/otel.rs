@@ -40,6 +40,7 @@ pub(crate) struct Otel {
     pub(crate) traces: Option<Sending>,
     pub(crate) logs: Option<Sending>,
     /// Whether `traceparent` of a request makes its span part of the caller's trace.
+    #[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "only spans read it"))]
     pub(crate) trace_context: bool,
 }
 

@@ -6,14 +6,13 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::middleware;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde::Serialize;
 
 use crate::config::Identity;
 use crate::limits::ErrorBody;
-use crate::observe::{Observed, observe};
+use crate::observe::{Observe, Observed};
 use crate::shutdown::Drain;
 use crate::telemetry::{EXPOSITION_TYPE, Telemetry};
 
@@ -40,7 +39,7 @@ pub(crate) fn router(app: Arc<App>, observed: Arc<Observed>) -> Router {
         .route("/api/data", get(data))
         .route("/openapi.json", get(openapi))
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(observed, observe))
+        .layer(Observe(observed))
         .route("/metrics", get(exposition))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))

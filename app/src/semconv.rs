@@ -36,9 +36,20 @@ impl Methods {
     /// A list as `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` has it: separated by commas, in place of the default. Names stay in memory for good,
     /// so read it once.
     pub(crate) fn listed(list: &str) -> Self {
-        let named = list.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let names: Vec<&'static str> = named.map(|name| &*name.to_owned().leak()).collect();
-        if names.is_empty() { Self::default() } else { Self(names) }
+        let words = list.split(',').map(str::trim).filter(|word| !word.is_empty());
+        let mut known: Vec<&'static str> = Vec::new();
+        for word in words {
+            if !known.contains(&word) {
+                known.push(word.to_owned().leak());
+            }
+        }
+        if known.is_empty() { Self::default() } else { Self(known) }
+    }
+
+    /// Every label that a method can get, each once.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = &'static str> {
+        let known = self.0.iter().copied().filter(|method| *method != OTHER_METHOD);
+        known.chain([OTHER_METHOD])
     }
 
     fn label(&self, method: &Method) -> &'static str {
@@ -100,13 +111,6 @@ pub(crate) fn error_type(status: StatusCode, fault: Option<&Fault>) -> Option<&'
     })
 }
 
-/// `test` where the client says that it generates load, for `user_agent.synthetic.type`.
-pub(crate) fn synthetic_type(user_agent: &str) -> Option<&'static str> {
-    const GENERATORS: [&str; 6] = ["app-load/", "k6/", "Grafana k6/", "oha/", "hey/", "vegeta"];
-    let generated = GENERATORS.iter().any(|name| user_agent.starts_with(name));
-    generated.then_some("test")
-}
-
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
@@ -129,9 +133,10 @@ mod tests {
 
     #[test]
     fn a_list_of_methods_replaces_the_default() {
-        let methods = Methods::listed("BREW, GET");
+        let methods = Methods::listed("BREW, GET,BREW");
         let label = |method: &str| methods.label(&Method::from_bytes(method.as_bytes()).unwrap());
         assert_eq!((label("BREW"), label("GET"), label("POST")), ("BREW", "GET", "_OTHER"));
+        assert_eq!(methods.labels().collect::<Vec<_>>(), ["BREW", "GET", "_OTHER"]);
         assert_eq!(Methods::listed(" ,").label(&Method::POST), "POST");
     }
 
@@ -159,11 +164,5 @@ mod tests {
             let status = StatusCode::from_u16(status).unwrap();
             assert_eq!(error_type(status, fault.as_ref()), expected, "{status}");
         }
-    }
-
-    #[test]
-    fn load_generators_are_told_by_their_name() {
-        assert_eq!(synthetic_type("app-load/0.1.0"), Some("test"));
-        assert_eq!(synthetic_type("Mozilla/5.0 (app-load/0.1.0)"), None);
     }
 }

@@ -97,7 +97,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), ServeError> {
 /// What the layer around the routes works with.
 pub(crate) fn observed(settings: &Settings, app: &App, spans: Spans) -> Arc<Observed> {
     Arc::new(Observed {
-        metrics: Metrics::new(&app.telemetry.meter(), &settings.identity),
+        metrics: Metrics::new(&app.telemetry.meter(), &settings.identity, &settings.otel.methods),
         methods: settings.otel.methods.clone(),
         routes: &ROUTES,
         limits: settings.limits,

@@ -12,9 +12,7 @@ use opentelemetry_http::HeaderExtractor;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracer;
 
-use crate::semconv::{
-    ERROR_TYPE, Labels, METHOD, OTHER_METHOD, PROTOCOL_VERSION, ROUTE, SCHEME, STATUS, synthetic_type,
-};
+use crate::semconv::{ERROR_TYPE, Labels, METHOD, OTHER_METHOD, PROTOCOL_VERSION, ROUTE, SCHEME, STATUS};
 
 /// Longest text of a client that is kept: a batch of spans waits in memory.
 const LONGEST: usize = 512;
@@ -138,6 +136,13 @@ fn attributes(request: &Request, labels: &Labels) -> Vec<KeyValue> {
     attributes
 }
 
+/// `test` where the client says that it generates load, for `user_agent.synthetic.type`.
+fn synthetic_type(user_agent: &str) -> Option<&'static str> {
+    const GENERATORS: [&str; 6] = ["app-load/", "k6/", "Grafana k6/", "oha/", "hey/", "vegeta"];
+    let generated = GENERATORS.iter().any(|name| user_agent.starts_with(name));
+    generated.then_some("test")
+}
+
 fn shortened(text: &str) -> String {
     text.chars().take(LONGEST).collect()
 }
@@ -179,5 +184,11 @@ mod tests {
         let request = Request::new(axum::body::Body::empty());
         let labels = Labels::of(&request, &crate::semconv::Methods::default(), &[]);
         assert!(Spans::default().begin(&request, &labels).is_none());
+    }
+
+    #[test]
+    fn load_generators_are_told_by_their_name() {
+        assert_eq!(synthetic_type("app-load/0.1.0"), Some("test"));
+        assert_eq!(synthetic_type("Mozilla/5.0 (app-load/0.1.0)"), None);
     }
 }

@@ -14,16 +14,12 @@ import hashlib
 import io
 import json
 import os
-import platform
 import random
-import re
 import shutil
 import statistics
-import subprocess
 import sys
 import tarfile
 import tempfile
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -31,12 +27,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sandbox
+
 USER, PASSWORD = "AWS", "sandbox-registry"
 LAYER = 512 * 1024
 LAYERS = (1, 10, 100)
 CASES = ("first", "again", "last layer changed")
-ROOT = Path(__file__).resolve().parents[2]
-BEGIN, END = "<!-- images: begin -->", "<!-- images: end -->"
 
 
 @dataclass(frozen=True)
@@ -137,64 +133,16 @@ class Tool:
     def version(self) -> str:
         """What it says of itself."""
         arguments = ["version"] if self.name == "crane" else ["--version"]
-        said = subprocess.run(
-            [self.program, *arguments], check=True, capture_output=True, text=True
-        )
-        found = re.search(r"v?\d+\.\d+\.\d+\S*", said.stdout)
-        return f"{self.name} {found.group() if found else said.stdout.strip()}"
-
-
-class Peak(threading.Thread):
-    """The most memory of a process: looked at while it runs, since what the kernel says afterwards counts ours too."""
-
-    def __init__(self, process: int) -> None:
-        super().__init__(daemon=True)
-        self.status, self.size = Path(f"/proc/{process}/status"), 0
-        self.start()
-
-    def run(self) -> None:
-        """Looks until the process has ended."""
-        while True:
-            try:
-                found = re.search(r"VmHWM:\s*(\d+) kB", self.status.read_text())
-            except OSError:
-                return
-            if not found:
-                return
-            self.size = int(found.group(1)) * 1024
-            time.sleep(0.005)
+        return f"{self.name} {sandbox.version([self.program, *arguments])}"
 
 
 def measured(command: list[str], environment: dict[str, str], places: Places) -> Cost:
     """Runs a push and counts."""
-    control(places, "DELETE")
-    with tempfile.TemporaryFile() as said:
-        started = time.perf_counter()
-        child = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=said, stderr=said)
-        peak = Peak(child.pid)
-        _, status, usage = os.wait4(child.pid, 0)
-        seconds = time.perf_counter() - started
-        peak.join()
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode != 0:
-            said.seek(0)
-            sys.exit(f"{command}: {child.returncode}: {said.read().decode(errors='replace')}")
-    calls = [call for call in control(places, "GET") if call["service"] == "registry"]
-    return Cost(
-        seconds,
-        usage.ru_utime + usage.ru_stime,
-        peak.size,
-        len(calls),
-        sum(call["bytes"] for call in calls),
-    )
-
-
-def control(places: Places, method: str) -> list[dict[str, Any]]:
-    """Reads or forgets the calls that the front wrote down."""
-    request = urllib.request.Request(f"{places.control}/_sandbox/requests", method=method)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        body = answer.read()
-    return json.loads(body) if method == "GET" else []
+    sandbox.forget_calls(places.control)
+    usage = sandbox.run(command, environment)
+    calls = sandbox.calls(places.control, "registry")
+    sent = sum(call["bytes"] for call in calls)
+    return Cost(usage.seconds, usage.processor, usage.memory, len(calls), sent)
 
 
 def manifest(places: Places, repository: str, reference: str) -> tuple[str, dict[str, Any]]:
@@ -247,13 +195,11 @@ def row(layers: int, case: str, tool: str, costs: list[Cost]) -> str:
     def middle(name: str) -> float:
         return statistics.median(getattr(cost, name) for cost in costs)
 
-    seconds = [cost.seconds for cost in costs]
-    time_taken = f"{middle('seconds'):.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
     cells = [
         str(layers),
         case,
         tool,
-        time_taken,
+        sandbox.spread(cost.seconds for cost in costs),
         f"{middle('requests'):.0f}",
         f"{middle('sent') / 1e6:.2f}",
         f"{middle('processor'):.2f}",
@@ -281,45 +227,18 @@ def own_image(program: str, places: Places, folder: Path) -> str:
     )
 
 
-def machine() -> str:
-    """What it ran on."""
-    info = Path("/proc/cpuinfo").read_text()
-    model = re.search(r"model name\s*: (.*)", info)
-    memory = re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
-    gigabytes = int(memory.group(1)) / 1e6 if memory else 0
-    cpu = model.group(1) if model else platform.machine()
-    return f"{os.cpu_count()} cores of {cpu}, {gigabytes:.0f} GB, Linux {platform.release()}"
-
-
-def written(path: Path, section: str) -> None:
-    """Puts the section into the page, in place of the one before."""
-    text = path.read_text() if path.is_file() else "# Benchmarks\n"
-    section = f"{BEGIN}\n{section}\n{END}\n"
-    if BEGIN in text and END in text:
-        before, rest = text.split(BEGIN, 1)
-        text = before + section + rest.split(END, 1)[1].lstrip("\n")
-    else:
-        text = f"{text.rstrip()}\n\n{section}"
-    path.write_text(text)
-
-
 def main() -> None:
     """Measures, and writes down."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--provisioner", default=str(ROOT / "target/debug/provisioner"))
-    parser.add_argument("--crane", default=str(ROOT / "target/bench/crane"))
+    parser.add_argument("--provisioner", default=str(sandbox.ROOT / "target/debug/provisioner"))
+    parser.add_argument("--crane", default=str(sandbox.ROOT / "target/bench/crane"))
     parser.add_argument("--skopeo", default="skopeo")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--front", default="127.0.0.1:5001")
     parser.add_argument("--registry", default="127.0.0.1:5000")
-    parser.add_argument("--page", type=Path, default=ROOT / "docs/benchmarks.md")
+    parser.add_argument("--page", type=Path, default=sandbox.PAGE)
     given = parser.parse_args()
-    endpoint = os.environ.get("AWS_ENDPOINT_URL")
-    if not endpoint:
-        sys.exit(
-            'AWS_ENDPOINT_URL is not set: run `make bench-images`, or env=$(sandbox env) && eval "$env"'
-        )
-    places = Places(endpoint, given.front, given.registry)
+    places = Places(sandbox.endpoint("bench-images"), given.front, given.registry)
     programs = {"provisioner": given.provisioner, "skopeo": given.skopeo, "crane": given.crane}
     tools = [Tool(name, program, places) for name, program in programs.items()]
     with tempfile.TemporaryDirectory() as name:
@@ -329,13 +248,13 @@ def main() -> None:
         (folder / "config.json").write_text(json.dumps(config))
         own = own_image(given.provisioner, places, folder)
         rows = growth(tools, given.runs, folder)
-    build = "release" if "release" in Path(given.provisioner).parts else "debug"
+    build = sandbox.build(given.provisioner)
     versions = ", ".join(tool.version() for tool in tools)
     versions = versions.replace(",", f" ({build} build),", 1)
     head = [
         "## Images",
         "",
-        f"`make bench-images` on {datetime.date.today()}: {machine()}.",
+        f"`make bench-images` on {datetime.date.today()}: {sandbox.machine()}.",
         f"{versions}; the sandbox's registry, on the same machine and without TLS.",
         f"Layers of {LAYER // 1024} KiB that do not compress; median of {given.runs}, of the time also the least and the",
         "most. Requests and bytes as they arrived at the registry.",
@@ -343,7 +262,7 @@ def main() -> None:
         "| layers | push | by | seconds | requests | MB sent | CPU seconds | peak MB |",
         "| ---: | --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    written(given.page, "\n".join([*head, *rows, "", own]))
+    sandbox.write_section(given.page, "images", "\n".join([*head, *rows, "", own]))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 mod app;
 mod config;
+mod dashboard;
 mod eks;
 mod image;
 mod init;
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use app::AppArgs;
 pub use config::{ConfigArgs, ConfigCommand, ConfigShow};
+pub use dashboard::Dashboard;
 pub use eks::EksArgs;
 pub use image::ImageArgs;
 pub use init::Init;
@@ -32,6 +34,7 @@ Examples:
   provisioner plan --cluster demo --region eu-west-1 --create-cluster
   provisioner bootstrap --cluster demo --region eu-west-1 --create-cluster
   provisioner load --cluster demo --region eu-west-1 --rate 100 --duration 2m
+  provisioner doctor --cluster demo --region eu-west-1
   provisioner teardown --cluster demo --region eu-west-1 --delete-cluster
 
 Settings: flags, then PROVISIONER_* variables (PROVISIONER_CLUSTER, ...), then provisioner.toml.
@@ -140,8 +143,17 @@ pub enum Command {
     /// An app that was built here makes its own load. Where the app was made elsewhere, a loader is needed the first time:
     /// `--loader-image`, or the sample app's workspace, from which one is built and pushed.
     Load(Load),
-    /// Show pods, desired pods and request rate
+    /// Show pods, request rate, and why the HPA scales or does not
     Status(Status),
+    /// Walk the metric chain hop by hop, name the first that is broken, and say what mends it
+    ///
+    /// Reads only, and works on a broken cluster: each question takes seconds at most. Exit code 1 says that a hop is broken.
+    Doctor,
+    /// Show the dashboard on a local page, as a picture, or forward a port to Grafana or Prometheus
+    ///
+    /// The page shows the panels of grafana/web-app.json every 5 seconds and needs no Grafana. It answers to this machine alone,
+    /// and asks Prometheus only what the dashboard asks. Ctrl-C ends it, with exit code 0.
+    Dashboard(Dashboard),
     /// Print a token for the cluster, in the form that kubectl's exec plugins prescribe
     Token,
     /// Add the cluster to the kubeconfig; its tokens come from this program
@@ -222,7 +234,7 @@ pub struct Push {
 /// Flags of `status`.
 #[derive(Debug, Args)]
 pub struct Status {
-    /// One line each second until interrupted
+    /// Until interrupted: a live view on a terminal, else one line each second
     #[arg(long, short)]
     pub watch: bool,
 }

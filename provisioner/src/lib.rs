@@ -29,3 +29,4 @@ pub mod report;
 pub mod spelling;
 pub mod target;
 pub mod timeline;
+pub mod viewer;

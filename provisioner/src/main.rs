@@ -122,13 +122,17 @@ fn start(cli: &Cli, sources: &Sources) -> Result<Exit, Error> {
         rollout: Underway::default(),
         region: OnceLock::new(),
         bill: OnceLock::new(),
+        serving: OnceLock::new(),
         holder: holder(),
     };
     let runtime = Runtime::new().map_err(Error::failed)?;
     let result = runtime.block_on(async {
         let result = tokio::select! {
             result = ops::run(&cli.command, &context) => result,
-            signal = stop_signal() => Err(signal),
+            signal = stop_signal() => match (context.serving.get(), signal.exit()) {
+                (Some(()), Exit::Interrupted) => Ok(Exit::Done),
+                _ => Err(signal),
+            },
         };
         if result.is_err() {
             context.undo.run().await;

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Empty};
@@ -14,6 +14,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, lookup_host};
 
+use super::header::Header;
 use super::target::Target;
 
 /// What tells this traffic from that of people, in logs.
@@ -39,6 +40,8 @@ pub(super) enum RequestError {
     Resolve { host: String, source: io::Error },
     #[error("cannot connect to `{address}`: {source}")]
     Connect { address: String, source: io::Error },
+    #[error("no connection within {} s", .0.as_secs_f64())]
+    ConnectTimeout(Duration),
     #[error("no answer within {} s", .0.as_secs_f64())]
     Timeout(Duration),
     #[error("connection lost before the answer was complete: {0}")]
@@ -51,6 +54,7 @@ impl RequestError {
         match self {
             Self::Resolve { .. } => "resolve",
             Self::Connect { .. } => "connect",
+            Self::ConnectTimeout(_) => "connect_timeout",
             Self::Timeout(_) => "timeout",
             Self::Broken(_) => "broken",
         }
@@ -95,12 +99,15 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(target: &Target, limits: Limits) -> Arc<Self> {
+    pub(super) fn new(target: &Target, headers: &[Header], limits: Limits) -> Arc<Self> {
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = target.path.clone();
         request.headers_mut().insert(HOST, target.authority.clone());
         request.headers_mut().insert(USER_AGENT, AGENT);
         request.headers_mut().insert("baggage", SYNTHETIC);
+        for Header { name, value } in headers {
+            request.headers_mut().insert(name, value.clone());
+        }
         Arc::new(Self {
             target: target.clone(),
             limits,
@@ -111,10 +118,16 @@ impl Client {
 
     /// One request, on `idle` if given and still open, else on a new connection. Never takes longer than the timeout.
     pub(super) async fn exchange(&self, idle: Option<Connection>) -> Exchange {
-        tokio::time::timeout(self.limits.timeout, self.attempt(idle))
+        let Limits { timeout, .. } = self.limits;
+        let connecting = AtomicBool::new(false);
+        tokio::time::timeout(timeout, self.attempt(idle, &connecting))
             .await
             .unwrap_or_else(|_| {
-                let result = Err(RequestError::Timeout(self.limits.timeout));
+                let result = Err(if connecting.into_inner() {
+                    RequestError::ConnectTimeout(timeout)
+                } else {
+                    RequestError::Timeout(timeout)
+                });
                 Exchange {
                     result,
                     resent: false,
@@ -123,7 +136,8 @@ impl Client {
             })
     }
 
-    async fn attempt(&self, idle: Option<Connection>) -> Exchange {
+    /// `connecting` is true while there is no connection.
+    async fn attempt(&self, idle: Option<Connection>, connecting: &AtomicBool) -> Exchange {
         let mut resent = false;
         if let Some(mut connection) = idle {
             match connection.send(&self.request).await {
@@ -131,8 +145,10 @@ impl Client {
                 sent => return self.finish(connection, sent, resent).await,
             }
         }
+        connecting.store(true, Ordering::Relaxed);
         match self.connect().await {
             Ok(mut connection) => {
+                connecting.store(false, Ordering::Relaxed);
                 let sent = connection.send(&self.request).await;
                 self.finish(connection, sent, resent).await
             }
@@ -306,7 +322,29 @@ mod tests {
             age: Duration::from_hours(1),
             timeout: Duration::from_secs(20),
         };
-        Client::new(&url.parse().unwrap(), limits)
+        Client::new(&url.parse().unwrap(), &[], limits)
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_never_comes_is_told_from_an_answer_that_never_comes() {
+        // Nobody takes connections: once the queue is full, the kernel answers no more.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let limits = Limits {
+            requests: 1,
+            age: Duration::ZERO,
+            timeout: Duration::from_millis(300),
+        };
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let client = Client::new(&url.parse().unwrap(), &[], limits);
+        let mut kinds = Vec::new();
+        let mut queue = Vec::new();
+        for _ in 0..4 {
+            kinds.push(client.exchange(None).await.result.unwrap_err().kind());
+            queue.push(tokio::time::timeout(limits.timeout, client.connect()).await);
+        }
+        assert_eq!((kinds[0], kinds[3]), ("timeout", "connect_timeout"));
     }
 
     async fn idle(client: &Client) -> Connection {

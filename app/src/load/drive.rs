@@ -9,11 +9,14 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::client::{Client, Connection, Exchange, Idle};
 use super::progress::Progress;
-use super::record::{Outcome, Record};
+use super::record::{Counts, Outcome, Record};
 use super::schedule::Schedule;
 use crate::shutdown::Signals;
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// Between two looks at all idle connections.
+const SWEEP: Duration = Duration::from_millis(100);
 
 /// One load from its first request to its last answer.
 pub(super) struct Run<'a> {
@@ -22,6 +25,7 @@ pub(super) struct Run<'a> {
     /// Most requests in flight.
     connections: usize,
     idle: Vec<Connection>,
+    swept: Instant,
     in_flight: JoinSet<Ended>,
     record: Record,
     progress: Progress<'a>,
@@ -49,6 +53,7 @@ impl<'a> Run<'a> {
             schedule,
             connections,
             idle: Vec::new(),
+            swept: Instant::now(),
             in_flight: JoinSet::new(),
             record,
             progress,
@@ -80,7 +85,7 @@ impl<'a> Run<'a> {
                 due = arrivals.recv(), if sending => {
                     let Some(due) = due else {
                         sending = false;
-                        self.record.duration = self.start.elapsed().max(self.schedule.profile().duration());
+                        self.record.duration = self.start.elapsed();
                         continue;
                     };
                     self.launch(due);
@@ -91,7 +96,9 @@ impl<'a> Run<'a> {
             self.absorb(None);
         }
         self.in_flight.abort_all();
-        self.end_second();
+        if self.record.second.counts != Counts::default() {
+            self.end_second();
+        }
         Ok(self.record)
     }
 
@@ -114,18 +121,19 @@ impl<'a> Run<'a> {
     }
 
     /// The connection used last, so that as few stay open as the load needs; those past their time are closed, and those
-    /// that the server closed before are counted.
+    /// that the server closed before are counted. All are looked at now and then only: a stall leaves hundreds behind.
     fn take_idle(&mut self) -> Option<Connection> {
-        let (client, record) = (&self.client, &mut self.record);
-        self.idle.retain(|connection| match client.look_at(connection) {
-            Idle::Usable => true,
-            Idle::PastItsTime => false,
-            Idle::Closed => {
-                record.closed_by_server();
-                false
+        if self.swept.elapsed() >= SWEEP {
+            self.swept = Instant::now();
+            let (client, record) = (&self.client, &mut self.record);
+            self.idle.retain(|connection| is_usable(client, record, connection));
+        }
+        while let Some(connection) = self.idle.pop() {
+            if is_usable(&self.client, &mut self.record, &connection) {
+                return Some(connection);
             }
-        });
-        self.idle.pop()
+        }
+        None
     }
 
     /// Records an end; None is a request given up.
@@ -152,6 +160,15 @@ impl<'a> Run<'a> {
             .second(&self.record, self.start.elapsed(), self.in_flight.len());
         self.record.next_second();
     }
+}
+
+/// Looks at a connection that has no request; one that the server closed is counted.
+fn is_usable(client: &Client, record: &mut Record, connection: &Connection) -> bool {
+    let idle = client.look_at(connection);
+    if idle == Idle::Closed {
+        record.closed_by_server();
+    }
+    idle == Idle::Usable
 }
 
 fn ticks(start: Instant) -> Interval {

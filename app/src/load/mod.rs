@@ -1,10 +1,13 @@
 //! `app load`: requests at a rate that does not wait for the server (open loop), and a report of what came back. The rate
 //! over time (`rate`) gives arrivals (`schedule`); these start requests (`drive`) on connections that are renewed often
 //! (`client`), so that pods added behind a Service get their share. Outcomes are recorded (`record`: `latency`, `pods`),
-//! told while the run is on (`progress`, whose lines other programs read), reported (`report`) and judged (`threshold`).
+//! told while the run is on (`progress`, whose lines other programs read, written `aside`), reported (`report`) and judged
+//! (`threshold`).
 
+mod aside;
 mod client;
 mod drive;
+mod header;
 mod latency;
 mod pods;
 mod progress;
@@ -22,8 +25,10 @@ use clap::{Args, ValueEnum};
 
 use crate::duration;
 use crate::shutdown::Signals;
+use aside::Aside;
 use client::{Client, Limits};
 use drive::Run;
+use header::Header;
 use progress::{Form, Progress};
 use rate::{Profile, Rate, Stages};
 use record::Record;
@@ -38,6 +43,9 @@ pub(crate) struct LoadArgs {
     /// Where to send GET requests, http:// only
     #[arg(long, env = "LOAD_URL")]
     url: Target,
+    /// A header of each request, instead of our own of that name; may be given several times
+    #[arg(long, env = "LOAD_HEADER", value_name = "NAME: VALUE", hide_env_values = true)]
+    header: Vec<Header>,
     /// Requests per second, in total; held whatever the server does
     #[arg(long, env = "LOAD_RATE", default_value = "100", value_name = "PER_SECOND")]
     rate: Rate,
@@ -138,6 +146,8 @@ pub(crate) enum LoadError {
     Signals(#[source] io::Error),
     #[error("cannot start the thread that keeps the rate")]
     Pacer(#[source] io::Error),
+    #[error("cannot start the thread that tells the progress")]
+    Progress(#[source] io::Error),
     #[error("cannot set up the histogram")]
     Histogram(#[from] hdrhistogram::CreationError),
     #[error("cannot write the report")]
@@ -153,6 +163,7 @@ pub(crate) async fn run(args: &LoadArgs) -> Result<(), LoadError> {
     let mut signals = Signals::install().map_err(LoadError::Signals)?;
     let client = Client::new(
         &args.url,
+        &args.header,
         Limits {
             requests: args.max_requests_per_connection,
             age: args.max_connection_age,
@@ -160,12 +171,13 @@ pub(crate) async fn run(args: &LoadArgs) -> Result<(), LoadError> {
         },
     );
     let schedule = args.schedule();
-    let mut stderr = io::stderr();
+    let mut stderr = Aside::new(io::stderr()).map_err(LoadError::Progress)?;
     let progress = Progress::new(args.progress, &mut stderr);
     let record = Run::new(client, &schedule, args.connections as usize, Record::new()?, progress)
         .drive(&mut signals)
         .await
         .map_err(LoadError::Pacer)?;
+    drop(stderr);
     let report = Report::new(&schedule, &record);
     write(&report, args.output).map_err(LoadError::Report)?;
     if report.succeeded() == 0 {

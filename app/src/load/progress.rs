@@ -18,7 +18,8 @@
 //! (The last one is one line.) `t_s` is the end of the second, which began with the line before: where the generator was
 //! held up, a line may stand for more than a second, and the last one stands for less. Counts, latencies and `per_pod` are
 //! those of the second alone, by the time at which a request was sent, dropped or ended; those of the run are in `total`.
-//! `p50_s` and `p99_s` are null where nothing ended. Other lines on stderr are no JSON. More fields and types may come.
+//! `p50_s` and `p99_s` are null where nothing ended. A reader that stands still loses lines, while the load goes on. Other
+//! lines on stderr are no JSON. More fields and types may come.
 
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -130,7 +131,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// In one write, so that it stays whole among those of others. Nobody may be reading; the load goes on.
+    /// In one write, so that it stays whole among those of others. Nobody may be reading.
     fn line(&mut self, line: &str) {
         self.to.write_all(format!("{line}\n").as_bytes()).ok();
     }

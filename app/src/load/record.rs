@@ -69,6 +69,8 @@ pub(super) struct Record {
     pub(super) first_hits: BTreeMap<String, Duration>,
     pub(super) status: BTreeMap<u16, u64>,
     pub(super) errors: BTreeMap<&'static str, u64>,
+    /// The first error of each kind, in words.
+    pub(super) examples: BTreeMap<&'static str, String>,
     pub(super) first: Option<SystemTime>,
     pub(super) last: Option<SystemTime>,
     pub(super) second: Second,
@@ -90,6 +92,7 @@ impl Record {
             first_hits: BTreeMap::new(),
             status: BTreeMap::new(),
             errors: BTreeMap::new(),
+            examples: BTreeMap::new(),
             first: None,
             last: None,
             second: Second {
@@ -148,7 +151,7 @@ impl Record {
             }
             Err(error) => {
                 // A timeout took at least this long. Other errors took no time that says anything about the server.
-                if matches!(error, RequestError::Timeout(_)) {
+                if matches!(error, RequestError::Timeout(_) | RequestError::ConnectTimeout(_)) {
                     self.time(outcome.latency);
                 }
                 self.fail(error.kind(), error.to_string());
@@ -178,6 +181,7 @@ impl Record {
     fn fail(&mut self, kind: &'static str, error: String) {
         self.count(|counts| counts.failed += 1);
         *self.errors.entry(kind).or_default() += 1;
+        self.examples.entry(kind).or_insert_with(|| error.clone());
         self.last_error = Some(error);
     }
 

@@ -51,11 +51,14 @@ pub(super) struct Report<'a> {
     pub(super) imbalance_end: Option<Imbalance>,
     status: &'a BTreeMap<u16, u64>,
     errors: &'a BTreeMap<&'static str, u64>,
+    /// The first of each kind, in words.
+    error_examples: &'a BTreeMap<&'static str, String>,
     first_request_unix_s: Option<f64>,
     last_request_unix_s: Option<f64>,
     achieved_rate: f64,
     stages: Option<&'a [Stage]>,
     arrivals: Spacing,
+    seed: Option<u64>,
 }
 
 impl<'a> Report<'a> {
@@ -83,11 +86,13 @@ impl<'a> Report<'a> {
             imbalance_end: record.last_hits().imbalance(),
             status: &record.status,
             errors: &record.errors,
+            error_examples: &record.examples,
             first_request_unix_s: record.first.and_then(unix),
             last_request_unix_s: record.last.and_then(unix),
             achieved_rate: per_second(record.counts.sent, record.duration),
             stages: schedule.profile().stages(),
             arrivals: schedule.spacing(),
+            seed: schedule.seed(),
         }
     }
 
@@ -114,6 +119,11 @@ impl<'a> Report<'a> {
             format!("status    {}", list(self.status.iter())),
             format!("errors    {}", list(self.errors.iter())),
         ];
+        lines.extend(
+            self.error_examples
+                .iter()
+                .map(|(kind, error)| format!("error     {kind}: {error}")),
+        );
         lines.extend(
             self.per_pod
                 .iter()
@@ -240,11 +250,15 @@ mod tests {
           "errors": {
             "timeout": 1
           },
+          "error_examples": {
+            "timeout": "no answer within 2 s"
+          },
           "first_request_unix_s": 1700000000.004,
           "last_request_unix_s": 1700000001.5,
           "achieved_rate": 2.0,
           "stages": null,
-          "arrivals": "even"
+          "arrivals": "even",
+          "seed": null
         }
         "#);
     }
@@ -262,6 +276,7 @@ mod tests {
         latency   p50 8.0 ms, p90 2000.0 ms, p99 2000.0 ms, max 2000.0 ms
         status    200: 3
         errors    timeout: 1
+        error     timeout: no answer within 2 s
         pod       web-1: 2
         pod       web-2: 1
         balance   the busiest of 2 pods had 1.33 of the mean in the last 10 s
@@ -271,6 +286,6 @@ mod tests {
     #[test]
     fn nothing_sent_gives_nulls_and_no_nan() {
         let (schedule, record) = (schedule("1"), Record::new().unwrap());
-        insta::assert_snapshot!(Report::new(&schedule, &record).json().unwrap(), @r#"{"schema":1,"rate":1.0,"duration_s":0.0,"requests":0,"failed":0,"dropped":0,"late":0,"resent":0,"closed_by_server":0,"p50_s":null,"p90_s":null,"p99_s":null,"max_s":null,"max_lag_s":0.0,"per_pod":{},"first_hit_s":{},"imbalance":null,"imbalance_end":null,"status":{},"errors":{},"first_request_unix_s":null,"last_request_unix_s":null,"achieved_rate":0.0,"stages":null,"arrivals":"even"}"#);
+        insta::assert_snapshot!(Report::new(&schedule, &record).json().unwrap(), @r#"{"schema":1,"rate":1.0,"duration_s":0.0,"requests":0,"failed":0,"dropped":0,"late":0,"resent":0,"closed_by_server":0,"p50_s":null,"p90_s":null,"p99_s":null,"max_s":null,"max_lag_s":0.0,"per_pod":{},"first_hit_s":{},"imbalance":null,"imbalance_end":null,"status":{},"errors":{},"error_examples":{},"first_request_unix_s":null,"last_request_unix_s":null,"achieved_rate":0.0,"stages":null,"arrivals":"even","seed":null}"#);
     }
 }

@@ -45,6 +45,11 @@ impl Schedule {
         self.spacing
     }
 
+    /// What the random arrivals came from; none where they are even.
+    pub(super) fn seed(&self) -> Option<u64> {
+        (self.spacing == Spacing::Poisson).then_some(self.seed)
+    }
+
     /// When each request is due, counted from the start. Both kinds are made at a rate of one and put where the area under
     /// the real rate reaches them: for a Poisson process this gives exactly the one of that rate.
     fn arrivals(&self) -> impl Iterator<Item = Duration> {
@@ -56,7 +61,7 @@ impl Schedule {
 
     /// Starts the clock: each arrival is delivered when it is due, late ones at once. A thread of its own, because
     /// the runtime's timer has a resolution of a millisecond, which would show in every latency. The channel holds
-    /// what the receiver was too slow for; the thread ends with the last arrival or soon after the receiver.
+    /// what the receiver was too slow for; it closes, and the thread ends, with the schedule.
     pub(super) fn start(&self, start: Instant) -> io::Result<UnboundedReceiver<Instant>> {
         let (sender, receiver) = unbounded_channel();
         let schedule = self.clone();
@@ -74,6 +79,9 @@ impl Schedule {
                 return;
             }
         }
+        // Stages may end with a rate of zero: the load lasts as long as it was told to.
+        let end = start + self.profile.duration();
+        thread::sleep(end.saturating_duration_since(Instant::now()));
     }
 }
 

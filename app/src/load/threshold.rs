@@ -147,8 +147,8 @@ mod tests {
         imbalance: None,
     };
 
-    fn bound(max: &str) -> Option<Bound> {
-        Some(max.parse().unwrap())
+    fn bound(max: &str) -> Bound {
+        max.parse().unwrap()
     }
 
     /// Of 98 requests 2 failed, 3 were resent, one was late; 2 more were dropped. Pod `a` answered three times as many as `b`.
@@ -176,17 +176,17 @@ mod tests {
     fn a_bound_is_met_up_to_and_including_its_value() {
         assert_eq!(missed(NONE), [""; 0]);
         let exact = Thresholds {
-            failed: bound("4"),
-            resent: bound("3"),
-            late: bound("1"),
+            failed: Some(bound("4")),
+            resent: Some(bound("3")),
+            late: Some(bound("1")),
             p99: Some(Duration::from_millis(50)),
             imbalance: Some(1.5),
         };
         assert_eq!(missed(exact), [""; 0]);
         let shares = Thresholds {
-            failed: bound("4%"),
-            resent: bound("3%"),
-            late: bound("1%"),
+            failed: Some(bound("4%")),
+            resent: Some(bound("3%")),
+            late: Some(bound("1%")),
             ..NONE
         };
         assert_eq!(missed(shares), [""; 0]);
@@ -195,9 +195,9 @@ mod tests {
     #[test]
     fn every_missed_bound_is_named() {
         let all = Thresholds {
-            failed: bound("3"),
-            resent: bound("2"),
-            late: bound("0"),
+            failed: Some(bound("3")),
+            resent: Some(bound("2")),
+            late: Some(bound("0")),
             p99: Some(Duration::from_millis(49)),
             imbalance: Some(1.2),
         };
@@ -212,7 +212,7 @@ mod tests {
             ]
         );
         let share = Thresholds {
-            failed: bound("3.9%"),
+            failed: Some(bound("3.9%")),
             ..NONE
         };
         assert_eq!(

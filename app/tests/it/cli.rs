@@ -23,6 +23,7 @@ fn usage_errors_exit_2_and_say_what_to_write() {
             "load --url http://web/ --stages 100:1s --rate 5",
             "cannot be used with '--rate",
         ),
+        ("load --url http://web/ --header connection:close", "cannot be set"),
         ("load --url http://web/ --arrivals odd", "even, poisson"),
         ("load --url http://web/ --max-imbalance 0.5", "give 1 or more"),
         (
@@ -70,7 +71,7 @@ fn version_and_help_go_to_stdout() {
 
 #[test]
 fn help_gives_every_flag_its_variable() {
-    for (command, flags) in [("serve", 13), ("load", 17)] {
+    for (command, flags) in [("serve", 13), ("load", 18)] {
         let help = String::from_utf8(run(&format!("{command} --help")).stdout).unwrap();
         let documented = help.lines().filter(|line| line.contains("[env: ")).count();
         assert_eq!(documented, flags, "{help}");

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -12,21 +11,28 @@ use serde_json::{Value, json};
 
 use crate::support::{Service, app, stderr, wait_exit, wait_for};
 
-/// A Service in miniature: each new connection goes to the next pod that says it is ready, and stays there.
+/// A Service in miniature: each new connection goes to the first pod that says it is ready, and stays there. So all of the load
+/// is on one pod until that leaves, however many connections it takes.
 fn forward_to_ready(pods: Vec<SocketAddr>) -> SocketAddr {
-    forward_to_those(Arc::new(Mutex::new(pods)))
+    forward(Arc::new(Mutex::new(pods)), |_, _| 0)
 }
 
-/// The same, with pods that may be added later.
+/// A Service in miniature, with pods that may be added later: each new connection goes to the next one.
 fn forward_to_those(pods: Arc<Mutex<Vec<SocketAddr>>>) -> SocketAddr {
+    forward(pods, |connections, ready| connections % ready)
+}
+
+/// `pick` says which pod a connection goes to: from the number of connections so far and of pods that are ready.
+fn forward(pods: Arc<Mutex<Vec<SocketAddr>>>, pick: fn(usize, usize) -> usize) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let turn = AtomicUsize::new(0);
     thread::spawn(move || {
+        let mut connections = 0;
         for client in listener.incoming().map_while(Result::ok) {
             let pods = pods.lock().unwrap().clone();
             let ready: Vec<_> = pods.into_iter().filter(|pod| is_ready(*pod)).collect();
-            let pod = TcpStream::connect(ready[turn.fetch_add(1, Ordering::Relaxed) % ready.len()]);
+            let pod = TcpStream::connect(ready[pick(connections, ready.len())]);
+            connections += 1;
             let (client, pod) = (client, pod.unwrap());
             pipe(client.try_clone().unwrap(), pod.try_clone().unwrap());
             pipe(pod, client);

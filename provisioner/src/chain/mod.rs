@@ -1,13 +1,22 @@
 //! The metric chain as typed hops: app -> Prometheus -> adapter -> HPA. One implementation that bootstrap verifies,
 //! `status` shows and `doctor` explains.
 
+mod board;
+mod code;
+mod commands;
+mod examine;
+mod finding;
+mod hop;
 mod hops;
+mod pods;
 pub mod quantity;
+mod readings;
 mod route;
+mod rules;
 mod sample;
+mod why;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -17,10 +26,17 @@ use crate::cluster::monitoring::address::PrometheusUrl;
 use crate::cluster::pace::Pace;
 use crate::report::{Outcome, Reporter};
 
+pub use board::{Autoscaler, Board, Condition, Usage, board};
+pub use code::Code;
+pub use commands::Commands;
+pub use examine::Scene;
+pub use finding::{Diagnosis, Figure, Finding, State};
+pub use hop::Hop;
 pub(crate) use hops::per_pod;
 pub use hops::{Broken, Look, probe};
 pub use route::Route;
 pub use sample::{Sample, sample, sample_of};
+pub use why::{Now, Why, why};
 
 /// The custom metric that scales.
 pub const METRIC: &str = "http_requests_per_second";
@@ -30,52 +46,6 @@ pub const COUNTER: &str = "http_requests_total";
 pub const HPA: &str = "web-app-hpa";
 /// The Prometheus job of the app.
 pub const JOB: &str = "web-app-service";
-
-/// A hop of the chain, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Hop {
-    /// Prometheus scrapes the app's pods.
-    Target,
-    /// Prometheus has the app's series.
-    Metrics,
-    /// The custom metrics API has a value for each pod.
-    Adapter,
-    /// The HPA has read the value.
-    Hpa,
-}
-
-impl Hop {
-    /// All, in the order in which values flow.
-    pub const ALL: [Self; 4] = [Self::Target, Self::Metrics, Self::Adapter, Self::Hpa];
-
-    /// What to look at where it is broken.
-    pub const fn hint(self) -> &'static str {
-        match self {
-            Self::Target => {
-                "check that the app's pods are ready, answer /metrics on the port named `http`, and that Prometheus runs"
-            }
-            Self::Metrics => {
-                "check that the app exports the counter `http_requests_total` with labels `pod` and `namespace`"
-            }
-            Self::Adapter => {
-                "check the APIService v1beta1.custom.metrics.k8s.io, the log of custom-metrics-apiserver, and that it reaches Prometheus"
-            }
-            Self::Hpa => "look at the conditions with `kubectl describe hpa`; the controller looks every 15 s",
-        }
-    }
-}
-
-impl fmt::Display for Hop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Target => "Prometheus target",
-            Self::Metrics => "series in Prometheus",
-            Self::Adapter => "custom metrics API",
-            Self::Hpa => "HPA",
-        })
-    }
-}
 
 /// The figures of a chain of which every hop works.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
@@ -112,10 +82,10 @@ impl ChainError {
     /// What to try.
     pub fn hint(&self) -> String {
         match (&self.prometheus, self.hop) {
-            (Some(url), Hop::Target | Hop::Metrics | Hop::Adapter) => format!(
+            (Some(url), Hop::Target | Hop::Series | Hop::Values) => format!(
                 "check that the Prometheus at {url} scrapes what the note above names, and that pods of this cluster reach it"
             ),
-            (_, hop) => hop.hint().to_owned(),
+            (_, hop) => format!("{}; `provisioner doctor` looks at every hop", hop.hint()),
         }
     }
 }
@@ -130,7 +100,7 @@ pub async fn verify(
 ) -> Result<Chain, ChainError> {
     let mut pace = Pace::new(report);
     let mut chain = Chain::default();
-    for hop in Hop::ALL {
+    for hop in Hop::PROOF {
         loop {
             let broken = match probe(cluster, route, hop, &mut chain).await {
                 Ok(look) => {
@@ -154,6 +124,13 @@ pub async fn verify(
         }
     }
     Ok(chain)
+}
+
+/// Looks at every hop and says which is the first that is broken, why, and what to do. Every question takes a few seconds at
+/// most, and what cannot be asked is unknown: there is always a diagnosis.
+pub async fn diagnose(cluster: &Cluster, scene: &Scene) -> Diagnosis {
+    let readings = Box::pin(readings::read(cluster, &scene.namespaces)).await;
+    examine::examine(&readings, scene)
 }
 
 #[cfg(test)]

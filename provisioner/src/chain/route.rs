@@ -1,5 +1,6 @@
 //! How the parts of the chain are reached from here: everything through the API server, so that nothing needs a route to the pods.
 
+use crate::cluster::forward::ServicePort;
 use crate::cluster::monitoring::address::PrometheusUrl;
 use crate::cluster::values::Namespaces;
 
@@ -21,6 +22,18 @@ impl Route {
                 "/api/v1/namespaces/{}/services/http:prometheus:9090/proxy",
                 self.namespaces.monitoring
             )),
+        }
+    }
+
+    /// The Service of Prometheus; none where it is no Service of this cluster.
+    pub(crate) fn prometheus_service(&self) -> Option<ServicePort> {
+        match &self.prometheus {
+            Some(url) => url.service(),
+            None => Some(ServicePort {
+                namespace: self.namespaces.monitoring.clone(),
+                name: "prometheus".to_owned(),
+                port: 9090,
+            }),
         }
     }
 }

@@ -35,6 +35,11 @@ pub async fn sample(cluster: &Cluster) -> Result<Sample, ClusterError> {
 
 /// Looks once. Fails only where the Deployment cannot be read.
 pub async fn sample_of(cluster: &Cluster, at: &Namespaces) -> Result<Sample, ClusterError> {
+    read(cluster, at).await.map(|(sample, _)| sample)
+}
+
+/// The figures, and the HPA as it is.
+pub(super) async fn read(cluster: &Cluster, at: &Namespaces) -> Result<(Sample, Option<Value>), ClusterError> {
     let path = format!("/apis/apps/v1/namespaces/{}/deployments/{APP}", at.app);
     let hpa_path = hops::hpa_path(at);
     let (deployment, hpa, rates) = futures::join!(
@@ -49,11 +54,11 @@ pub async fn sample_of(cluster: &Cluster, at: &Namespaces) -> Result<Sample, Clu
         ready: deployment["status"]["readyReplicas"].as_u64().unwrap_or(0),
         ..Sample::default()
     };
-    match hpa {
+    match &hpa {
         Ok(hpa) => {
             sample.desired = hpa["status"]["desiredReplicas"].as_u64().filter(|d| *d > 0);
             sample.max = hpa["spec"]["maxReplicas"].as_u64();
-            sample.problem = problem(&hpa);
+            sample.problem = problem(hpa);
         }
         Err(failure) => sample.problem = Some(failure.to_string()),
     }
@@ -61,7 +66,7 @@ pub async fn sample_of(cluster: &Cluster, at: &Namespaces) -> Result<Sample, Clu
         sample.rate_total = Some(rates.values().sum());
         sample.per_pod = rates;
     }
-    Ok(sample)
+    Ok((sample, hpa.ok()))
 }
 
 fn problem(hpa: &Value) -> Option<String> {

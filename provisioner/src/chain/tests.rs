@@ -68,6 +68,38 @@ fn route(url: Option<&str>) -> Route {
     }
 }
 
+/// What one server cannot answer is unknown or broken; nothing of it is an error, and nothing is waited for long.
+#[tokio::test]
+async fn a_diagnosis_ends_also_where_nothing_answers() {
+    let hangs = tower::service_fn(|_: http::Request<Body>| {
+        std::future::pending::<Result<http::Response<Body>, std::convert::Infallible>>()
+    });
+    let cluster = Cluster::from_client(kube::Client::new(hangs, "default"));
+    let scene = Scene {
+        namespaces: Namespaces::default(),
+        commands: Commands {
+            kubectl: "kubectl".to_owned(),
+            bootstrap: "provisioner bootstrap".to_owned(),
+            load: "provisioner load".to_owned(),
+        },
+        now: "2026-11-27T10:00:00Z".parse().expect("a time"),
+    };
+    let diagnosis = diagnose(&cluster, &scene).await;
+    assert_eq!(diagnosis.hops.len(), Hop::ALL.len());
+    assert!(
+        diagnosis
+            .at(Hop::Pods)
+            .is_some_and(|pods| pods.code == Code::Unanswered),
+        "{diagnosis}"
+    );
+    assert!(
+        diagnosis
+            .at(Hop::Metric)
+            .is_some_and(|metric| metric.code == Code::Timeout),
+        "{diagnosis}"
+    );
+}
+
 async fn walked(server: &Server, url: Option<&str>) -> (Result<Chain, ChainError>, Vec<(String, Outcome, String)>) {
     let report = Record::default();
     let chain = verify(&server.cluster(), &route(url), Duration::ZERO, &report).await;
@@ -139,5 +171,9 @@ async fn a_broken_hop_names_the_prometheus_that_is_used() {
     assert!(error.to_string().contains("not found"), "{error}");
     assert!(error.hint().contains("http://prom.obs.svc:9090"), "{}", error.hint());
     let (chain, _) = walked(&Server::new(404, json!({})), None).await;
-    assert_eq!(chain.expect_err("none").hint(), Hop::Target.hint());
+    let hint = chain.expect_err("none").hint();
+    assert!(
+        hint.starts_with(Hop::Target.hint()) && hint.ends_with("`provisioner doctor` looks at every hop"),
+        "{hint}"
+    );
 }

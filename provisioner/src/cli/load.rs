@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::{list, path, text};
 use crate::config::{Layer, duration};
+use crate::timeline::picture::PictureFile;
 
 /// Flags of `load`.
 #[derive(Debug, Args)]
@@ -40,6 +41,9 @@ pub struct Load {
     /// Start so many seconds after the HPA's controller looked, which it does each 15 s: that is observed first, by a few requests
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub start_phase: Option<Duration>,
+    /// Draw what happened over time into this file, which ends with .svg or .png
+    #[arg(long, value_name = "FILE")]
+    pub picture: Option<PictureFile>,
     /// Where to, as a pod sees it, e.g. `http://web-app-service.web-app.svc:8080/api/data` [default: the app's Service]
     #[arg(long, value_name = "URL", value_parser = url)]
     pub url: Option<String>,

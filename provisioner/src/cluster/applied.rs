@@ -14,13 +14,7 @@ use crate::names::FIELD_MANAGER;
 /// The fields that this program applied and still owns, as they are now; none where the server remembers none.
 pub(super) fn of(live: &DynamicObject) -> Option<DynamicObject> {
     let object = ObjectRef::of(live);
-    let managers = live.metadata.managed_fields.iter().flatten();
-    let ours = managers
-        .filter(|entry| entry.operation.as_deref() == Some("Apply") && entry.subresource.is_none())
-        .filter(|entry| entry.api_version.as_ref() == Some(&object.api_version))
-        .find(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER))?;
-    let fields = &ours.fields_v1.as_ref()?.0;
-    let mut applied = part(fields.as_object()?, &serde_json::to_value(live).ok()?);
+    let mut applied = part(fields(live)?.as_object()?, &serde_json::to_value(live).ok()?);
     applied["apiVersion"] = object.api_version.into();
     applied["kind"] = object.kind.into();
     applied["metadata"]["name"] = object.name.into();
@@ -28,6 +22,18 @@ pub(super) fn of(live: &DynamicObject) -> Option<DynamicObject> {
         applied["metadata"]["namespace"] = namespace.into();
     }
     serde_json::from_value(applied).ok()
+}
+
+/// The set of fields that this program applied and still owns, in the version of the object; none where the server
+/// remembers none.
+pub(super) fn fields(live: &DynamicObject) -> Option<&Value> {
+    let version = live.types.as_ref().map(|types| &types.api_version);
+    let managers = live.metadata.managed_fields.iter().flatten();
+    let ours = managers
+        .filter(|entry| entry.operation.as_deref() == Some("Apply") && entry.subresource.is_none())
+        .filter(|entry| entry.api_version.as_ref() == version)
+        .find(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER))?;
+    Some(&ours.fields_v1.as_ref()?.0)
 }
 
 /// Who owns the field that a path of `FieldsV1` keys leads to.

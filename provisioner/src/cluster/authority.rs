@@ -63,7 +63,7 @@ impl Authority {
     }
 
     /// The Secret that the adapter serves from.
-    pub(super) fn serving_secret(self) -> &'static str {
+    pub(crate) fn serving_secret(self) -> &'static str {
         match self {
             Self::Own => SERVING_SECRET,
             Self::CertManager => ISSUED_SECRET,

@@ -4,7 +4,11 @@
 //! left. Where the authority is renewed the old one stays in the bundle until it ends, so that no moment is without
 //! trust. Nothing here writes to the cluster: the manifests do.
 
+mod flaw;
+
 use std::fmt;
+
+pub use flaw::{Flaw, flaw};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -31,7 +35,7 @@ pub const SERVING_SECRET: &str = "cm-adapter-serving-certs";
 pub const SERVICE: &str = "custom-metrics-apiserver";
 
 /// What clients reach that Service through, and where they learn whom to trust.
-pub(super) const API_SERVICE: &str = "v1beta1.custom.metrics.k8s.io";
+pub(crate) const API_SERVICE: &str = "v1beta1.custom.metrics.k8s.io";
 
 const CA_YEARS: i32 = 10;
 const SERVING_YEARS: i32 = 1;
@@ -334,6 +338,13 @@ fn failed(error: &dyn std::error::Error) -> ClusterError {
         verb: "make",
         message: error.to_string(),
     }
+}
+
+/// An authority and a serving certificate in the default namespace, made at `now`.
+#[cfg(test)]
+pub(crate) fn made_for_tests(now: Timestamp) -> Certificates {
+    let nothing = Pair::default();
+    renew(&nothing, &nothing, "custom-metrics", now).expect("certificates can be made")
 }
 
 #[cfg(test)]

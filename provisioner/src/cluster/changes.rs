@@ -8,7 +8,7 @@ use kube::api::{Patch, PatchParams};
 use kube::core::DynamicObject;
 
 use super::connect::Cluster;
-use super::dry_run::{self, Answer};
+use super::dry_run::{Answer, Try};
 use super::error::{ClusterError, Failure};
 use super::manifest::Component;
 use super::mark;
@@ -16,7 +16,7 @@ use super::object::ObjectRef;
 use super::ownership::{self, Existing, PARALLEL};
 use super::paths::difference;
 use super::prune::{self, Leftover};
-use super::{authority, recreate, retry, scale, take_over};
+use super::{as_applied, authority, recreate, retry, scale, take_over};
 use crate::names::{FIELD_MANAGER, StackName};
 use crate::report::Outcome;
 
@@ -73,7 +73,7 @@ pub struct Planned {
     pub object: ObjectRef,
     /// As wanted.
     pub wanted: DynamicObject,
-    /// What would become of it; none where that is not known yet.
+    /// What would become of it; none where that is not known yet, or nothing would.
     pub answer: Option<Answer>,
     /// Whether fields that others manage are taken although that was not asked for.
     pub force: bool,
@@ -103,24 +103,40 @@ pub async fn plan(
     components: &[Component],
     options: Options,
 ) -> Result<Vec<Planned>, ClusterError> {
+    plan_again(cluster, stack, components, (options, &[])).await
+}
+
+/// [`plan`] after another one: everything is read anew, and the server asked again only of what is another since.
+pub async fn plan_again(
+    cluster: &Cluster,
+    stack: &StackName,
+    components: &[Component],
+    (options, former): (Options, &[Planned]),
+) -> Result<Vec<Planned>, ClusterError> {
+    let former: HashMap<&ObjectRef, &Planned> = former.iter().map(|p| (&p.object, p)).collect();
     let reading = ownership::look(cluster, stack, components, options).await?;
     let (leftovers, unknown) = prune::leftovers(cluster, stack, components, &reading).await?;
     let existing = reading.existing.into_iter();
     let existing: HashMap<ObjectRef, Existing> = existing.map(|e| (e.object.clone(), e)).collect();
     let wanted = || components.iter().flat_map(|c| &c.objects);
-    let homes = homes(cluster, wanted().filter(|w| !existing.contains_key(&ObjectRef::of(w)))).await?;
+    let homes = homes(cluster, wanted(), &existing).await?;
     let scaled = scale::targets(components);
     let recorded = recorded(components, &leftovers, unknown);
     let decisions = wanted().map(|wanted| {
         let wanted = recorded.as_ref().filter(|_| mark::is_parent(wanted)).unwrap_or(wanted);
         let object = ObjectRef::of(wanted);
         let has_home = object.namespace.as_ref().is_none_or(|home| homes.contains(home));
+        let try_it = Try {
+            wanted,
+            options,
+            former: former.get(&object).copied(),
+        };
         match existing.get(&object) {
             Some(live) => {
                 let scaled = scaled.contains(&object.unversioned());
-                decide(cluster, wanted, (live, scaled), options).boxed()
+                decide(cluster, try_it, (live, scaled)).boxed()
             }
-            None => create(cluster, wanted, options, has_home).boxed(),
+            None => create(cluster, try_it, has_home).boxed(),
         }
     });
     let decisions: Vec<_> = stream::iter(decisions).buffered(PARALLEL).collect().await;
@@ -155,27 +171,38 @@ fn recorded(components: &[Component], leftovers: &[Leftover], unknown: BTreeSet<
     Some(parent)
 }
 
-/// The namespaces that objects of known kinds name and that are there already.
+/// The namespaces that absent objects of known kinds name and that are there already.
 async fn homes(
     cluster: &Cluster,
-    objects: impl Iterator<Item = &DynamicObject>,
+    wanted: impl Iterator<Item = &DynamicObject>,
+    existing: &HashMap<ObjectRef, Existing>,
 ) -> Result<BTreeSet<String>, ClusterError> {
-    let mut named = BTreeSet::new();
-    for object in objects {
-        // What will be left out needs no namespace.
-        if cluster.resolve(&ObjectRef::of(object).gvk()).await?.is_some() {
-            named.extend(object.metadata.namespace.clone());
+    let (mut named, mut read) = (BTreeSet::new(), BTreeSet::new());
+    for object in wanted.map(ObjectRef::of) {
+        if object.is_namespace() {
+            read.insert(object.name);
+        } else if !existing.contains_key(&object) && cluster.resolve(&object.gvk()).await?.is_some() {
+            // What will be left out needs no namespace.
+            named.extend(object.namespace);
         }
     }
-    let looks = named.into_iter().map(|name| async move {
+    let looks = named.into_iter().map(|name| {
         let namespace = ObjectRef {
             api_version: "v1".to_owned(),
             kind: "Namespace".to_owned(),
             namespace: None,
             name: name.clone(),
         };
-        Ok::<_, ClusterError>(cluster.get(&namespace).await?.map(|_| name))
+        let is_there = read.contains(&name).then(|| existing.contains_key(&namespace));
+        async move {
+            let is_there = match is_there {
+                Some(known) => known,
+                None => cluster.get(&namespace).await?.is_some(),
+            };
+            Ok::<_, ClusterError>(is_there.then_some(name))
+        }
     });
+    let looks: Vec<_> = looks.collect();
     let found: Vec<Option<String>> = stream::iter(looks).buffered(PARALLEL).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
 }
@@ -223,20 +250,15 @@ impl Planned {
 
 /// An object that is absent. It is tried too, so that what the server refuses is known before anything is sent; not
 /// where its namespace or kind is to be made by the same apply.
-async fn create(
-    cluster: &Cluster,
-    wanted: &DynamicObject,
-    options: Options,
-    has_home: bool,
-) -> Result<Planned, ClusterError> {
-    let object = ObjectRef::of(wanted);
-    let known = cluster.resolve(&object.gvk()).await?.is_some();
+async fn create(cluster: &Cluster, of: Try<'_>, has_home: bool) -> Result<Planned, ClusterError> {
+    let wanted = of.wanted;
+    let known = cluster.resolve(&ObjectRef::of(wanted).gvk()).await?.is_some();
     if !known && mark::is_optional(wanted) {
         let why = vec!["the cluster does not know this kind".to_owned()];
         return Ok(Planned::new(wanted, Outcome::Skipped, why));
     }
     let answer = if known && has_home {
-        dry_run::ask(cluster, &object, wanted, options).await?
+        of.ask(cluster, None, false).await?
     } else {
         None
     };
@@ -246,33 +268,36 @@ async fn create(
     })
 }
 
-/// What is to be done about an object that is there, by dry run.
+/// What is to be done about an object that is there: by dry run, unless it is known to be as wanted.
 pub(super) async fn decide(
     cluster: &Cluster,
-    wanted: &DynamicObject,
+    of: Try<'_>,
     (existing, scaled): (&Existing, bool),
-    options: Options,
 ) -> Result<Planned, ClusterError> {
-    let object = ObjectRef::of(wanted);
-    if object.kind == "Namespace" && !existing.ours {
+    let (wanted, live) = (of.wanted, &existing.live);
+    if ObjectRef::of(wanted).kind == "Namespace" && !existing.ours {
         let why = vec!["existed before; used as it is".to_owned()];
         return Ok(Planned::new(wanted, Outcome::Skipped, why));
     }
-    let live = &existing.live;
     let mut force = authority::is_taken_back(wanted, live);
-    let mut asked = dry_run::ask(cluster, &object, wanted, options.forced(force)).await;
-    if let Err(ClusterError::Request { failure, .. }) = &asked
-        && scale::is_left_behind(live, failure)
-    {
-        force = true;
-        asked = dry_run::ask(cluster, &object, wanted, options.forced(force)).await;
+    let mut answer = None;
+    if !as_applied::holds(wanted, live) {
+        let mut asked = of.ask(cluster, Some(live), force).await;
+        if let Err(ClusterError::Request { failure, .. }) = &asked
+            && scale::is_left_behind(live, failure)
+        {
+            force = true;
+            asked = of.ask(cluster, Some(live), force).await;
+        }
+        answer = match asked {
+            Ok(Some(after)) => Some(Answer::of_server(Some(live), after)),
+            Ok(None) => Some(Answer::guessed(wanted, live)),
+            Err(refused) => return recreate::instead(cluster, wanted, existing, of.options, refused).await,
+        };
     }
-    let answer = match asked {
-        Ok(Some(after)) => Answer::of_server(Some(live), after),
-        Ok(None) => Answer::guessed(wanted, live),
-        Err(refused) => return recreate::instead(cluster, wanted, existing, options, refused).await,
-    };
-    let mut fields = difference(wanted, live, &answer.after);
+    let mut fields = answer
+        .as_ref()
+        .map_or_else(Vec::new, |answer| difference(wanted, live, &answer.after));
     let hands_over = scaled && scale::is_ours(live);
     fields.extend(hands_over.then(|| scale::HANDED_OVER.to_owned()));
     let strips = authority::foreign_injections(wanted, live);
@@ -283,7 +308,7 @@ pub(super) async fn decide(
         Outcome::Updated
     };
     Ok(Planned {
-        answer: Some(answer),
+        answer,
         force,
         hands_over,
         strips,

@@ -190,6 +190,26 @@ impl Cluster {
             .map_err(|e| Failure::local(chain(&e), false))?;
         retry::once(self.client.request(request)).await
     }
+
+    /// Asks once, for JSON, and takes no longer than `within` for the answer.
+    pub(crate) async fn ask(
+        &self,
+        request: Result<Request<Vec<u8>>, http::Error>,
+        within: Duration,
+    ) -> Result<serde_json::Value, Failure> {
+        let request = request.map_err(|e| Failure::local(chain(&e), false))?;
+        retry::once_within(within, self.client.request(request)).await
+    }
+
+    /// The same for text, whatever it is.
+    pub(crate) async fn ask_text(
+        &self,
+        request: Result<Request<Vec<u8>>, http::Error>,
+        within: Duration,
+    ) -> Result<String, Failure> {
+        let request = request.map_err(|e| Failure::local(chain(&e), false))?;
+        retry::once_within(within, self.client.request_text(request)).await
+    }
 }
 
 /// kube's own retries have no bound that fits a command; ours are in [`retry`].

@@ -3,7 +3,7 @@
 use kube::core::DynamicObject;
 use serde_json::Value;
 
-use super::changes::{self, Options};
+use super::changes::{self, Options, Planned};
 use super::connect::Cluster;
 use super::error::ClusterError;
 use super::object::ObjectRef;
@@ -49,21 +49,52 @@ impl Answer {
     }
 }
 
-/// What the server would make of an object; none where a webhook of the cluster takes no part in dry runs, which says
-/// nothing of the object itself.
-///
-/// # Errors
-/// The server refuses the object, or does not answer.
-pub(super) async fn ask(
-    cluster: &Cluster,
-    object: &ObjectRef,
-    wanted: &DynamicObject,
-    options: Options,
-) -> Result<Option<DynamicObject>, ClusterError> {
-    match changes::send(cluster, object, wanted, options, true).await {
-        Ok(merged) => Ok(Some(merged)),
-        Err(ClusterError::Request { failure, .. }) if failure.is_of_dry_runs() => Ok(None),
-        Err(error) => Err(error),
+/// A dry run of one object.
+#[derive(Clone, Copy)]
+pub(super) struct Try<'a> {
+    pub(super) wanted: &'a DynamicObject,
+    pub(super) options: Options,
+    /// What a plan said of it before.
+    pub(super) former: Option<&'a Planned>,
+}
+
+impl Try<'_> {
+    /// What the server would make of the object, which is `live` now; none where a webhook of the cluster takes no part
+    /// in dry runs, which says nothing of the object itself.
+    ///
+    /// # Errors
+    /// The server refuses the object, or does not answer.
+    pub(super) async fn ask(
+        &self,
+        cluster: &Cluster,
+        live: Option<&DynamicObject>,
+        force: bool,
+    ) -> Result<Option<DynamicObject>, ClusterError> {
+        if let Some(after) = self.said_before(live, force) {
+            return Ok(Some(after));
+        }
+        let object = ObjectRef::of(self.wanted);
+        match changes::send(cluster, &object, self.wanted, self.options.forced(force), true).await {
+            Ok(merged) => Ok(Some(merged)),
+            Err(ClusterError::Request { failure, .. }) if failure.is_of_dry_runs() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The server's former answer, where neither what is wanted nor what is there is another since.
+    fn said_before(&self, live: Option<&DynamicObject>, force: bool) -> Option<DynamicObject> {
+        let former = self.former.filter(|former| former.force == force)?;
+        let answer = former.answer.as_ref().filter(|answer| answer.by_server)?;
+        let is_same = match (&answer.before, live) {
+            (None, None) => true,
+            (Some(before), Some(live)) => {
+                let (before, live) = (&before.metadata, &live.metadata);
+                live.resource_version.is_some()
+                    && (&before.uid, &before.resource_version) == (&live.uid, &live.resource_version)
+            }
+            _ => false,
+        };
+        (is_same && former.wanted == *self.wanted).then(|| answer.after.clone())
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::certificate::Certificates;
-use super::changes::{self, Change, Options};
+use super::changes::{self, Change, Options, Planned};
 use super::fixtures::{components, stack, values};
 use super::manifest;
 use super::wire::Wire;
@@ -44,15 +44,64 @@ async fn a_second_run_asks_and_sends_nothing() {
         "{second:#?}"
     );
     assert_eq!(wire.changes(), Vec::<String>::new());
-    // One dry run for each object that is there, one list for each kind.
-    let objects = wire.state().objects.len();
+    // One list for each kind: nothing for each object.
     let log = wire.state().log.clone();
-    let (lists, others): (Vec<&String>, Vec<&String>) = log.iter().partition(|call| call.contains("labelSelector"));
-    assert_eq!(others.len(), objects, "{others:#?}");
+    assert!(log.iter().all(|call| call.contains("labelSelector")), "{log:#?}");
     let mut kinds: Vec<&str> = second.iter().map(|change| change.kind.as_str()).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert!(lists.len() <= kinds.len(), "{lists:#?}");
+    assert!(log.len() <= kinds.len(), "{log:#?}");
+}
+
+#[tokio::test]
+async fn what_was_tried_before_is_tried_again_only_where_something_changed_since() {
+    let wire = Wire::default();
+    up(&wire).await.expect("applied");
+    let maps = [
+        "/api/v1/namespaces/monitoring/configmaps/prometheus",
+        "/api/v1/namespaces/monitoring/configmaps/grafana-provisioning",
+    ];
+    for path in maps {
+        wire.forget_managers(path);
+    }
+    let service = "/api/v1/namespaces/monitoring/services/grafana";
+    wire.state().objects.remove(service);
+    let tried = || {
+        let log = std::mem::take(&mut wire.state().log);
+        let tries = log.iter().filter(|call| call.contains("dryRun"));
+        let mut paths: Vec<String> = tries
+            .filter_map(|call| Some(call.split_once(' ')?.1.split('?').next()?.to_owned()))
+            .collect();
+        paths.sort();
+        paths
+    };
+    tried();
+    let again = async |former: &[Planned]| {
+        let options = Options::default();
+        let planned = changes::plan_again(&wire.cluster(), &stack(), &components(), (options, former)).await;
+        planned.expect("planned")
+    };
+    let first = again(&[]).await;
+    assert_eq!(tried(), [maps[1], maps[0], service]);
+    let second = again(&first).await;
+    assert_eq!(tried(), [""; 0], "nothing changed");
+    let outcomes = |planned: &[Planned]| planned.iter().map(|p| p.change.clone()).collect::<Vec<_>>();
+    assert_eq!(outcomes(&second), outcomes(&first));
+    wire.put(service, wanted_service());
+    wire.state().objects.get_mut(maps[0]).expect("there")["metadata"]["resourceVersion"] = "later".into();
+    let third = again(&second).await;
+    assert_eq!(tried(), [maps[0], service]);
+    assert!(
+        third
+            .iter()
+            .any(|p| p.object.name == "grafana" && p.change.outcome == Outcome::Updated)
+    );
+}
+
+/// Grafana's Service as it was before anybody recorded who applies what.
+fn wanted_service() -> Value {
+    json!({"apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "grafana", "namespace": "monitoring", "resourceVersion": "1", "labels": stack().labels("grafana")}})
 }
 
 #[tokio::test]
@@ -115,6 +164,7 @@ async fn a_conflict_names_field_and_manager_before_anything_is_sent() {
     let refusal = json!({"code": 409, "reason": "Conflict", "details": {"causes": [{"reason": "FieldManagerConflict",
         "field": ".spec.template", "message": "conflict with \"other\""}]}});
     wire.state().refusals.insert(path.to_owned(), refusal);
+    wire.forget_managers(path);
     wire.state().log.clear();
     let Err(ClusterError::Rejected(problems)) = up(&wire).await else {
         panic!("refused");

@@ -16,9 +16,11 @@ use super::ownership::PARALLEL;
 use super::retry;
 use crate::names::StackName;
 
-/// From so many objects on, one list takes less than a request for each.
+/// From so many objects of a kind on, one list takes less than a request for each.
+const SOME: usize = 2;
+/// From so many on that are no members, the names of whatever is there take less.
 const MANY: usize = 4;
-/// How many names of others' objects are read to learn which of ours are absent.
+/// How many of these names are read at most.
 const NAMES: u32 = 500;
 
 /// What bears a stack's labels, by kind: whatever made it, controllers copy labels.
@@ -46,13 +48,13 @@ impl Members {
     }
 
     /// Members of those kinds alone of which a list takes less than the objects one by one.
-    async fn of_many(cluster: &Cluster, stack: &StackName, objects: &[ObjectRef]) -> Result<Self, ClusterError> {
+    async fn of_some(cluster: &Cluster, stack: &StackName, objects: &[ObjectRef]) -> Result<Self, ClusterError> {
         let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
         for object in objects {
             *counts.entry(kind(object)).or_default() += 1;
         }
-        let many = counts.into_iter().filter(|(_, count)| *count >= MANY);
-        Self::of_kinds(cluster, stack, many.map(|(kind, _)| kind).collect()).await
+        let some = counts.into_iter().filter(|(_, count)| *count >= SOME);
+        Self::of_kinds(cluster, stack, some.map(|(kind, _)| kind).collect()).await
     }
 
     async fn of_kinds(cluster: &Cluster, stack: &StackName, kinds: BTreeSet<Kind>) -> Result<Self, ClusterError> {
@@ -92,13 +94,19 @@ impl Members {
                 None => others.push(object.clone()),
             }
         }
-        let others = not_absent(cluster, others).await?;
-        let reads = others.into_iter().map(|object| async move {
-            let live = cluster.get(&object).await?;
-            Ok::<_, ClusterError>(live.map(|live| (object, live)))
-        });
-        let rest: Vec<_> = stream::iter(reads).buffered(PARALLEL).try_collect().await?;
-        found.extend(rest.into_iter().flatten());
+        // In a namespace that is absent nothing is.
+        let (namespaces, others): (Vec<ObjectRef>, Vec<ObjectRef>) =
+            others.into_iter().partition(ObjectRef::is_namespace);
+        let homes = asked(cluster, namespaces.clone()).await?;
+        let is_absent = |name: &String| {
+            let named = namespaces.iter().any(|namespace| namespace.name == *name);
+            named && !homes.iter().any(|(namespace, _)| namespace.name == *name)
+        };
+        let others = others
+            .into_iter()
+            .filter(|object| !object.namespace.as_ref().is_some_and(is_absent));
+        let rest = asked(cluster, others.collect()).await?;
+        found.extend(homes.into_iter().chain(rest));
         // In the order of the manifests, whatever way each was read.
         let found = objects.iter().filter_map(|object| found.remove_entry(object));
         Ok(found.collect())
@@ -111,7 +119,7 @@ pub(super) async fn read(
     stack: &StackName,
     objects: &[ObjectRef],
 ) -> Result<Vec<(ObjectRef, DynamicObject)>, ClusterError> {
-    let members = Members::of_many(cluster, stack, objects).await?;
+    let members = Members::of_some(cluster, stack, objects).await?;
     members.read(cluster, objects).await
 }
 
@@ -159,6 +167,19 @@ async fn list(
     });
     let objects = objects.collect();
     Ok(Some(Listed { resource, objects }))
+}
+
+/// Those objects that are there, each asked for unless it is known to be absent.
+async fn asked(cluster: &Cluster, objects: Vec<ObjectRef>) -> Result<Vec<(ObjectRef, DynamicObject)>, ClusterError> {
+    let reads = not_absent(cluster, objects)
+        .await?
+        .into_iter()
+        .map(|object| async move {
+            let live = cluster.get(&object).await?;
+            Ok::<_, ClusterError>(live.map(|live| (object, live)))
+        });
+    let found: Vec<_> = stream::iter(reads).buffered(PARALLEL).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// Those objects that may be there: where many of a kind are asked for in one place, the names there tell which are not.

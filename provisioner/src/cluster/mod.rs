@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! manifests/ --manifest::load(values, certificates)--> components
-//! components --ownership::check--> existing objects   (foreign ones are refused before anything changes)
+//! components --ownership::look---> existing objects and members, in lists   (foreign ones are refused before anything changes)
 //!            --preview::check---> what is refused before images are there
-//!            --changes::plan-----> created | updated | unchanged, by dry run
+//!            --changes::plan-----> created | updated | unchanged, by dry run where what was read does not tell
 //! lease::under(...)               one run at a time changes a stack
 //!            --apply::apply------> changes --wait::wait--> ready
 //! members    --prune::prune--> what is wanted no longer is gone
@@ -15,6 +15,7 @@
 pub mod app;
 mod applied;
 pub mod apply;
+mod as_applied;
 pub mod authority;
 pub mod certificate;
 pub mod changes;
@@ -28,6 +29,7 @@ mod embedded;
 pub mod error;
 pub mod external;
 mod failure;
+pub mod forward;
 mod images;
 pub mod inventory;
 mod last_words;
@@ -59,7 +61,7 @@ mod source;
 mod stored;
 pub mod take_over;
 pub(crate) mod template;
-mod trouble;
+pub(crate) mod trouble;
 pub mod values;
 pub mod wait;
 

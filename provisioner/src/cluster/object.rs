@@ -55,6 +55,10 @@ impl ObjectRef {
         self.api_version.rsplit_once('/').map_or("", |(g, _)| g)
     }
 
+    pub(super) fn is_namespace(&self) -> bool {
+        self.kind == "Namespace" && self.group().is_empty()
+    }
+
     /// An object of which nothing but this is said.
     pub(super) fn bare(&self) -> DynamicObject {
         DynamicObject {

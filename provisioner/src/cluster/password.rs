@@ -10,14 +10,21 @@ use super::stored;
 /// The Secret with the password under the key `password`.
 pub const SECRET: &str = "grafana-admin";
 
+/// The password in the cluster; none where Grafana is not part of the stack.
+///
+/// # Errors
+/// The Secret cannot be read.
+pub async fn stored(cluster: &Cluster, namespace: &str) -> Result<Option<String>, ClusterError> {
+    let data = stored::secret(cluster, namespace, SECRET).await?;
+    let bytes = data.and_then(|mut data| data.remove("password"));
+    Ok(bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .filter(|text| !text.is_empty()))
+}
+
 /// The password in the cluster, else a new one. Writes nothing: the manifests do.
 pub async fn prepare(cluster: &Cluster, namespace: &str) -> Result<String, ClusterError> {
-    let stored = stored::secret(cluster, namespace, SECRET).await?;
-    let kept = stored
-        .and_then(|mut data| data.remove("password"))
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .filter(|text| !text.is_empty());
-    match kept {
+    match stored(cluster, namespace).await? {
         Some(password) => Ok(password),
         None => random(),
     }

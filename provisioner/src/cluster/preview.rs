@@ -7,8 +7,9 @@ use futures::stream::{self, StreamExt as _};
 use kube::core::DynamicObject;
 use serde_json::Value;
 
-use super::changes::{self, Options};
+use super::changes::{self, Options, Planned};
 use super::connect::Cluster;
+use super::dry_run::Try;
 use super::error::ClusterError;
 use super::manifest::Component;
 use super::mark;
@@ -24,6 +25,8 @@ pub struct Checked {
     pub existing: Vec<Existing>,
     /// What would be deleted in the end.
     pub going: Vec<ObjectRef>,
+    /// What was tried, for [`changes::plan_again`].
+    pub tried: Vec<Planned>,
 }
 
 /// [`ownership::check`], and then whether others own fields that are to be changed, and whether a field cannot be changed:
@@ -44,7 +47,7 @@ pub async fn check(
     let there: HashMap<&ObjectRef, &Existing> = there.map(|one| (&one.object, one)).collect();
     let scaled = scale::targets(components);
     let objects = components.iter().flat_map(|component| &component.objects);
-    let tries = objects
+    let attempts = objects
         .filter(|wanted| !mark::is_parent(wanted))
         .filter_map(|wanted| {
             let live = there
@@ -54,11 +57,25 @@ pub async fn check(
         })
         .map(|(wanted, live)| {
             let scaled = scaled.contains(&live.object.unversioned());
-            async move { changes::decide(cluster, &wanted, (live, scaled), options).await.err() }
+            async move {
+                let of = Try {
+                    wanted: &wanted,
+                    options,
+                    former: None,
+                };
+                changes::decide(cluster, of, (live, scaled)).await
+            }
         });
-    let refused: Vec<Option<ClusterError>> = stream::iter(tries).buffered(PARALLEL).collect().await;
-    let (mut conflicts, mut immutable) = (Vec::new(), Vec::new());
-    for error in refused.into_iter().flatten() {
+    let decisions: Vec<_> = stream::iter(attempts).buffered(PARALLEL).collect().await;
+    let (mut tried, mut conflicts, mut immutable) = (Vec::new(), Vec::new(), Vec::new());
+    for decision in decisions {
+        let error = match decision {
+            Ok(planned) => {
+                tried.push(planned);
+                continue;
+            }
+            Err(error) => error,
+        };
         match error {
             ClusterError::Request { object, failure, .. } if failure.is_conflict() => {
                 conflicts.extend(changes::refusals(&object, &failure));
@@ -73,6 +90,7 @@ pub async fn check(
     Ok(Checked {
         going: going.map(|leftover| leftover.live.object).collect(),
         existing: reading.existing,
+        tried,
     })
 }
 
@@ -199,6 +217,9 @@ mod tests {
         let denied = json!({"code": 403, "reason": "Forbidden", "message": "denied by a webhook"});
         let other = "/apis/apps/v1/namespaces/monitoring/deployments/grafana";
         wire.state().refusals.insert(other.to_owned(), denied);
+        for path in [APP, other] {
+            wire.forget_managers(path);
+        }
         let Err(ClusterError::Immutable(fields)) = checked(&wire).await else {
             panic!("refused");
         };

@@ -116,15 +116,11 @@ pub(super) async fn unknown_kinds(cluster: &Cluster, record: &Parent) -> Result<
 
 /// Namespaces go after all that is in them.
 fn rank(object: &ObjectRef) -> u8 {
-    if is_namespace(object) {
+    if object.is_namespace() {
         order::WAVES
     } else {
         order::wave(object)
     }
-}
-
-fn is_namespace(object: &ObjectRef) -> bool {
-    object.kind == "Namespace" && object.group().is_empty()
 }
 
 /// Whether this program applied an object: controllers copy labels onto what they make.
@@ -198,7 +194,7 @@ impl Set<'_> {
             .as_ref()
             .is_some_and(|name| !self.namespaces.contains(name));
         // Parent and lease live there.
-        let is_home = is_namespace(object) && object.name == self.home;
+        let is_home = object.is_namespace() && object.name == self.home;
         if live.controlled || elsewhere || is_home || self.wanted.contains(&object.unversioned()) {
             return None;
         }
@@ -228,7 +224,7 @@ impl Set<'_> {
             .collect();
         let mut namespaces: Vec<&mut Leftover> = found
             .iter_mut()
-            .filter(|leftover| leftover.stays.is_none() && is_namespace(&leftover.live.object))
+            .filter(|leftover| leftover.stays.is_none() && leftover.live.object.is_namespace())
             .collect();
         if namespaces.is_empty() {
             return Ok(());
@@ -308,7 +304,7 @@ pub async fn prune(
         let rest = find(cluster, stack, members, all).await?;
         let spaces = rest
             .iter()
-            .filter(|leftover| leftover.stays.is_none() && is_namespace(&leftover.live.object));
+            .filter(|leftover| leftover.stays.is_none() && leftover.live.object.is_namespace());
         run.delete(&spaces.map(|leftover| &leftover.live).collect::<Vec<&Live>>())
             .await?;
         let receipt = run.receipt;
@@ -348,7 +344,7 @@ async fn remove(
 ) -> Result<Vec<ObjectRef>, ClusterError> {
     let mut going: Vec<Live> = found
         .into_iter()
-        .filter(|leftover| leftover.stays.is_none() && !is_namespace(&leftover.live.object))
+        .filter(|leftover| leftover.stays.is_none() && !leftover.live.object.is_namespace())
         .map(|leftover| leftover.live)
         .collect();
     let mut given = DeleteReceipt::default();

@@ -21,6 +21,8 @@ use Readiness::{Failed, Progressing, Ready};
 
 /// What an object of cert-manager says that its controller has not looked at.
 pub(super) const NO_CERT_MANAGER: &str = "no controller has looked at it: are the pods of cert-manager running?";
+/// Whom to look for where the metrics API is there and not trusted.
+const NO_INJECTOR: &str = "cert-manager's cainjector writes whom the API server trusts: does its pod run?";
 
 /// Reads the state from the object alone.
 pub fn readiness(object: &DynamicObject) -> Readiness {
@@ -43,7 +45,7 @@ pub fn readiness(object: &DynamicObject) -> Readiness {
         ("", "Namespace") => phase(status, "Active"),
         ("", "PersistentVolumeClaim") => phase(status, "Bound"),
         ("", "Service") => service(object),
-        ("apiregistration.k8s.io", "APIService") => required(status, "Available"),
+        ("apiregistration.k8s.io", "APIService") => api_service(object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => required(status, "Established"),
         (authority::GROUP, _) => issued(status),
         // What an HPA says about its metrics is the chain's business: it needs pods that are ready first.
@@ -143,6 +145,18 @@ fn issued(status: &Value) -> Readiness {
     match condition(status, "Ready") {
         None => Progressing(NO_CERT_MANAGER.to_owned()),
         Some(_) => required(status, "Ready"),
+    }
+}
+
+/// An API whose bundle somebody else has to write is not trusted before.
+fn api_service(object: &DynamicObject) -> Readiness {
+    let status = &object.data["status"];
+    let is_refused = condition(status, "Available").is_some_and(|c| c["reason"] == "FailedDiscoveryCheck");
+    match required(status, "Available") {
+        Progressing(said) if is_refused && authority::is_injected(object) => {
+            Progressing(format!("{said}; {NO_INJECTOR}"))
+        }
+        state => state,
     }
 }
 

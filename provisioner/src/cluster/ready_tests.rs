@@ -125,3 +125,22 @@ fn conditions_decide_for_other_kinds() {
         assert_eq!(state(api_version, kind, &rest), want, "{kind} {rest}");
     }
 }
+
+#[test]
+fn an_api_that_is_not_trusted_names_who_writes_its_bundle() {
+    let theirs = json!({"cert-manager.io/inject-ca-from": "a/b"});
+    let with = |annotations: &Value, reason: &str| {
+        let metadata = json!({"name": "x", "annotations": annotations});
+        let unavailable = json!({"type": "Available", "status": "False", "reason": reason, "message": "m"});
+        let rest = json!({"metadata": metadata, "status": {"conditions": [unavailable]}});
+        state("apiregistration.k8s.io/v1", "APIService", &rest)
+    };
+    let named = progressing(&format!("FailedDiscoveryCheck: m; {NO_INJECTOR}"));
+    assert_eq!(with(&theirs, "FailedDiscoveryCheck"), named);
+    // Ours is written by us; without a backend nobody is asked for a certificate.
+    assert_eq!(
+        with(&json!({}), "FailedDiscoveryCheck"),
+        progressing("FailedDiscoveryCheck: m")
+    );
+    assert_eq!(with(&theirs, "MissingEndpoints"), progressing("MissingEndpoints: m"));
+}

@@ -32,6 +32,7 @@ async fn installed(refused: &[&str]) -> Wire {
     for path in refused {
         let refusal = refusal("Invalid value: {}: field is immutable");
         wire.state().refusals.insert((*path).to_owned(), refusal);
+        wire.forget_managers(path);
     }
     wire.state().log.clear();
     wire
@@ -109,6 +110,7 @@ async fn conflicts_and_fields_that_cannot_be_changed_are_told_together() {
         "field": ".spec.template", "message": "conflict with \"other\""}]}});
     let app = "/apis/apps/v1/namespaces/web-app/deployments/web-app";
     wire.state().refusals.insert(app.to_owned(), conflict);
+    wire.forget_managers(app);
     let planned = changes::plan(&wire.cluster(), &stack(), &components(), Options::default()).await;
     let error = planned.expect_err("refused");
     let text = error.to_string();

@@ -50,13 +50,18 @@ where
 
 /// One request under the time limit.
 pub(super) async fn once<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failure> {
-    match timeout(REQUEST, request).await {
+    once_within(REQUEST, request).await
+}
+
+/// One request under a time limit of its own.
+pub(super) async fn once_within<T>(
+    limit: Duration,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, Failure> {
+    match timeout(limit, request).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(Failure::of(&error)),
-        Err(_) => Err(Failure::local(
-            format!("no answer within {} s", REQUEST.as_secs()),
-            true,
-        )),
+        Err(_) => Err(Failure::local(format!("no answer within {} s", limit.as_secs()), true)),
     }
 }
 

@@ -14,7 +14,7 @@ use super::retry;
 
 /// What a pod says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// It may still come right by itself.
     Slow(String),
     /// The kubelet tries again, with growing pauses: it may come right, but it failed.
@@ -25,7 +25,7 @@ pub(super) enum Trouble {
 
 impl Trouble {
     /// The sentence.
-    pub(super) fn why(&self) -> &str {
+    pub(crate) fn why(&self) -> &str {
         let (Self::Slow(why) | Self::Failing(why) | Self::Hopeless(why)) = self;
         why
     }
@@ -59,7 +59,7 @@ const STARTING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 const STARTS: i64 = 3;
 
 /// The trouble of one pod, the worst where there is more than one, none where it has none. Pure.
-pub(super) fn of_pod(pod: &Value) -> Option<Trouble> {
+pub(crate) fn of_pod(pod: &Value) -> Option<Trouble> {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     let status = &pod["status"];
     let containers = ["initContainerStatuses", "containerStatuses"]

@@ -180,7 +180,8 @@ impl Values {
     }
 }
 
-fn dashboard() -> &'static str {
+/// The dashboard, as Grafana reads it.
+pub(crate) fn dashboard() -> &'static str {
     DASHBOARDS
         .iter()
         .find(|(name, _)| *name == "web-app.json")

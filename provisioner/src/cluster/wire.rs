@@ -4,6 +4,8 @@
 mod fields;
 #[path = "wire/kinds.rs"]
 mod kinds;
+#[path = "wire/query.rs"]
+mod query;
 #[path = "wire/watch.rs"]
 mod watch;
 
@@ -19,6 +21,7 @@ use tokio::sync::Notify;
 use super::Cluster;
 use fields::merge;
 use kinds::{KINDS, discovery};
+use query::{asks_for_names, page, parameter, selects};
 
 /// What somebody does to an object.
 type Change = fn(&mut Value);
@@ -75,13 +78,29 @@ impl Wire {
         self.state.lock().expect("not poisoned")
     }
 
-    /// Puts an object there as somebody else would.
+    /// Puts an object there as somebody else would, and its namespace if that is not there.
     pub(super) fn put(&self, path: &str, object: Value) {
         let mut state = self.state();
+        if let Some((_, inside)) = path.split_once("/namespaces/")
+            && let Some((name, _)) = inside.split_once('/')
+        {
+            let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "uid": name}, "status": {"phase": "Active"}});
+            state
+                .objects
+                .entry(format!("/api/v1/namespaces/{name}"))
+                .or_insert(namespace);
+        }
         state.uids += 1;
         let mut object = object;
         object["metadata"]["uid"] = state.uids.to_string().into();
         state.objects.insert(path.to_owned(), object);
+    }
+
+    /// Nothing is recorded any more of who applied an object: what an apply would change has to be asked.
+    pub(super) fn forget_managers(&self, path: &str) {
+        if let Some(object) = self.state().objects.get_mut(path) {
+            object["metadata"]["managedFields"] = json!([]);
+        }
     }
 
     /// Requests that change something.
@@ -341,44 +360,11 @@ fn is_merge(headers: &http::HeaderMap) -> bool {
         .is_some_and(|kind| kind == "application/merge-patch+json")
 }
 
-/// A list, cut where the query says so.
-fn page(mut items: Vec<Value>, query: &str) -> Value {
-    let limit = parameter(query, "limit").parse().unwrap_or(usize::MAX);
-    let more = if items.len() > limit { "more" } else { "" };
-    items.truncate(limit);
-    json!({"kind": "List", "apiVersion": "v1", "metadata": {"continue": more, "resourceVersion": "1"}, "items": items})
-}
-
-fn parameter(query: &str, name: &str) -> String {
-    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-    let found = pairs.find(|(key, _)| key == name);
-    found.map_or_else(String::new, |(_, value)| value.into_owned())
-}
-
-fn asks_for_names(accept: &http::HeaderValue) -> bool {
-    accept
-        .to_str()
-        .is_ok_and(|kinds| kinds.contains("PartialObjectMetadataList"))
-}
-
 fn drop_nulls(value: &mut Value) {
     if let Some(fields) = value.as_object_mut() {
         fields.retain(|_, field| !field.is_null());
         fields.values_mut().for_each(drop_nulls);
     }
-}
-
-fn selects(selector: &str, object: &Value) -> bool {
-    let label = |key: &str| object["metadata"]["labels"][key].as_str();
-    selector
-        .split(',')
-        .filter(|term| !term.is_empty())
-        .all(|term| match term.split_once("!=") {
-            Some((key, value)) => label(key) != Some(value),
-            None => term
-                .split_once('=')
-                .is_some_and(|(key, value)| label(key) == Some(value)),
-        })
 }
 
 fn absent(path: &str) -> Response<Body> {

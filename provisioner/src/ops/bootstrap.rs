@@ -11,6 +11,7 @@ use super::summary::Summary;
 use super::{ANSWER, Bill, CHECK, Context, ask, deploy, elsewhere, images};
 use crate::aws::{drift, preflight};
 use crate::cluster::authority::{Authority, Choice};
+use crate::cluster::changes::Planned;
 use crate::cluster::manifest::Component;
 use crate::cluster::nodes::{self, Node};
 use crate::cluster::ownership::Existing;
@@ -74,11 +75,12 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let (app, load) = Box::pin(images::publish_app(context, (&registry, stack), &images, sources)).await?;
 
     report.phase("stack");
-    let session = match ready {
-        Some(session) => session,
-        None => place.connect(&found, config.output.timeout, report).await?,
+    let (session, tried) = match ready {
+        Some(ready) => ready,
+        None => (place.connect(&found, config.output.timeout, report).await?, Vec::new()),
     };
-    let deployed = deploy::run(context, &session.cluster, stack, (&app.reference, load.as_deref())).await?;
+    let references = (app.reference.as_str(), load.as_deref());
+    let deployed = deploy::run(context, (&session.cluster, stack), references, &tried).await?;
 
     let aws = place.aws().or(registry.aws());
     let summary = Summary::new(context, aws, &plan, (app, load), deployed, began.elapsed());
@@ -143,8 +145,8 @@ pub(super) async fn reach(context: &Context, looked: &Looked) -> Result<Option<S
 }
 
 /// Everything about the target that can refuse, before anything is changed. A cluster that is active is connected to
-/// and its objects are looked at; for one that will be created somebody has to agree.
-async fn check_target(context: &Context, looked: &Looked) -> Result<Option<Session>, Error> {
+/// and its objects are looked at, which is kept for the apply; for one that will be created somebody has to agree.
+async fn check_target(context: &Context, looked: &Looked) -> Result<Option<(Session, Vec<Planned>)>, Error> {
     let plan = &looked.plan;
     let Some(session) = Box::pin(reach(context, looked)).await? else {
         if looked.prepared.found.state() == State::Missing {
@@ -165,7 +167,7 @@ async fn check_target(context: &Context, looked: &Looked) -> Result<Option<Sessi
     let checked = checked.map_err(deploy::refused_before_any_change)?;
     confirm_adoption(context, plan, &checked.existing).await?;
     confirm_deletion(context, &plan.stack, &checked.going).await?;
-    Ok(Some(session))
+    Ok(Some((session, checked.tried)))
 }
 
 fn needs_cert_manager(config: &Config) -> bool {

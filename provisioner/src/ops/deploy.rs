@@ -74,12 +74,13 @@ pub(super) fn has_adapter(config: &Config) -> bool {
     !config.stack.without.iter().any(|left_out| left_out == ADAPTER)
 }
 
-/// Applies the stack, waits for it, and verifies that metrics arrive.
+/// Applies the stack, waits for it, and verifies that metrics arrive. What the server said of objects before, it is not
+/// asked again as long as nothing changed.
 pub(super) async fn run(
     context: &Context,
-    cluster: &Cluster,
-    stack: &StackName,
+    (cluster, stack): (&Cluster, &StackName),
     images: (&str, Option<&str>),
+    former: &[Planned],
 ) -> Result<Deployed, Error> {
     let (config, report) = (&context.config, &*context.report);
     let wanted = Wanted {
@@ -89,7 +90,7 @@ pub(super) async fn run(
         images,
         tolerance: cluster.keeps_tolerance("default").await?,
     };
-    let (components, mut changes, leftovers) = wanted.apply(context).await?;
+    let (components, mut changes, leftovers) = wanted.apply(context, former).await?;
 
     report.phase("ready");
     let ready = wait((cluster, stack), &components, config.output.timeout, report).await;
@@ -217,11 +218,11 @@ struct Wanted<'a> {
 impl Wanted<'_> {
     /// Applies what differs, under the stack's lease; where nothing does, nothing at all is written. Also says whether
     /// there is something that the stack no longer wants.
-    async fn apply(&self, context: &Context) -> Result<(Vec<Component>, Vec<Change>, bool), Error> {
+    async fn apply(&self, context: &Context, former: &[Planned]) -> Result<(Vec<Component>, Vec<Change>, bool), Error> {
         let (cluster, stack, report) = (self.cluster, self.stack, &*context.report);
         let options = options(self.config);
         let components = self.components().await?;
-        let planned = changes::plan(cluster, stack, &components, options).await;
+        let planned = changes::plan_again(cluster, stack, &components, (options, former)).await;
         let planned = planned.map_err(refused_before_any_change)?;
         if planned.iter().all(Planned::is_as_wanted) {
             let changes = execute(cluster, &planned, options, report).await?;
@@ -229,11 +230,13 @@ impl Wanted<'_> {
         }
         let home = &self.home(&components);
         let terms = context.lease_terms(stack, home);
-        // What was read before is stale by now: another run may have ended just before the lease was had.
+        // What was read before is stale by now: another run may have ended just before the lease was had. What the
+        // server said of an object holds as long as it is the same.
+        let former = &planned;
         let work = |made_home: bool| async move {
             parent::check_version(cluster, stack, &Namespaces::default().app).await?;
             let components = self.components().await?;
-            let planned = changes::plan(cluster, stack, &components, options).await;
+            let planned = changes::plan_again(cluster, stack, &components, (options, former)).await;
             let mut planned = planned.map_err(refused_before_any_change)?;
             // The lease needs its namespace first: what this run made for it counts as made.
             let made = made_home.then(|| made_before(&mut planned, home)).flatten();

@@ -20,10 +20,10 @@ pub(super) fn check(path: Option<&Path>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes `text` to the file, if one is named.
-pub(super) fn write(path: Option<&Path>, text: &str) -> Result<(), Error> {
+/// Writes `content` to the file, if one is named.
+pub(super) fn write(path: Option<&Path>, content: &(impl AsRef<[u8]> + ?Sized)) -> Result<(), Error> {
     let Some(path) = path else { return Ok(()) };
-    std::fs::write(path, text).map_err(|error| {
+    std::fs::write(path, content).map_err(|error| {
         let failed = Error::failed(format!("cannot write file `{}`: {error}", path.display()));
         match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {

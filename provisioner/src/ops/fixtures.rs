@@ -27,6 +27,7 @@ pub(super) fn given(line: &[&str]) -> (Cli, Context) {
         rollout: Underway::default(),
         region: OnceLock::new(),
         bill: OnceLock::new(),
+        serving: OnceLock::new(),
         holder: Holder::new("host", 1, 1, jiff::Timestamp::now),
     };
     (cli, context)

@@ -4,7 +4,9 @@ mod ask;
 mod bill;
 mod bootstrap;
 mod config_show;
+mod dashboard;
 mod deploy;
+mod doctor;
 mod elsewhere;
 mod files;
 #[cfg(test)]
@@ -78,6 +80,8 @@ pub struct Context {
     pub region: OnceLock<String>,
     /// What the stack costs, once that is known.
     pub bill: OnceLock<Bill>,
+    /// Set where the command goes on until it is interrupted: then an interrupt is its good end.
+    pub serving: OnceLock<()>,
 }
 
 impl Context {
@@ -182,6 +186,11 @@ pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
         }
         Command::Init(flags) => (Some(init::run(flags, context).await?), Exit::Done),
         Command::Status(flags) => (status::run(flags, context).await.map(|()| None)?, Exit::Done),
+        Command::Doctor => {
+            let (answer, exit) = doctor::run(context).await?;
+            (Some(answer), exit)
+        }
+        Command::Dashboard(flags) => (dashboard::run(flags, context).await.map(|()| None)?, Exit::Done),
         Command::Token => (Some(token::run(context).await?), Exit::Done),
         Command::Kubeconfig(flags) => (Some(kubeconfig::run(flags, context).await?), Exit::Done),
         Command::Man(flags) => (Some(man::run(&flags.folder)?), Exit::Done),

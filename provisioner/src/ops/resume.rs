@@ -83,10 +83,18 @@ fn go_back(config: &Config, image: &str) -> String {
 
 /// The command that ends a load and removes its report.
 fn delete_job(config: &Config) -> String {
-    let context = config.target.kube_context.as_ref();
-    let context = context.map_or_else(String::new, |name| format!(" --context {}", quoted(name)));
     let namespace = Namespaces::default().app;
-    format!("kubectl{context} delete job --namespace {namespace} {LOAD_JOB} --ignore-not-found")
+    let kubectl = kubectl(config);
+    format!("{kubectl} delete job --namespace {namespace} {LOAD_JOB} --ignore-not-found")
+}
+
+/// `kubectl` as it finds the cluster: by the context that is named, else by the current one.
+pub(super) fn kubectl(config: &Config) -> String {
+    let context = config.target.kube_context.as_ref();
+    context.map_or_else(
+        || "kubectl".to_owned(),
+        |name| format!("kubectl --context {}", quoted(name)),
+    )
 }
 
 /// `provisioner VERB` with the flags that name the target.

@@ -1,7 +1,9 @@
-//! `status`: pods, desired pods and request rate, once or as a live table.
+//! `status`: pods, desired pods, request rate and why it scales or does not: once, as a live view, or a line a second.
+
+mod screen;
+mod watch;
 
 use std::fmt;
-use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -10,20 +12,17 @@ use super::{Context, bill};
 use crate::aws::cost::Cost;
 use crate::aws::eks::EksCluster;
 use crate::aws::{Aws, foundation};
-use crate::chain::{Sample, sample};
+use crate::chain::{Board, Route, board};
 use crate::cli;
 use crate::cluster::authority::Authority;
 use crate::cluster::certificate::{self, Serving};
 use crate::cluster::nodes;
 use crate::cluster::values::Namespaces;
 use crate::error::Error;
-use crate::report::Answer;
+use crate::report::{Answer, printable};
 use crate::target::{Found, Place, Session};
 
-/// Between two lines of the table.
-const EVERY: Duration = Duration::from_secs(1);
-
-/// One look, or one line a second until interrupted or until nobody reads.
+/// One look, or again and again until interrupted or until nobody reads.
 pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Error> {
     let (_, stack) = context.target()?;
     let place = context.place().await?;
@@ -31,41 +30,25 @@ pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Er
     let session = place
         .connect(&found, context.config.output.timeout, &*context.report)
         .await?;
-    let began = Instant::now();
-    if !flags.watch {
-        let (sample, cost, certificate) = tokio::join!(
-            sample(&session.cluster),
-            cost(context, &place, &found, &session),
-            serving(context, &session)
-        );
-        let look = Look {
-            elapsed_s: 0.0,
-            sample: sample?,
-            cost,
-            certificate,
-        };
-        return context.print(&Answer::of(&look).map_err(Error::failed)?).map(drop);
+    let route = Route {
+        namespaces: Namespaces::default(),
+        prometheus: context.config.prometheus.url.clone(),
+    };
+    if flags.watch {
+        return watch::run(context, (&session, &route)).await;
     }
-    let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    loop {
-        ticks.tick().await;
-        match sample(&session.cluster).await {
-            Ok(sample) => {
-                let look = Look {
-                    elapsed_s: began.elapsed().as_secs_f64(),
-                    sample,
-                    cost: None,
-                    certificate: None,
-                };
-                let row = Answer::of(&Row(&look)).map_err(Error::failed)?;
-                if !context.print(&row)? {
-                    return Ok(());
-                }
-            }
-            Err(error) => context.report.warning(&error.to_string()),
-        }
-    }
+    let (board, cost, certificate) = tokio::join!(
+        board(&session.cluster, &route),
+        cost(context, &place, &found, &session),
+        serving(context, &session)
+    );
+    let look = Look {
+        elapsed_s: 0.0,
+        board: board?,
+        cost,
+        certificate,
+    };
+    context.print(&Answer::of(&look).map_err(Error::failed)?).map(drop)
 }
 
 /// What the stack costs an hour with the nodes that there are; none outside AWS.
@@ -129,7 +112,7 @@ async fn has_gateway(aws: &Aws, context: &Context, found: &EksCluster) -> Result
 struct Look {
     elapsed_s: f64,
     #[serde(flatten)]
-    sample: Sample,
+    board: Board,
     /// What it costs; not in a table, which is for figures that move.
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<Cost>,
@@ -148,7 +131,7 @@ fn or_dash<T: ToString>(value: Option<T>) -> String {
 
 impl fmt::Display for Look {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sample = &self.sample;
+        let Board { sample, hpa, .. } = &self.board;
         writeln!(f, "pods      {} ready of {}", sample.ready, sample.replicas)?;
         writeln!(
             f,
@@ -157,12 +140,23 @@ impl fmt::Display for Look {
             or_dash(sample.max)
         )?;
         let rate = sample.rate_total.map(|rate| format!("{rate:.1}"));
-        writeln!(f, "rate      {} requests/s", or_dash(rate))?;
+        let target = hpa.as_ref().and_then(|hpa| hpa.target);
+        let target = target.map_or_else(String::new, |target| format!(", each pod is to have {target}"));
+        writeln!(f, "rate      {} requests/s{target}", or_dash(rate))?;
+        if let Some(p99_s) = self.board.p99_s {
+            writeln!(f, "p99       {:.1} ms", p99_s * 1e3)?;
+        }
         for (pod, rate) in &sample.per_pod {
-            writeln!(f, "pod       {pod}: {rate:.1} requests/s")?;
+            writeln!(f, "pod       {pod}: {rate:.1} requests/s{}", used(&self.board, pod))?;
+        }
+        if let Some(why) = &self.board.why {
+            writeln!(f, "why       {}", printable(&why.to_string()))?;
         }
         if let Some(problem) = &sample.problem {
-            writeln!(f, "problem   {problem}")?;
+            writeln!(f, "problem   {}", printable(problem))?;
+        }
+        if let Some(serving) = &self.certificate {
+            writeln!(f, "certificate ends on {}", serving.ends_at.strftime("%Y-%m-%d"))?;
         }
         if let Some(cost) = &self.cost {
             writeln!(f, "cost      {cost}")?;
@@ -171,9 +165,22 @@ impl fmt::Display for Look {
     }
 }
 
+/// What a pod uses, as the end of a line.
+fn used(board: &Board, pod: &str) -> String {
+    let used = board.usage.get(pod);
+    used.map_or_else(String::new, |used| {
+        format!(
+            ", {:.0}m CPU, {:.1} MiB",
+            used.cpu * 1e3,
+            used.memory_bytes / 1_048_576.0
+        )
+    })
+}
+
 impl fmt::Display for Row<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Look { elapsed_s, sample, .. } = self.0;
+        let Look { elapsed_s, board, .. } = self.0;
+        let sample = &board.sample;
         let rate = or_dash(sample.rate_total.map(|rate| format!("{rate:.1}")));
         write!(
             f,
@@ -182,8 +189,9 @@ impl fmt::Display for Row<'_> {
             sample.replicas,
             or_dash(sample.desired),
         )?;
-        match &sample.problem {
-            Some(problem) => write!(f, "  ({problem})"),
+        let why = board.why.as_ref().map(ToString::to_string);
+        match sample.problem.clone().or(why) {
+            Some(said) => write!(f, "  ({})", printable(&said)),
             None => Ok(()),
         }
     }
@@ -193,8 +201,9 @@ impl fmt::Display for Row<'_> {
 mod tests {
     use super::*;
     use crate::aws::cost::Intents;
+    use crate::chain::{Autoscaler, Sample, Usage, Why};
 
-    fn look() -> Look {
+    pub(super) fn board() -> Board {
         let sample = Sample {
             replicas: 10,
             ready: 7,
@@ -204,9 +213,31 @@ mod tests {
             per_pod: [("web-app-a".to_owned(), 9.9)].into(),
             problem: None,
         };
+        let used = Usage {
+            cpu: 0.004,
+            memory_bytes: 3_145_728.0,
+        };
+        let hpa = Autoscaler {
+            min: 1,
+            max: 10,
+            current: 10,
+            desired: 10,
+            target: Some(10.0),
+            ..Autoscaler::default()
+        };
+        Board {
+            sample,
+            why: Some(Why::Following { ready: 7, wanted: 10 }),
+            hpa: Some(hpa),
+            p99_s: Some(0.0123),
+            usage: [("web-app-a".to_owned(), used)].into(),
+        }
+    }
+
+    fn look() -> Look {
         Look {
             elapsed_s: 12.3,
-            sample,
+            board: board(),
             cost: Some(Cost::of(&Intents::auto_mode_cluster(), "eu-west-1")),
             certificate: None,
         }
@@ -217,8 +248,10 @@ mod tests {
         insta::assert_snapshot!(look(), @r#"
         pods      7 ready of 10
         desired   10, at most 10
-        rate      100.0 requests/s
-        pod       web-app-a: 9.9 requests/s
+        rate      100.0 requests/s, each pod is to have 10
+        p99       12.3 ms
+        pod       web-app-a: 9.9 requests/s, 4m CPU, 3.0 MiB
+        why       pods are starting: 7 of 10 ready
         cost      about $0.28 an hour, $6.75 a day (estimate, us-east-1 list prices of 2026-08-01; those of eu-west-1 differ)
         "#);
     }
@@ -243,17 +276,41 @@ mod tests {
         assert_eq!(json, want);
     }
 
+    /// Scripts read these since the first version.
+    #[test]
+    fn the_json_keeps_its_fields() {
+        let json = serde_json::to_value(look()).unwrap();
+        for field in [
+            "elapsed_s",
+            "replicas",
+            "ready",
+            "desired",
+            "max",
+            "rate_total",
+            "per_pod",
+            "problem",
+            "cost",
+        ] {
+            assert!(json.get(field).is_some(), "{field}: {json}");
+        }
+        assert_eq!(
+            json["why"],
+            serde_json::json!({"code": "following", "ready": 7, "wanted": 10})
+        );
+        assert_eq!(json["hpa"]["target"], 10.0);
+    }
+
     #[test]
     fn rows_stand_in_columns_and_name_the_problem() {
         let mut blind = Look {
             elapsed_s: 3.0,
-            sample: Sample::default(),
+            board: Board::default(),
             cost: None,
             certificate: None,
         };
-        blind.sample.problem = Some("FailedGetPodsMetric: no such metric".into());
+        blind.board.sample.problem = Some("FailedGetPodsMetric: no such metric".into());
         insta::assert_snapshot!(format!("{}\n{}", Row(&look()), Row(&blind)), @r#"
-        12 s  pods  7/10  desired 10  rate   100.0 requests/s
+        12 s  pods  7/10  desired 10  rate   100.0 requests/s  (pods are starting: 7 of 10 ready)
          3 s  pods  0/0   desired  -  rate       - requests/s  (FailedGetPodsMetric: no such metric)
         "#);
     }

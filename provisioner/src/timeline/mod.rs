@@ -5,6 +5,7 @@
 
 pub mod loader;
 pub mod phase;
+pub mod picture;
 mod recording;
 pub mod scraped;
 pub mod watch;

@@ -7,15 +7,18 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::Recorder;
-use super::watch::{everything, now};
+use super::watch::now;
 use crate::chain;
 use crate::cluster::Cluster;
 use crate::cluster::pace::Pace;
 use crate::cluster::values::Namespaces;
-use crate::report::{Reporter, Silent};
+use crate::names::APP;
+use crate::report::Reporter;
 
 /// Between two of our requests: less than what a pod is to get, more than nothing.
 const EVERY: Duration = Duration::from_millis(250);
+/// How long until they show, at least: two scrapes and a window of the slowest profile.
+const NOTICED: Duration = Duration::from_mins(2);
 /// How long until our requests no longer show: longer than the longest window, and than the stabilisation that a step
 /// down waits for.
 const QUIET: Duration = Duration::from_mins(4);
@@ -25,30 +28,27 @@ const QUIET: Duration = Duration::from_mins(4);
 #[error("cannot observe when the HPA's controller looks: {0}")]
 pub struct Unobserved(String);
 
-/// Watches until the controller looks and our own requests are forgotten; the moment of the look. `path`: where the API
-/// server passes requests on to the app.
+/// Waits until the controller looks and our own requests are forgotten; the moment of the look. `recorder` is filled
+/// meanwhile by the watches.
 pub async fn observe(
     cluster: &Cluster,
     at: &Namespaces,
-    path: &str,
+    recorder: &Recorder,
     period: Duration,
     report: &dyn Reporter,
 ) -> Result<f64, Unobserved> {
-    let recorder = Recorder::default();
-    let look = async {
-        let look = knock(cluster, path, period, &recorder).await?;
-        rest(cluster, at, report).await?;
-        Ok(look)
-    };
-    tokio::select! {
-        () = everything(cluster, at, &recorder, &Silent) => Err(Unobserved("the watch ended".to_owned())),
-        look = look => look,
-    }
+    let path = format!("/api/v1/namespaces/{}/services/http:{APP}-service:http/proxy/", at.app);
+    let look = knock(cluster, &path, period, recorder).await?;
+    rest(cluster, at, report).await?;
+    Ok(look)
 }
 
-/// Sends requests until the HPA's status changes because of them.
+/// Sends requests, through the API server, until the HPA's status changes because of them.
 async fn knock(cluster: &Cluster, path: &str, period: Duration, recorder: &Recorder) -> Result<f64, Unobserved> {
-    let give_up = Instant::now() + 3 * period;
+    let limit = NOTICED.max(3 * period);
+    let give_up = Instant::now() + limit;
+    // The first state is read when the watch begins, not written by a look.
+    let known = recorder.seen().hpa.len().max(1);
     let mut last = None;
     loop {
         // What the app answers does not matter: it counts every request.
@@ -57,11 +57,11 @@ async fn knock(cluster: &Cluster, path: &str, period: Duration, recorder: &Recor
         {
             last = Some(failure.to_string());
         }
-        if let Some(look) = recorder.seen().hpa.get(1) {
+        if let Some(look) = recorder.seen().hpa.get(known) {
             return Ok(look.at);
         }
         if Instant::now() >= give_up {
-            let seconds = (3 * period).as_secs();
+            let seconds = limit.as_secs();
             let why = last.map_or_else(String::new, |why| format!("; the app says: {why}"));
             return Err(Unobserved(format!("its status did not change within {seconds} s{why}")));
         }

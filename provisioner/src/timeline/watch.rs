@@ -20,10 +20,10 @@ use crate::cluster::values::Namespaces;
 use crate::names::APP;
 use crate::report::Reporter;
 
-/// Between two looks at the custom metrics API while its value rises, and later.
+/// Between two looks at the custom metrics API until the HPA has seen the load, and later.
 const OFTEN: Duration = Duration::from_millis(250);
 const SELDOM: Duration = Duration::from_secs(1);
-/// How long its value may take to rise; what takes longer needs no finer times.
+/// How long that may take; what takes longer needs no finer times.
 const RISING: f64 = 60.0;
 
 /// Now, in seconds since the Unix epoch.
@@ -158,8 +158,6 @@ async fn hpa(cluster: &Cluster, namespace: &str, recorder: &Recorder, report: &d
 }
 
 async fn rates(cluster: &Cluster, at: &Namespaces, recorder: &Recorder) {
-    let began = now();
-    let mut risen = false;
     loop {
         // No value is what an app without requests has.
         let per_pod = chain::per_pod(cluster, at).await.unwrap_or_default();
@@ -170,10 +168,11 @@ async fn rates(cluster: &Cluster, at: &Namespaces, recorder: &Recorder) {
         };
         let mut seen = recorder.seen();
         let wants_max = seen.hpa.last().is_some_and(|hpa| hpa.desired >= Some(hpa.max));
+        let started = seen.started.unwrap_or(rates.at);
         seen.rates.push(rates);
         drop(seen);
-        risen = risen || wants_max || rates.at - began > RISING;
-        tokio::time::sleep(if risen { SELDOM } else { OFTEN }).await;
+        let is_known = wants_max || rates.at - started > RISING;
+        tokio::time::sleep(if is_known { SELDOM } else { OFTEN }).await;
     }
 }
 

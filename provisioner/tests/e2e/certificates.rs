@@ -96,11 +96,12 @@ fn the_real_cert_manager_signs_and_renews() {
     let ours = trusted(&sandbox);
     define_webhook(&sandbox);
     let kubeconfig = sandbox.kubeconfig().to_str().expect("UTF-8");
-    let _running = Controller::start(&sandbox, "cert-manager", &[kubeconfig]);
+    let mut running = Controller::start(&sandbox, "cert-manager", &[kubeconfig]);
     let summary = answering(&sandbox, || sandbox.json(&BOOTSTRAP));
     assert!(summary["chain"].is_object(), "{summary}");
     assert_eq!(status(&sandbox)["certificate"]["authority"], "cert-manager");
     assert_ne!(trusted(&sandbox), ours);
+    running.is_running();
     let first = certificate(&sandbox, ISSUED);
     assert_eq!(served(&sandbox), first);
     let again = sandbox.json(&BOOTSTRAP);

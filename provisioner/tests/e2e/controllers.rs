@@ -31,17 +31,24 @@ impl Controller {
         let log = File::create(made.join("log")).expect("made");
         let mut command = Command::new(made.join(name));
         command.args(args).env("KUBECONFIG", sandbox.kubeconfig());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let too = log.try_clone().expect("its log twice");
+        command.stdin(Stdio::null()).stdout(log).stderr(too);
         let process = command.spawn().expect("it starts");
         Self { name, process }
     }
 }
 
+impl Controller {
+    /// It goes on: where it ended, what followed was nobody's work.
+    #[track_caller]
+    pub(crate) fn is_running(&mut self) {
+        let ended = self.process.try_wait().expect("a status");
+        assert_eq!(ended, None, "{0} ended by itself: target/{0}/log", self.name);
+    }
+}
+
 impl Drop for Controller {
     fn drop(&mut self) {
-        if let Ok(Some(ended)) = self.process.try_wait() {
-            println!("{0} ended by itself, {ended}: target/{0}/log", self.name);
-        }
         // It ends with the test in any case.
         let _ = self.process.kill();
         let _ = self.process.wait();

@@ -18,8 +18,9 @@ fn a_prometheus_of_the_real_operator_scrapes_what_bootstrap_tells_it() {
     let sandbox = Sandbox::from_env();
     sandbox.reset();
     sandbox.json(&BOOTSTRAP);
-    let operator = started(&sandbox);
+    let mut operator = started(&sandbox);
     install_theirs(&sandbox);
+    operator.is_running();
     let with_theirs = [&BOOTSTRAP[..], &["--prometheus-url", URL]].concat();
     let summary = sandbox.json(&with_theirs);
     assert!(summary["chain"]["targets_up"].as_u64() >= Some(1), "{summary}");

@@ -162,6 +162,8 @@ fn a_second_bootstrap_changes_nothing(sandbox: &Sandbox) {
 }
 
 fn load_scales_to_ten_pods(sandbox: &Sandbox) {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("load.svg");
     let report = sandbox.json(&[
         "load",
         "--cluster",
@@ -171,10 +173,35 @@ fn load_scales_to_ten_pods(sandbox: &Sandbox) {
         "--duration",
         "60s",
         "--until-scaled",
+        "--max-scale-up",
+        "50s",
+        "--error-rate",
+        "0",
+        "--start-phase",
+        "5",
+        "--picture",
+        picture.to_str().unwrap(),
     ]);
     let times = &report["timeline"];
-    assert!(times["ready_s"].is_number(), "10 pods became ready: {report}");
+    let order = [
+        "first_sample_s",
+        "scraped_s",
+        "api_value_s",
+        "desired_s",
+        "created_s",
+        "ready_s",
+        "spread_s",
+    ];
+    let known: Vec<f64> = order.iter().filter_map(|key| times[key].as_f64()).collect();
+    assert!(known.len() == order.len(), "each was seen: {report}");
+    // Different parts tell of them, so neighbours may be seen the other way round.
+    assert!(known.is_sorted_by(|earlier, later| *earlier <= later + 0.5), "{report}");
+    assert!(known.iter().all(|at| *at > -0.5), "one clock: {report}");
     assert!(times["back_s"].is_number(), "one pod was left: {report}");
+    assert!(report["phase_s"].is_number(), "{report}");
+    assert!(std::fs::read_to_string(&picture).unwrap().starts_with("<svg"));
+    let jobs = sandbox.kubectl(&["get", "jobs", "-n", "web-app", "-o", "name"]);
+    assert_eq!(jobs.trim(), "", "the Job is gone");
     // Pods were added and removed: no client may notice, not even by a connection that was closed under it.
     assert_eq!(report["failed"], 0, "{report}");
     assert_eq!(report["dropped"], 0, "{report}");

@@ -205,6 +205,20 @@ impl Sandbox {
         )
     }
 
+    /// Runs a line as it stands in the shell of the cluster's administrator.
+    #[track_caller]
+    pub(crate) fn shell(&self, line: &str) -> String {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{path}", self.bin.display());
+        let mut shell = Command::new("sh");
+        done(
+            shell
+                .args(["-c", line])
+                .env("PATH", path)
+                .env("KUBECONFIG", &self.kubeconfig),
+        )
+    }
+
     /// Applies an object, or a list of some, as the cluster's administrator.
     #[track_caller]
     pub(crate) fn apply(&self, objects: &Value) {

@@ -7,7 +7,16 @@ const KUBECONFIG: &str = "{contexts: [{name: kind-dev, context: {cluster: c, use
 
 #[test]
 fn an_unknown_context_is_refused_with_the_known_ones_and_without_aws() {
-    for command in ["bootstrap", "plan", "teardown", "load", "status", "kubeconfig"] {
+    for command in [
+        "bootstrap",
+        "plan",
+        "teardown",
+        "load",
+        "status",
+        "dashboard",
+        "doctor",
+        "kubeconfig",
+    ] {
         let run = Run::in_workspace(&format!("{command} --kube-context kind --registry ghcr.io/team"));
         let stderr = run.file(".kube/config", KUBECONFIG).end().refused(2);
         assert!(stderr.contains("there is no context `kind`"), "{command}: {stderr}");

@@ -17,7 +17,9 @@ fn help_shows_commands_and_examples() {
       push         Build the app's image and push it; prints the reference with its digest
       teardown     Remove what bootstrap created, and prove that it is gone
       load         Send load to the app from inside the cluster and report latencies and pods
-      status       Show pods, desired pods and request rate
+      status       Show pods, request rate, and why the HPA scales or does not
+      doctor       Walk the metric chain hop by hop, name the first that is broken, and say what mends it
+      dashboard    Show the dashboard on a local page, as a picture, or forward a port to Grafana or Prometheus
       token        Print a token for the cluster, in the form that kubectl's exec plugins prescribe
       kubeconfig   Add the cluster to the kubeconfig; its tokens come from this program
       init         Write settings and manifests for an app of your own; asks on a terminal, overwrites nothing
@@ -50,6 +52,7 @@ fn help_shows_commands_and_examples() {
       provisioner plan --cluster demo --region eu-west-1 --create-cluster
       provisioner bootstrap --cluster demo --region eu-west-1 --create-cluster
       provisioner load --cluster demo --region eu-west-1 --rate 100 --duration 2m
+      provisioner doctor --cluster demo --region eu-west-1
       provisioner teardown --cluster demo --region eu-west-1 --delete-cluster
 
     Settings: flags, then PROVISIONER_* variables (PROVISIONER_CLUSTER, ...), then provisioner.toml.
@@ -121,6 +124,9 @@ fn help_of_load_shows_where_to_and_what_with() {
 
           --start-phase <SECONDS>
               Start so many seconds after the HPA's controller looked, which it does each 15 s: that is observed first, by a few requests
+
+          --picture <FILE>
+              Draw what happened over time into this file, which ends with .svg or .png
 
           --url <URL>
               Where to, as a pod sees it, e.g. `http://web-app-service.web-app.svc:8080/api/data` [default: the app's Service]

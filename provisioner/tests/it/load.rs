@@ -167,6 +167,29 @@ async fn what_was_missed_is_said_beside_the_figures() {
     assert!(kubernetes.get(JOB).is_null(), "the Job is gone");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_starts_so_long_after_a_look_of_the_controller() {
+    let kubernetes = stack().await;
+    let looks = async {
+        // The watch has to have begun: what it reads first is no look.
+        while kubernetes.asked("services/http:web-app-service:http/proxy/") < 4 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        kubernetes.change(HPA, |live| live["status"] = hpa(1, "4")["status"].clone());
+        let look = now();
+        scales(&kubernetes).await;
+        look
+    };
+    let (ended, look) = tokio::join!(run(&kubernetes, "--start-phase 3.5"), async {
+        tokio::time::timeout(Duration::from_mins(1), looks).await
+    });
+    assert_eq!(ended.code(), 0, "{}", ended.stderr());
+    let report: Value = serde_json::from_str(&ended.stdout()).unwrap();
+    let after = report["first_request_unix_s"].as_f64().unwrap() - look.expect("a Job was sent");
+    // A Job takes a while to its first request, here none.
+    assert!((1.9..6.0).contains(&after), "{after} s: {}", ended.stderr());
+}
+
 #[test]
 fn what_cannot_be_is_refused_before_anything_is_asked() {
     for more in [
@@ -176,6 +199,8 @@ fn what_cannot_be_is_refused_before_anything_is_asked() {
         "--error-rate 101",
         "--start-phase -1",
         "--max-scale-up soon",
+        "--picture load.gif",
+        "--picture nowhere/load.svg",
     ] {
         let ended = Run::of(&format!("load --kube-context test --name demo {more}")).end();
         assert_eq!(ended.code(), 2, "{more}: {}", ended.stderr());

@@ -6,9 +6,12 @@
     reason = "in a test, giving up loudly is the right answer; clippy.toml covers only what bears #[test] itself"
 )]
 
+mod calls;
 mod certificates;
 mod cli;
 mod contexts;
+mod dashboard;
+mod doctor;
 mod documents;
 mod fake_aws;
 mod full_disk;

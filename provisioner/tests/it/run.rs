@@ -144,6 +144,19 @@ impl Started {
         shown(self.child.stderr.as_mut().unwrap(), text);
     }
 
+    /// The next line of standard output; it is not part of the end's.
+    #[track_caller]
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        while line.last() != Some(&b'\n') {
+            let mut byte = [0];
+            let read = self.child.stdout.as_mut().unwrap().read(&mut byte).unwrap();
+            assert_eq!(read, 1, "{}", String::from_utf8_lossy(&line));
+            line.push(byte[0]);
+        }
+        String::from_utf8(line).unwrap().trim_end().to_owned()
+    }
+
     pub(crate) fn end(mut self) -> Ended {
         // It stays open until the end: a terminal does not hang up because nobody types.
         let _keyboard = self.child.stdin.take();
@@ -175,6 +188,11 @@ pub(crate) struct Ended {
 impl Ended {
     pub(crate) fn code(&self) -> i32 {
         self.output.status.code().unwrap_or(-1)
+    }
+
+    /// A file that it wrote into its folder.
+    pub(crate) fn written(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.home.path().join(name)).unwrap()
     }
 
     pub(crate) fn stdout(&self) -> String {

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
+use crate::cluster::forward::ServicePort;
+
 /// Where a Prometheus answers, as pods see it: `http` or `https`, a host that is not the pod itself, maybe a port and a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrometheusUrl(Url);
@@ -36,15 +38,25 @@ impl PrometheusUrl {
     /// The path through the API server to the Service that the host names (`NAME.NAMESPACE.svc...`); none where the host is no
     /// Service, so that it can be asked from inside of the cluster only, or not at all.
     pub fn service_proxy(&self) -> Option<String> {
+        let ServicePort { namespace, name, port } = self.service()?;
+        let service = format!("{}:{name}:{port}", self.0.scheme());
+        let path = self.0.path().trim_end_matches('/');
+        Some(format!("/api/v1/namespaces/{namespace}/services/{service}/proxy{path}"))
+    }
+
+    /// The Service that the host names; none where it is none.
+    pub(crate) fn service(&self) -> Option<ServicePort> {
         let Some(Host::Domain(host)) = self.0.host() else {
             return None;
         };
         let mut labels = host.split('.');
         let (name, namespace, kind) = (labels.next()?, labels.next()?, labels.next()?);
         let port = self.0.port_or_known_default()?;
-        let service = format!("{}:{name}:{port}", self.0.scheme());
-        let path = self.0.path().trim_end_matches('/');
-        (kind == "svc").then(|| format!("/api/v1/namespaces/{namespace}/services/{service}/proxy{path}"))
+        (kind == "svc").then(|| ServicePort {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            port,
+        })
     }
 }
 

@@ -1,6 +1,8 @@
 //! Server-side apply as the real server does it, as far as the tests need it: who owns which field, what goes when its
 //! owner says it no longer, what is a conflict.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 /// A field as the keys of `FieldsV1` that lead to it.
@@ -19,6 +21,10 @@ pub(super) fn apply(now: Value, mut wanted: Value, manager: &str, force: bool) -
     let mut fields = wanted.clone();
     if let Some(fields) = fields.as_object_mut() {
         fields.retain(|name, _| name != "apiVersion" && name != "kind");
+    }
+    // What names an object is nobody's.
+    if let Some(metadata) = fields["metadata"].as_object_mut() {
+        metadata.retain(|name, _| name != "name" && name != "namespace");
     }
     let set = owned(&fields);
     let said = leaves(&set);
@@ -81,7 +87,11 @@ pub(super) fn merge(into: &mut Value, from: &Value) {
 
 /// The fields of an apply as the server remembers them: named items of lists by their names, other lists as a whole.
 fn owned(applied: &Value) -> Value {
-    let named = |items: &[Value]| !items.is_empty() && items.iter().all(|item| item["name"].is_string());
+    // Mounts have the names of their volumes: that tells no two of them apart.
+    let named = |items: &[Value]| {
+        let names: BTreeSet<&str> = items.iter().filter_map(|item| item["name"].as_str()).collect();
+        !items.is_empty() && names.len() == items.len()
+    };
     match applied {
         Value::Object(fields) => fields
             .iter()

@@ -16,7 +16,7 @@ use crate::cli::{self, Arrivals};
 use crate::cluster::load_job::{LoadJob, LoadRun, LoadSpec};
 use crate::cluster::{Cluster, ClusterError};
 use crate::error::Error;
-use crate::names::{APP, StackName};
+use crate::names::StackName;
 use crate::report::{Answer, Outcome, Reporter};
 use crate::timeline::{Recorder, Span, Timeline, phase, scraped, watch};
 use report::{Known, LoadReport};
@@ -72,7 +72,7 @@ pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<(Answer,
 /// What load was asked for.
 fn spec(flags: &cli::Load, context: &Context, image: &str) -> LoadSpec {
     let duration = flags.stages.as_ref().map_or(flags.duration, |stages| stages.duration);
-    let mut spec = LoadSpec::new(image, f64::from(flags.rate), duration.as_secs().max(1));
+    let mut spec = LoadSpec::new(image, f64::from(flags.rate), whole_seconds(duration));
     let staged = |stages: &cli::Stages| vec!["--stages".to_owned(), stages.text.clone()];
     spec.schedule = flags.stages.as_ref().map(staged);
     if flags.arrivals == Arrivals::Poisson {
@@ -82,6 +82,10 @@ fn spec(flags: &cli::Load, context: &Context, image: &str) -> LoadSpec {
     spec.manifests.clone_from(&context.config.stack.manifests);
     spec.own.clone_from(&context.config.values);
     spec
+}
+
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
 /// One load and where what is seen of it is kept.
@@ -121,15 +125,23 @@ impl Load<'_> {
         let times = Timeline::of(&seen, span, known.bound);
         let mut report = run.report;
         report::complete(&mut report, &seen, &known, &times);
+        let report = LoadReport(report);
+        if let Some(file) = &self.flags.picture {
+            let drawn = file.write(&seen, span, &times, report.heading(&seen));
+            verdict = verdict.and(drawn.map_err(Error::failed));
+            self.context
+                .report
+                .note(&format!("the picture is in {}", file.path().display()));
+        }
         let bounds = Bounds {
             until_scaled: self.flags.until_scaled,
             max_scale_up: self.flags.max_scale_up,
             error_rate: self.flags.error_rate,
         };
         let hint = "`provisioner status` shows what the HPA says";
-        let judged = bounds.judge(&report, &times);
+        let judged = bounds.judge(&report.0, &times);
         let verdict = verdict.and_then(|()| judged.map_err(|missed| Error::failed(missed).hint(hint)));
-        let answer = Answer::of(&LoadReport(report)).map_err(Error::failed)?;
+        let answer = Answer::of(&report).map_err(Error::failed)?;
         Ok((answer, verdict))
     }
 
@@ -176,12 +188,8 @@ impl Load<'_> {
 
     /// Finds out when the HPA's controller looks.
     async fn observed(&self) -> Result<f64, Error> {
-        let namespaces = &self.spec.namespaces;
-        let path = format!(
-            "/api/v1/namespaces/{}/services/http:{APP}-service:http/proxy/",
-            namespaces.app
-        );
-        let look = phase::observe(self.cluster, namespaces, &path, self.period(), &*self.context.report).await;
+        let at = &self.spec.namespaces;
+        let look = phase::observe(self.cluster, at, self.recorder, self.period(), &*self.context.report).await;
         look.map_err(|error| Error::failed(error).hint("`provisioner doctor` walks the chain that the HPA reads"))
     }
 

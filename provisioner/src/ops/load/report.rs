@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::timeline::picture::Heading;
 use crate::timeline::{Recording, Span, Timeline, phase, replica_changes, syncs};
 
 /// The times that people read, in order.
@@ -64,6 +65,34 @@ pub(super) struct LoadReport(pub(super) Value);
 impl LoadReport {
     fn number(&self, key: &str) -> f64 {
         self.0[key].as_f64().unwrap_or_default()
+    }
+
+    /// What stands above a picture of the load.
+    pub(super) fn heading(&self, seen: &Recording) -> Heading {
+        let times = &self.0["timeline"];
+        let rate = format!("{:.0} requests/s", self.number("achieved_rate"));
+        let max = seen.max().unwrap_or_default();
+        let title = match times["ready_s"].as_f64() {
+            Some(ready) => format!("{rate}: {max} pods ready after {ready:.1} s"),
+            None => rate,
+        };
+        let mut parts = vec![
+            format!("{} requests", self.number("requests")),
+            format!("{} failed", self.number("failed") + self.number("dropped")),
+            format!("p99 {}", self.latency("p99_s")),
+        ];
+        if let Some(target) = seen.hpa.last().and_then(|hpa| hpa.target) {
+            parts.push(format!("the HPA aims at {target} requests/s per pod"));
+        }
+        if let Some(back) = times["back_s"].as_f64() {
+            let min = seen.min();
+            let pods = if min == 1 { "pod" } else { "pods" };
+            parts.push(format!("{min} {pods} again {back:.1} s after the last request"));
+        }
+        Heading {
+            title,
+            subtitle: parts.join(", "),
+        }
     }
 
     fn latency(&self, key: &str) -> String {
@@ -180,7 +209,9 @@ mod tests {
             report["wanted"],
             json!([{"t_s": -10.0, "pods": 1}, {"t_s": 4.5, "pods": 10}])
         );
-        let lines = LoadReport(report).to_string();
+        let report = LoadReport(report);
+        assert_eq!(report.heading(&seen).title, "0 requests/s: 10 pods ready after 6.5 s");
+        let lines = report.to_string();
         assert!(lines.contains("    6.5 s maximum of pods ready\n"), "{lines}");
     }
 }

@@ -79,6 +79,33 @@ impl Kubernetes {
         self.wire.state().refusals.insert(path.to_owned(), status);
     }
 
+    /// The requests that came since the last question; those for the known kinds do not count.
+    pub(crate) fn take_log(&self) -> Vec<String> {
+        std::mem::take(&mut self.wire.state().log)
+    }
+
+    /// From now on whatever is applied is ready at once.
+    pub(crate) fn makes_ready(&self) {
+        self.wire.state().react = Some(|object| match object["kind"].as_str() {
+            Some("Deployment") => {
+                object["status"] =
+                    json!({"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1});
+            }
+            Some("APIService") => {
+                object["status"] = json!({"conditions": [{"type": "Available", "status": "True"}]});
+            }
+            Some("Namespace") => object["status"] = json!({"phase": "Active"}),
+            _ => {}
+        });
+        let home = "/api/v1/namespaces/web-app";
+        self.change(home, |home| home["status"] = json!({"phase": "Active"}));
+    }
+
+    /// How many requests came whose path has this part.
+    pub(crate) fn asked(&self, part: &str) -> usize {
+        self.wire.state().log.iter().filter(|line| line.contains(part)).count()
+    }
+
     /// How many requests came since the last question; those for the known kinds do not count.
     pub(crate) fn take_count(&self) -> usize {
         std::mem::take(&mut self.wire.state().log).len()

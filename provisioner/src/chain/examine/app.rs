@@ -1,0 +1,121 @@
+//! The app: its pods, and what they answer to a scrape.
+
+use serde_json::Value;
+
+use super::super::code::Code;
+use super::super::finding::{Finding, State};
+use super::super::pods;
+use super::super::{COUNTER, Hop};
+use super::Exam;
+use super::workload::Workload;
+use crate::names::APP;
+
+impl Exam<'_> {
+    pub(super) fn pods(&self) -> Finding {
+        let readings = self.readings;
+        let found = self.workload(&Workload {
+            hop: Hop::Pods,
+            namespace: &self.scene.namespaces.app,
+            name: APP,
+            deployment: &readings.deployment,
+            pods: &readings.pods,
+        });
+        match &readings.deployment {
+            Ok(deployment) if found.state != State::Unknown => self.labelled(deployment).unwrap_or(found),
+            _ => found,
+        }
+    }
+
+    /// Prometheus, the Service and the HPA's query look for one label.
+    fn labelled(&self, deployment: &Value) -> Option<Finding> {
+        let labels = deployment.pointer("/spec/template/metadata/labels")?;
+        if labels["app"] == APP {
+            return None;
+        }
+        let has = labels["app"]
+            .as_str()
+            .map_or_else(|| "no such label".to_owned(), |app| format!("`app: {app}`"));
+        let says = format!("the pods have {has}, but Prometheus, Service and adapter look for `app: {APP}`");
+        // A selector cannot be changed in place.
+        Some(Finding::fail(Hop::Pods, Code::LabelMismatch, says).fix(self.bootstrap("--recreate --force-conflicts")))
+    }
+
+    pub(super) fn exposition(&self) -> Finding {
+        let hop = Hop::Exposition;
+        let ready: Vec<&Value> = pods::of_app(&self.readings.pods)
+            .into_iter()
+            .filter(|pod| pods::is_ready(pod))
+            .collect();
+        let Some(first) = ready.first() else {
+            return Finding::unknown(hop, Code::NotAsked, "no pod is ready to be asked");
+        };
+        if ready.iter().all(|pod| pods::port(pod).is_none()) {
+            let says = format!("no container of pod `{}` has a port named `http`", pods::name(first));
+            return Finding::fail(hop, Code::PortName, says).fix(self.bootstrap("--force-conflicts"));
+        }
+        let answers = &self.readings.expositions;
+        let good = answers
+            .iter()
+            .filter(|(_, text)| text.as_deref().is_ok_and(has_counter));
+        let good = good.count();
+        let bad = answers.iter().find(|(_, text)| !text.as_deref().is_ok_and(has_counter));
+        match bad {
+            None if good == 0 => Finding::unknown(hop, Code::NotAsked, "no pod was asked"),
+            None => Finding::pass(hop, format!("{good} of {} pods asked have `{COUNTER}`", answers.len()))
+                .count(good, "pods"),
+            Some((pod, Ok(_))) => self.no_counter(pod),
+            Some((pod, Err(failure))) => {
+                let code = Code::of_proxied(failure);
+                let says = format!("pod `{pod}` does not answer /metrics: {failure}");
+                // Whoever may not, or whose control plane reaches no pod, sees in Prometheus whether the pods answer.
+                if code == Code::Forbidden || self.is_scraped() {
+                    let code = if code == Code::Forbidden {
+                        Code::NotAllowed
+                    } else {
+                        code
+                    };
+                    return Finding::unknown(hop, code, says);
+                }
+                let logs = self
+                    .scene
+                    .commands
+                    .kubectl_in(&self.scene.namespaces.app, &format!("logs {pod} --tail=50"));
+                Finding::fail(hop, code, says).fix(logs)
+            }
+        }
+    }
+
+    fn no_counter(&self, pod: &str) -> Finding {
+        let says = format!("pod `{pod}` answers /metrics without the counter `{COUNTER}`");
+        let namespace = &self.scene.namespaces.app;
+        let look = format!("get --raw /api/v1/namespaces/{namespace}/pods/http:{pod}:8080/proxy/metrics");
+        Finding::fail(Hop::Exposition, Code::NoMetric, says).fix(self.scene.commands.kubectl(&look))
+    }
+}
+
+/// Whether an exposition has a sample of the counter.
+fn has_counter(text: &str) -> bool {
+    text.lines().any(|line| {
+        let rest = line.strip_prefix(COUNTER);
+        rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_sample_of_the_counter_counts() {
+        assert!(has_counter("# TYPE x counter\nhttp_requests_total{pod=\"a\"} 2\n"));
+        assert!(has_counter("http_requests_total 2"));
+        for text in [
+            "# HELP http_requests_total requests",
+            "http_requests_total_total 1",
+            "my_http_requests_total 1",
+            "",
+        ] {
+            assert!(!has_counter(text), "{text}");
+        }
+    }
+}
