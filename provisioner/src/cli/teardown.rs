@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 /// Flags of `teardown`.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a command line are independent of each other"
+)]
 #[derive(Debug, Args)]
 pub struct Teardown {
     /// Also delete the EKS cluster, its network and its roles, where provisioner created them

@@ -30,7 +30,9 @@ fn section(page: &mut String, command: &Command, before: &str) {
         .filter(|inner| inner.get_name() != "help")
         .collect();
     if !inner.is_empty() {
-        inner.into_iter().for_each(|command| section(page, command, &name));
+        for command in inner {
+            section(page, command, &name);
+        }
         return;
     }
     let about = command.get_long_about().or(command.get_about());

@@ -78,7 +78,7 @@ fn every_page_is_reached_from_the_readme() {
             .map(|link| link.split('#').next().unwrap_or_default());
         next.extend(
             pages
-                .filter(|link| link.ends_with(".md"))
+                .filter(|link| Path::new(link).extension().is_some_and(|is| is == "md"))
                 .map(|link| page.parent().unwrap().join(link)),
         );
     }

@@ -34,9 +34,9 @@ pub struct Budget {
 
 impl Reaction {
     /// What the profile comes to with a sync period, which is the controller's own where none is given.
-    pub fn budget(self, sync_s: Option<u32>) -> Budget {
+    pub fn budget(self, period_s: Option<u32>) -> Budget {
         let intervals = self.intervals();
-        let sync_s = sync_s.unwrap_or(SYNC_S);
+        let period_s = period_s.unwrap_or(SYNC_S);
         let (syncs, calm_s) = match self {
             Self::Fast => (1, 30),
             Self::Seed => (DEFAULT_STEPS, 300),
@@ -46,10 +46,10 @@ impl Reaction {
         let metric_s = intervals.scrape_s + first_window_s;
         Budget {
             metric_s,
-            sync_s,
+            sync_s: period_s,
             syncs,
             ready_s: READY_S,
-            worst_s: metric_s + sync_s * syncs + READY_S,
+            worst_s: metric_s + period_s * syncs + READY_S,
             calm_s,
         }
     }

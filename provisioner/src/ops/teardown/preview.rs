@@ -40,12 +40,13 @@ impl Preview {
             items.extend(objects.iter().map(|object| Item::new(&object.kind, &object.path())));
         }
         let ours = survey.cluster.eks().is_none_or(|found| found.created_by_us);
-        let mut preview = Self::sorted(items, |item| teardown.stays(item, ours));
-        preview.cluster = teardown.cluster.to_owned();
-        preview.stack = teardown.stack.to_string();
-        preview
-            .keeps
-            .extend(survey.leftovers.foreign().map(|(item, why)| Stays::new(item, why)));
+        let mut preview = Self {
+            cluster: teardown.cluster.to_owned(),
+            stack: teardown.stack.to_string(),
+            ..Self::sorted(items, |item| teardown.stays(item, ours))
+        };
+        let foreign = survey.leftovers.foreign();
+        preview.keeps.extend(foreign.map(|(item, why)| Stays::new(item, why)));
         Ok(preview)
     }
 
