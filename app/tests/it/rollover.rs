@@ -27,12 +27,10 @@ fn forward(pods: Arc<Mutex<Vec<SocketAddr>>>, pick: fn(usize, usize) -> usize) -
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
-        let mut connections = 0;
-        for client in listener.incoming().map_while(Result::ok) {
+        for (connections, client) in listener.incoming().map_while(Result::ok).enumerate() {
             let pods = pods.lock().unwrap().clone();
             let ready: Vec<_> = pods.into_iter().filter(|pod| is_ready(*pod)).collect();
             let pod = TcpStream::connect(ready[pick(connections, ready.len())]);
-            connections += 1;
             let (client, pod) = (client, pod.unwrap());
             pipe(client.try_clone().unwrap(), pod.try_clone().unwrap());
             pipe(pod, client);

@@ -80,7 +80,7 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
         None => (place.connect(&found, config.output.timeout, report).await?, Vec::new()),
     };
     let references = (app.reference.as_str(), load.as_deref());
-    let deployed = deploy::run(context, (&session.cluster, stack), references, &tried).await?;
+    let deployed = Box::pin(deploy::run(context, (&session.cluster, stack), references, &tried)).await?;
 
     let aws = place.aws().or(registry.aws());
     let summary = Summary::new(context, aws, &plan, (app, load), deployed, began.elapsed());

@@ -90,7 +90,7 @@ pub(super) async fn run(
         images,
         tolerance: cluster.keeps_tolerance("default").await?,
     };
-    let (components, mut changes, leftovers) = wanted.apply(context, former).await?;
+    let (components, mut changes, leftovers) = Box::pin(wanted.apply(context, former)).await?;
 
     report.phase("ready");
     let ready = wait((cluster, stack), &components, config.output.timeout, report).await;
@@ -151,7 +151,7 @@ pub(super) async fn plan(
         images,
         tolerance: cluster.keeps_tolerance("default").await?,
     };
-    let components = wanted.components().await?;
+    let components = Box::pin(wanted.components()).await?;
     let options = options(&context.config);
     let planned = changes::plan(cluster, stack, &components, options).await;
     if let Err(ClusterError::Rejected(problems)) = &planned
@@ -221,7 +221,7 @@ impl Wanted<'_> {
     async fn apply(&self, context: &Context, former: &[Planned]) -> Result<(Vec<Component>, Vec<Change>, bool), Error> {
         let (cluster, stack, report) = (self.cluster, self.stack, &*context.report);
         let options = options(self.config);
-        let components = self.components().await?;
+        let components = Box::pin(self.components()).await?;
         let planned = changes::plan_again(cluster, stack, &components, (options, former)).await;
         let planned = planned.map_err(refused_before_any_change)?;
         if planned.iter().all(Planned::is_as_wanted) {
@@ -235,7 +235,7 @@ impl Wanted<'_> {
         let former = &planned;
         let work = |made_home: bool| async move {
             parent::check_version(cluster, stack, &Namespaces::default().app).await?;
-            let components = self.components().await?;
+            let components = Box::pin(self.components()).await?;
             let planned = changes::plan_again(cluster, stack, &components, (options, former)).await;
             let mut planned = planned.map_err(refused_before_any_change)?;
             // The lease needs its namespace first: what this run made for it counts as made.
@@ -282,7 +282,8 @@ impl Wanted<'_> {
         values.tolerance = self.tolerance;
         values.own.clone_from(&self.config.values);
         values.grafana_password = password;
-        let certificates = certificate::prepare(cluster, &at.metrics, authority, jiff::Timestamp::now()).await?;
+        let now = jiff::Timestamp::now();
+        let certificates = Box::pin(certificate::prepare(cluster, &at.metrics, authority, now)).await?;
         let mut components = render(self.config, &values, &certificates)?;
         if let Some(load) = &load {
             parent::annotate(&mut components, stack, ANNOTATION_LOAD_IMAGE, load);

@@ -162,7 +162,7 @@ fn a_second_bootstrap_changes_nothing(sandbox: &Sandbox) {
 }
 
 fn load_scales_to_ten_pods(sandbox: &Sandbox) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let picture = folder.path().join("load.svg");
     let report = sandbox.json(&[
         "load",
@@ -180,7 +180,7 @@ fn load_scales_to_ten_pods(sandbox: &Sandbox) {
         "--start-phase",
         "5",
         "--picture",
-        picture.to_str().unwrap(),
+        picture.to_str().expect("text"),
     ]);
     let times = &report["timeline"];
     let order = [
@@ -199,7 +199,11 @@ fn load_scales_to_ten_pods(sandbox: &Sandbox) {
     assert!(known.iter().all(|at| *at > -0.5), "one clock: {report}");
     assert!(times["back_s"].is_number(), "one pod was left: {report}");
     assert!(report["phase_s"].is_number(), "{report}");
-    assert!(std::fs::read_to_string(&picture).unwrap().starts_with("<svg"));
+    assert!(
+        std::fs::read_to_string(&picture)
+            .expect("a picture")
+            .starts_with("<svg")
+    );
     let jobs = sandbox.kubectl(&["get", "jobs", "-n", "web-app", "-o", "name"]);
     assert_eq!(jobs.trim(), "", "the Job is gone");
     // Pods were added and removed: no client may notice, not even by a connection that was closed under it.

@@ -86,7 +86,7 @@ async fn scales(kubernetes: &Kubernetes) -> Value {
         json!({"type": "second", "t_s": 1.5, "sent": 50, "done": 50, "p99_s": 0.002}),
         report,
     ];
-    let log: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let log = lines.map(|line| line.to_string()).join("\n") + "\n";
     kubernetes.put_log(&format!("{POD}/log"), &log);
     let labels = json!({"batch.kubernetes.io/controller-uid": job["metadata"]["uid"]});
     kubernetes.put(
@@ -105,7 +105,7 @@ async fn scales(kubernetes: &Kubernetes) -> Value {
     change_pod(kubernetes, &pod("web-app-2", true));
     pause().await;
     kubernetes.change(JOB, |job| {
-        job["status"] = json!({"conditions": [{"type": "Complete", "status": "True"}]})
+        job["status"] = json!({"conditions": [{"type": "Complete", "status": "True"}]});
     });
     pause().await;
     pause().await;

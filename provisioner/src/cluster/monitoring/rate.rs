@@ -29,15 +29,11 @@ pub(crate) fn query(intervals: Intervals) -> String {
     let rate = |window: u32| format!("rate(<<.Series>>{{<<.LabelMatchers>>}}[{window}s])");
     let each = |window: u32| format!("sum({}) by (<<.GroupBy>>)", rate(window));
     let long = format!("sum({})", rate(intervals.rate_window_s));
-    let mut query: String = intervals
-        .short_windows_s
-        .iter()
-        .map(|&short| {
-            let more = significance(intervals, short);
-            let (values, all) = (each(short), rate(short));
-            format!("({values} and on() sum({all}) > {long} + {more:.2} * sqrt({long})) or ")
-        })
-        .collect();
-    query.push_str(&each(intervals.rate_window_s));
-    Value::from(query).to_string()
+    let short = intervals.short_windows_s.iter().map(|&short| {
+        let more = significance(intervals, short);
+        let (values, all) = (each(short), rate(short));
+        format!("({values} and on() sum({all}) > {long} + {more:.2} * sqrt({long}))")
+    });
+    let windows: Vec<String> = short.chain([each(intervals.rate_window_s)]).collect();
+    Value::from(windows.join(" or ")).to_string()
 }

@@ -1,4 +1,4 @@
-//! The rule in PromQL, run by promtool, and the rule with the HPA's arithmetic against simulated load: steps and steadiness.
+//! The rule in `PromQL`, run by promtool, and the rule with the HPA's arithmetic against simulated load: steps and steadiness.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ impl Pod {
     fn rate(&self, now: f64, window: u32, scrape: f64) -> Option<f64> {
         let start = now - f64::from(window);
         let newest = ((now - self.phase) / scrape).floor() * scrape + self.phase;
-        let oldest = (0..)
+        let oldest = (0..=window)
             .map(|n| newest - f64::from(n) * scrape)
             .take_while(|&at| at > start && at >= self.from)
             .last()?;
@@ -201,8 +201,11 @@ fn steady_random_load_does_not_flap() {
     }
 }
 
+/// For how many seconds, and how much is added in each.
+type Added<'a> = &'a [(u32, u32)];
+
 /// A counter in promtool's notation, from what is added each second.
-fn counter(pod: &str, added: &[(u32, u32)]) -> Value {
+fn counter(pod: &str, added: Added) -> Value {
     let mut total = 0;
     let mut values = vec!["0".to_owned()];
     for &(seconds, each) in added {
@@ -223,7 +226,7 @@ fn promtool_sees_steps_in_the_short_window_and_chance_in_the_long_one() {
         .replace("<<.LabelMatchers>>", "namespace=\"web-app\",pod=~\"a|b\"")
         .replace("<<.GroupBy>>", "pod");
     let quiet = (60, 0);
-    let cases: [(&[(u32, u32)], u32, f64, f64); 6] = [
+    let cases: [(Added, u32, f64, f64); 6] = [
         (&[(90, 55)], 90, 55.0, 0.0),                  // steady
         (&[quiet, (2, 100)], 62, 100.0, 0.0),          // two scrapes of a step
         (&[quiet, (8, 100)], 68, 100.0, 0.0),          // the long window is not yet full

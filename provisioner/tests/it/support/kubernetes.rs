@@ -106,11 +106,6 @@ impl Kubernetes {
         self.wire.state().log.iter().filter(|line| line.contains(part)).count()
     }
 
-    /// How many requests came since the last question; those for the known kinds do not count.
-    pub(crate) fn take_count(&self) -> usize {
-        std::mem::take(&mut self.wire.state().log).len()
-    }
-
     /// Requests that changed something, without their query.
     pub(crate) fn changes(&self) -> Vec<String> {
         let changes = self.wire.changes();
