@@ -14,7 +14,7 @@ pub(super) struct Case {
 const ADAPTER: &str = "deployment/custom-metrics-apiserver";
 pub(super) const METRICS_API: &str = "apiservice/v1beta1.custom.metrics.k8s.io";
 
-pub(super) const CASES: [Case; 14] = [
+pub(super) const CASES: [Case; 13] = [
     Case {
         what: "the adapter has no pods",
         breaks: &[&["scale", ADAPTER, "-n", "custom-metrics", "--replicas=0"]],
@@ -97,13 +97,6 @@ pub(super) const CASES: [Case; 14] = [
             "provisioner-custom-metrics-auth-delegator",
         ]],
         hop: "adapter",
-        code: "forbidden",
-        mends: &[0],
-    },
-    Case {
-        what: "the HPA's controller may not read the metric",
-        breaks: &[&["delete", "clusterrolebinding", "provisioner-custom-metrics-reader"]],
-        hop: "hpa",
         code: "forbidden",
         mends: &[0],
     },
