@@ -14,13 +14,13 @@ pub(super) fn reads_counter(config_map: &Value) -> bool {
     text(config_map).is_some_and(|text| text.contains(COUNTER))
 }
 
-/// The shortest window of a rate in the rules, in seconds.
+/// The longest window of a rate in the rules, in seconds: where shorter ones have no value, it still does.
 pub(super) fn window_s(config_map: &Value) -> Option<f64> {
     let queries = text(config_map)?.lines().filter(|line| line.contains("metricsQuery"));
     let windows = queries
         .flat_map(|line| line.split('[').skip(1))
         .filter_map(|rest| seconds(rest.split(']').next()?));
-    windows.reduce(f64::min)
+    windows.reduce(f64::max)
 }
 
 /// A duration of Prometheus (`3s`, `1m30s`, `500ms`) in seconds.
@@ -68,13 +68,13 @@ mod tests {
     }
 
     #[test]
-    fn the_shortest_window_of_the_rules_counts() {
+    fn the_longest_window_of_the_rules_counts() {
         let rules = |query: &str| json!({"data": {"config.yaml": format!("rules:\n- seriesQuery: 'http_requests_total[x]'\n  metricsQuery: {query}\n")}});
         assert_eq!(
             window_s(&rules("sum(rate(<<.Series>>{<<.LabelMatchers>>}[3s])) by (x)")),
             Some(3.0)
         );
-        assert_eq!(window_s(&rules("max(rate(a[1m]), rate(a[20s]))")), Some(20.0));
+        assert_eq!(window_s(&rules("max(rate(a[1m]), rate(a[20s]))")), Some(60.0));
         assert_eq!(window_s(&rules("a")), None);
         assert!(reads_counter(&rules("a")) && !reads_counter(&json!({})));
     }

@@ -19,8 +19,8 @@ use crate::image::RegistryPrefix;
 use crate::names::{ANNOTATION_LOAD_IMAGE, StackName};
 use crate::report::{Outcome, Reporter};
 
-use super::Context;
 use super::scraped::Scraped;
+use super::{Context, doctor};
 
 /// Stands for an image that is not pushed yet: it decides neither names nor kinds of objects.
 pub(super) const UNRESOLVED: &str = "unresolved.invalid/image";
@@ -129,9 +129,10 @@ async fn verify(config: &Config, cluster: &Cluster, report: &dyn Reporter) -> Re
         namespaces: Namespaces::default(),
         prometheus: config.prometheus.url.clone(),
     };
-    Ok(Some(
-        chain::verify(cluster, &route, config.output.timeout, report).await?,
-    ))
+    match chain::verify(cluster, &route, config.output.timeout, report).await {
+        Ok(chain) => Ok(Some(chain)),
+        Err(broken) => Err(doctor::explained(config, cluster, broken).await),
+    }
 }
 
 /// What an apply of the stack would do, by dry run, and what of it others changed. Changes nothing.
