@@ -6,7 +6,7 @@ TARGET  = x86_64-unknown-linux-musl
 RUFF    = sandbox/aws app/benches provisioner/benches provisioner/tests/monitoring
 
 .DEFAULT_GOAL := help
-.PHONY: promtool monitoring dashboards bench-images bench-app cert-manager checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full
+.PHONY: promtool monitoring dashboards bench-images cert-manager operator checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full bench-app
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -85,6 +85,18 @@ target/cert-manager/.made: $(addprefix provisioner/tests/cert-manager/,go.mod go
 	  target/cert-manager/crds
 	touch $@
 
+operator: target/operator/.made ## the Prometheus operator itself, its config reloader and kinds, for the tests
+
+OPERATOR = github.com/prometheus-operator/prometheus-operator
+
+target/operator/.made: $(addprefix provisioner/tests/operator/,go.mod go.sum)
+	rm -rf target/operator && mkdir -p target/operator/crds
+	CGO_ENABLED=0 go -C provisioner/tests/operator build -trimpath -ldflags '-s -w' -o $(abspath target/operator)/ \
+	  $(OPERATOR)/cmd/operator $(OPERATOR)/cmd/prometheus-config-reloader
+	cp $$(go -C provisioner/tests/operator list -m -f '{{.Dir}}' $(OPERATOR))/example/prometheus-operator-crd/*.yaml target/operator/crds
+	chmod -R u+w target/operator
+	touch $@
+
 e2e: build venv ## the flows on the sandbox; it is started and left running
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1
@@ -130,7 +142,10 @@ test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 	$(MAKE) e2e
 	$(SANDBOX) down
 
-test-full: test image-tools checkov cert-manager ## everything: also each kill point and missing IAM action, one by one, and the image built in two folders
+STARTED := $(shell date +%s)
+
+# What has to be fetched comes first: a machine that cannot have it is told so in the first minutes.
+test-full: lint image-tools cert-manager operator checkov test ## everything: also each kill point, each missing IAM action, outages, and the image built in two folders
 	$(CARGO) test --workspace --lib -- --ignored two_folders
 	$(CARGO) test --workspace --test it -- --ignored full_disk
 	$(CARGO) test -p app --no-default-features --bins --test it
@@ -138,6 +153,7 @@ test-full: test image-tools checkov cert-manager ## everything: also each kill p
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && $(CARGO) test --workspace --test e2e -- --test-threads=1 --nocapture --ignored
 	$(SANDBOX) down
+	@echo "all of it in $$((($$(date +%s) - $(STARTED)) / 60)) minutes"
 
 bench-images: build image-tools ## pushes beside skopeo and crane, written to docs/benchmarks.md
 	$(CARGO) build --release --workspace --bins

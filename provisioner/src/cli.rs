@@ -4,6 +4,7 @@ mod image;
 mod load;
 mod made;
 mod plan;
+mod sections;
 mod teardown;
 
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use image::ImageArgs;
-pub use load::{Load, LoaderArgs};
+pub use load::{Arrivals, Load, LoaderArgs, Stages};
 pub use made::MadeArgs;
 pub use plan::BootstrapArgs;
 pub use teardown::Teardown;
@@ -135,7 +136,7 @@ pub struct Bootstrap {
     /// Create the cluster where it is missing (billable, takes about 15 minutes)
     #[arg(long)]
     pub create_cluster: bool,
-    /// Leave a component out; may be repeated
+    /// Leave a component out: app, prometheus, kube-state-metrics, adapter, grafana, or one of yours; may be repeated
     #[arg(long, value_name = "COMPONENT", value_delimiter = ',')]
     pub without: Vec<String>,
     /// Folder of components (NN-NAME/*.yaml) that replace shipped ones of the same name, or join them
@@ -153,7 +154,8 @@ pub struct Bootstrap {
     /// Mark objects of this stack again that lost their labels, after showing them
     #[arg(long)]
     pub adopt: bool,
-    /// How quickly the stack reacts to load: fast or seed [default: fast]
+    /// How quickly the stack reacts: fast (scraped every second, up in one step, down after 30 s) or seed (scraped every
+    /// 30 s, rates over a minute, the HPA's own pace) [default: fast]
     #[arg(long, value_name = "PROFILE")]
     pub reaction: Option<String>,
     /// Use this Prometheus, as pods see it, instead of installing one; says what it has to scrape

@@ -112,6 +112,16 @@ impl Error {
         self
     }
 
+    /// With what else to try, after what is tried first.
+    #[must_use]
+    pub fn or_hint(mut self, other: &str) -> Self {
+        self.hint = Some(match self.hint {
+            Some(hint) => format!("{hint}; {other}"),
+            None => other.to_owned(),
+        });
+        self
+    }
+
     /// With what remains: the command had begun to change things.
     #[must_use]
     pub fn remaining(mut self, remains: Remains) -> Self {

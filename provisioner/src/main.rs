@@ -100,7 +100,7 @@ fn start(cli: &Cli, sources: &Sources) -> Result<Exit, Error> {
     }
     let variable = |name| sources.variables.get(name).map(String::as_str);
     let yes = cli.global.yes || says_yes(variable("PROVISIONER_YES"))?;
-    let config = Config::resolve(sources)?;
+    let config = Config::resolve_for(sources, cli.command.sections())?;
     start_log(&config.output, variable("PROVISIONER_LOG"))?;
     let ledger = Arc::new(Ledger::new(report::choose(&config.output)));
     let context = Context {

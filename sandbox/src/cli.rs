@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -10,7 +11,7 @@ use crate::command;
 use crate::error::Error;
 use crate::process;
 use crate::state::{ACCESS_KEY_ID, AWS_PORT, Dirs, KUBECTL_CACHE, REGION, REGISTRY_FRONT_PORT, SECRET_ACCESS_KEY};
-use crate::{addons, cleanup, front, install, owner, say, up};
+use crate::{addons, cleanup, front, install, owner, restart, say, up};
 
 /// A real Kubernetes behind a local AWS endpoint.
 #[derive(Parser)]
@@ -39,6 +40,14 @@ enum Verb {
     Logs {
         /// A program as `status` names it
         name: String,
+    },
+    /// Kill a program of the control plane, and start it again
+    Restart {
+        /// A program as `status` names it
+        name: String,
+        /// For how many seconds it stays down
+        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+        down: u64,
     },
     /// `down`, and remove the logs too
     Reset {
@@ -74,6 +83,7 @@ fn dispatch(dirs: &Dirs, verb: &Verb) -> Result<(), Error> {
         Verb::Status => status(dirs),
         Verb::Env => env(dirs),
         Verb::Logs { name } => logs(dirs, name),
+        Verb::Restart { name, down } => restart::restart(dirs, name, Duration::from_secs(*down)),
         Verb::Reset { cache } => cleanup::reset(dirs, *cache),
         Verb::Fault { file } => fault(file),
         Verb::Wipe => addons::wipe(dirs),

@@ -22,6 +22,7 @@ mod owner;
 mod packages;
 mod pki;
 mod process;
+mod restart;
 mod say;
 mod state;
 mod sysctl;

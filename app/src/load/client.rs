@@ -16,6 +16,14 @@ use tokio::net::{TcpStream, lookup_host};
 
 use super::target::Target;
 
+/// What tells this traffic from that of people, in logs.
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("app-load/", env!("CARGO_PKG_VERSION"), " (synthetic test)"));
+
+/// The same for telemetry, on its way through all services behind the first: the attribute of the semantic conventions as
+/// W3C baggage. <https://opentelemetry.io/docs/specs/semconv/registry/attributes/user-agent/>
+const SYNTHETIC: HeaderValue = HeaderValue::from_static("user_agent.synthetic.type=test");
+
 /// When a connection is replaced, and how long a request may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -91,8 +99,8 @@ impl Client {
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = target.path.clone();
         request.headers_mut().insert(HOST, target.authority.clone());
-        let agent = HeaderValue::from_static(concat!("app-load/", env!("CARGO_PKG_VERSION")));
-        request.headers_mut().insert(USER_AGENT, agent);
+        request.headers_mut().insert(USER_AGENT, AGENT);
+        request.headers_mut().insert("baggage", SYNTHETIC);
         Arc::new(Self {
             target: target.clone(),
             limits,

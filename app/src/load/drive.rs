@@ -1,6 +1,6 @@
 //! The run: takes arrivals as they come due, starts requests, collects outcomes.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,34 +8,42 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::client::{Client, Connection, Exchange, Idle};
+use super::progress::Progress;
 use super::record::{Outcome, Record};
-use super::report::progress;
 use super::schedule::Schedule;
 use crate::shutdown::Signals;
 
-/// Between two progress lines.
-const PROGRESS: Duration = Duration::from_secs(5);
+const SECOND: Duration = Duration::from_secs(1);
 
 /// One load from its first request to its last answer.
-pub(super) struct Run {
+pub(super) struct Run<'a> {
     client: Arc<Client>,
-    schedule: Schedule,
+    schedule: &'a Schedule,
     /// Most requests in flight.
     connections: usize,
     idle: Vec<Connection>,
     in_flight: JoinSet<Ended>,
     record: Record,
+    progress: Progress<'a>,
+    start: Instant,
 }
 
 /// A request that has ended.
 struct Ended {
-    /// Since it was due.
-    latency: Duration,
+    due: Instant,
+    at: Instant,
     exchange: Exchange,
 }
 
-impl Run {
-    pub(super) fn new(client: Arc<Client>, schedule: Schedule, connections: usize, record: Record) -> Self {
+impl<'a> Run<'a> {
+    /// A run that starts now.
+    pub(super) fn new(
+        client: Arc<Client>,
+        schedule: &'a Schedule,
+        connections: usize,
+        record: Record,
+        progress: Progress<'a>,
+    ) -> Self {
         Self {
             client,
             schedule,
@@ -43,15 +51,18 @@ impl Run {
             idle: Vec::new(),
             in_flight: JoinSet::new(),
             record,
+            progress,
+            start: Instant::now(),
         }
     }
 
     /// Sends until the schedule ends or a signal comes, then waits for the requests in flight; a second signal gives
-    /// them up. Progress goes to `progress_to`, a line each 5 s.
-    pub(super) async fn drive(mut self, signals: &mut Signals, progress_to: &mut dyn Write) -> io::Result<Record> {
-        let start = Instant::now();
-        let mut arrivals = self.schedule.start(start)?;
-        let mut ticks = ticks();
+    /// them up.
+    pub(super) async fn drive(mut self, signals: &mut Signals) -> io::Result<Record> {
+        self.progress.start(SystemTime::now(), self.schedule);
+        self.start = Instant::now();
+        let mut arrivals = self.schedule.start(self.start)?;
+        let mut ticks = ticks(self.start);
         let mut sending = true;
         while sending || !self.in_flight.is_empty() {
             tokio::select! {
@@ -62,14 +73,14 @@ impl Run {
                     }
                     sending = false;
                     arrivals.close();
-                    self.record.duration = start.elapsed();
+                    self.record.duration = self.start.elapsed();
                 }
                 Some(ended) = self.in_flight.join_next() => self.absorb(ended.ok()),
-                _ = ticks.tick() => self.report_progress(start.elapsed(), progress_to),
+                _ = ticks.tick() => self.end_second(),
                 due = arrivals.recv(), if sending => {
                     let Some(due) = due else {
                         sending = false;
-                        self.record.duration = start.elapsed().max(self.schedule.duration());
+                        self.record.duration = self.start.elapsed().max(self.schedule.profile().duration());
                         continue;
                     };
                     self.launch(due);
@@ -79,6 +90,8 @@ impl Run {
         for _ in 0..self.in_flight.len() {
             self.absorb(None);
         }
+        self.in_flight.abort_all();
+        self.end_second();
         Ok(self.record)
     }
 
@@ -87,13 +100,14 @@ impl Run {
             self.record.dropped();
             return;
         }
-        self.record.sent(SystemTime::now());
+        self.record.sent(SystemTime::now(), due.elapsed());
         let client = Arc::clone(&self.client);
         let idle = self.take_idle();
         self.in_flight.spawn(async move {
             let exchange = client.exchange(idle).await;
             Ended {
-                latency: due.elapsed(),
+                due,
+                at: Instant::now(),
                 exchange,
             }
         });
@@ -116,27 +130,32 @@ impl Run {
 
     /// Records an end; None is a request given up.
     fn absorb(&mut self, ended: Option<Ended>) {
-        let Some(Ended { latency, exchange }) = ended else {
+        let Some(Ended { due, at, exchange }) = ended else {
             self.record.given_up();
             return;
         };
         self.idle.extend(exchange.connection);
-        self.record.ended(Outcome {
-            latency,
+        let at_run = at.saturating_duration_since(self.start);
+        let first = self.record.ended(Outcome {
+            latency: at.saturating_duration_since(due),
+            at: at_run,
             result: exchange.result,
             resent: exchange.resent,
         });
+        if let Some(pod) = first {
+            self.progress.first_hit(&pod, at_run);
+        }
     }
 
-    fn report_progress(&self, elapsed: Duration, to: &mut dyn Write) {
-        // Nobody may be reading; the load goes on.
-        writeln!(to, "{}", progress(&self.record, elapsed)).ok();
+    fn end_second(&mut self) {
+        self.progress
+            .second(&self.record, self.start.elapsed(), self.in_flight.len());
+        self.record.next_second();
     }
 }
 
-fn ticks() -> Interval {
-    let first = tokio::time::Instant::now() + PROGRESS;
-    let mut ticks = tokio::time::interval_at(first, PROGRESS);
+fn ticks(start: Instant) -> Interval {
+    let mut ticks = tokio::time::interval_at((start + SECOND).into(), SECOND);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks
 }

@@ -1,9 +1,14 @@
-//! `app load`: requests at a constant rate that does not wait for the server (open loop), and a report of what came
-//! back. Arrivals (`schedule`) start requests (`drive`) on connections that are renewed often (`client`), so that pods
-//! added behind a Service get their share; outcomes are recorded (`record`) and reported (`report`).
+//! `app load`: requests at a rate that does not wait for the server (open loop), and a report of what came back. The rate
+//! over time (`rate`) gives arrivals (`schedule`); these start requests (`drive`) on connections that are renewed often
+//! (`client`), so that pods added behind a Service get their share. Outcomes are recorded (`record`: `latency`, `pods`),
+//! told while the run is on (`progress`, whose lines other programs read), reported (`report`) and judged (`threshold`).
 
 mod client;
 mod drive;
+mod latency;
+mod pods;
+mod progress;
+mod rate;
 mod record;
 mod report;
 mod schedule;
@@ -19,9 +24,11 @@ use crate::duration;
 use crate::shutdown::Signals;
 use client::{Client, Limits};
 use drive::Run;
+use progress::{Form, Progress};
+use rate::{Profile, Rate, Stages};
 use record::Record;
 use report::Report;
-use schedule::{Rate, Schedule};
+use schedule::{Schedule, Spacing};
 use target::Target;
 use threshold::{Bound, Thresholds};
 
@@ -43,6 +50,17 @@ pub(crate) struct LoadArgs {
         value_parser = duration::parse
     )]
     duration: Duration,
+    /// Instead of `--rate` and `--duration`: RATE:DURATION,... In each stage the rate goes in a straight line from that of the
+    /// stage before (0 at first) to RATE; a stage of `0` sets it at once. `100:0,100:1m,0:30s` sends 100 per second for a
+    /// minute and then less and less for 30 s
+    #[arg(long, env = "LOAD_STAGES", value_name = "STAGES", conflicts_with_all = ["rate", "duration"])]
+    stages: Option<Stages>,
+    /// How far apart requests are
+    #[arg(long, env = "LOAD_ARRIVALS", default_value = "even")]
+    arrivals: Spacing,
+    /// Of the random arrivals of `poisson`: the same seed, the same arrivals
+    #[arg(long, env = "LOAD_SEED", default_value_t = 1, value_name = "N")]
+    seed: u64,
     /// Most requests, and so connections, at a time; a request due beyond them is dropped and counted
     #[arg(long, env = "LOAD_CONNECTIONS", default_value_t = 256, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..))]
@@ -77,12 +95,33 @@ pub(crate) struct LoadArgs {
     /// for them do not count here, but in the report's `closed_by_server`
     #[arg(long, env = "LOAD_MAX_RESENT", value_name = "N|P%")]
     max_resent: Option<Bound>,
+    /// Most requests that may be begun 10 ms or more after they were due, as a number or a share; more mean that the generator
+    /// was too slow, and make the exit code 1
+    #[arg(long, env = "LOAD_MAX_LATE", value_name = "N|P%")]
+    max_late: Option<Bound>,
     /// Longest 99th percentile of latency; a longer one makes the exit code 1
     #[arg(long, env = "LOAD_MAX_P99", value_name = "DURATION", value_parser = duration::parse)]
     max_p99: Option<Duration>,
+    /// Most answers of the busiest pod in the last 10 s, in means of all pods: 1 is even, 1.5 half more than its share; more
+    /// make the exit code 1
+    #[arg(long, env = "LOAD_MAX_IMBALANCE", value_name = "SHARE", value_parser = threshold::share)]
+    max_imbalance: Option<f64>,
     /// Form of the report on stdout [default: text on a terminal, else json]
     #[arg(long, env = "LOAD_OUTPUT")]
     output: Option<Output>,
+    /// What to say on stderr meanwhile
+    #[arg(long, env = "LOAD_PROGRESS", default_value = "text")]
+    progress: Form,
+}
+
+impl LoadArgs {
+    fn schedule(&self) -> Schedule {
+        let profile = match &self.stages {
+            Some(stages) => Profile::staged(stages),
+            None => Profile::constant(self.rate, self.duration),
+        };
+        Schedule::new(profile, self.arrivals, self.seed)
+    }
 }
 
 /// Form of the report.
@@ -120,12 +159,14 @@ pub(crate) async fn run(args: &LoadArgs) -> Result<(), LoadError> {
             timeout: args.timeout,
         },
     );
-    let schedule = Schedule::new(args.rate, args.duration);
-    let record = Run::new(client, schedule, args.connections as usize, Record::new()?)
-        .drive(&mut signals, &mut io::stderr())
+    let schedule = args.schedule();
+    let mut stderr = io::stderr();
+    let progress = Progress::new(args.progress, &mut stderr);
+    let record = Run::new(client, &schedule, args.connections as usize, Record::new()?, progress)
+        .drive(&mut signals)
         .await
         .map_err(LoadError::Pacer)?;
-    let report = Report::new(args.rate, &record);
+    let report = Report::new(&schedule, &record);
     write(&report, args.output).map_err(LoadError::Report)?;
     if report.succeeded() == 0 {
         return Err(LoadError::NothingSucceeded(record.why_nothing_succeeded()));
@@ -133,7 +174,9 @@ pub(crate) async fn run(args: &LoadArgs) -> Result<(), LoadError> {
     let thresholds = Thresholds {
         failed: args.max_failed,
         resent: args.max_resent,
+        late: args.max_late,
         p99: args.max_p99,
+        imbalance: args.max_imbalance,
     };
     match thresholds.missed(&report).as_slice() {
         [] => Ok(()),

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use super::pods::{Hits, Imbalance};
+use super::progress::{per_second, unix};
+use super::rate::Stage;
 use super::record::Record;
-use super::schedule::Rate;
+use super::schedule::{Schedule, Spacing};
 
 /// Version of the JSON object.
 const SCHEMA: u32 = 1;
@@ -16,7 +18,7 @@ const SCHEMA: u32 = 1;
 #[derive(Debug, Serialize)]
 pub(super) struct Report<'a> {
     schema: u32,
-    /// Requests per second asked for.
+    /// Requests per second asked for, the mean where they come in stages.
     rate: f64,
     /// How long requests were sent.
     duration_s: f64,
@@ -26,6 +28,8 @@ pub(super) struct Report<'a> {
     pub(super) failed: u64,
     /// Not sent, because all connections were busy when they were due.
     pub(super) dropped: u64,
+    /// Of those sent: begun 10 ms or more after they were due, because the generator was held up.
+    pub(super) late: u64,
     /// Of those sent: on a new connection, because the server had closed the idle one before a byte was written to it, and that
     /// was not known yet when it was chosen. No request is lost so, but a server that lets its clients finish causes none.
     pub(super) resent: u64,
@@ -36,36 +40,54 @@ pub(super) struct Report<'a> {
     p90_s: Option<f64>,
     pub(super) p99_s: Option<f64>,
     max_s: Option<f64>,
-    per_pod: &'a BTreeMap<String, u64>,
+    /// The longest that a request was begun after it was due; part of its latency.
+    max_lag_s: f64,
+    per_pod: &'a Hits,
+    /// When each pod first answered, from the start of the run on.
+    first_hit_s: BTreeMap<&'a str, f64>,
+    /// Over the whole run: pods that came up during it have answered less.
+    imbalance: Option<Imbalance>,
+    /// Over its last ten seconds.
+    pub(super) imbalance_end: Option<Imbalance>,
     status: &'a BTreeMap<u16, u64>,
     errors: &'a BTreeMap<&'static str, u64>,
     first_request_unix_s: Option<f64>,
     last_request_unix_s: Option<f64>,
     achieved_rate: f64,
+    stages: Option<&'a [Stage]>,
+    arrivals: Spacing,
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(rate: Rate, record: &'a Record) -> Self {
-        let quantile = |q| record.quantile(q).map(|latency| latency.as_secs_f64());
+    pub(super) fn new(schedule: &'a Schedule, record: &'a Record) -> Self {
+        let quantile = |q| record.latencies.quantile(q).map(|latency| latency.as_secs_f64());
+        let first_hits = record.first_hits.iter();
         Self {
             schema: SCHEMA,
-            rate: rate.per_second(),
+            rate: schedule.profile().mean(),
             duration_s: record.duration.as_secs_f64(),
-            requests: record.requests,
-            failed: record.failed,
-            dropped: record.dropped,
+            requests: record.counts.sent,
+            failed: record.counts.failed,
+            dropped: record.counts.dropped,
+            late: record.counts.late,
             resent: record.resent,
             closed_by_server: record.closed_by_server,
             p50_s: quantile(0.5),
             p90_s: quantile(0.9),
             p99_s: quantile(0.99),
-            max_s: record.longest().map(|latency| latency.as_secs_f64()),
+            max_s: record.latencies.longest().map(|latency| latency.as_secs_f64()),
+            max_lag_s: record.longest_lag.as_secs_f64(),
             per_pod: &record.per_pod,
+            first_hit_s: first_hits.map(|(pod, at)| (pod.as_str(), at.as_secs_f64())).collect(),
+            imbalance: record.per_pod.imbalance(),
+            imbalance_end: record.last_hits().imbalance(),
             status: &record.status,
             errors: &record.errors,
             first_request_unix_s: record.first.and_then(unix),
             last_request_unix_s: record.last.and_then(unix),
-            achieved_rate: per_second(record.requests, record.duration),
+            achieved_rate: per_second(record.counts.sent, record.duration),
+            stages: schedule.profile().stages(),
+            arrivals: schedule.spacing(),
         }
     }
 
@@ -85,6 +107,7 @@ impl<'a> Report<'a> {
             ),
             format!("failed    {}", self.failed),
             format!("dropped   {}", self.dropped),
+            format!("late      {}, the worst by {:.1} ms", self.late, self.max_lag_s * 1e3),
             format!("resent    {}", self.resent),
             format!("closed    {} idle connections, by the server", self.closed_by_server),
             format!("latency   {}", self.latencies()),
@@ -96,6 +119,12 @@ impl<'a> Report<'a> {
                 .iter()
                 .map(|(pod, count)| format!("pod       {pod}: {count}")),
         );
+        lines.extend(self.imbalance_end.map(|end| {
+            format!(
+                "balance   the busiest of {} pods had {:.2} of the mean in the last 10 s",
+                end.pods, end.max_over_mean
+            )
+        }));
         lines.join("\n")
     }
 
@@ -114,19 +143,6 @@ impl<'a> Report<'a> {
     }
 }
 
-/// A line about a run in progress.
-pub(super) fn progress(record: &Record, elapsed: Duration) -> String {
-    format!(
-        "{:.0} s: {} requests, {:.1} per second, {} failed, {} dropped, {} resent",
-        elapsed.as_secs_f64(),
-        record.requests,
-        per_second(record.requests, elapsed),
-        record.failed,
-        record.dropped,
-        record.resent,
-    )
-}
-
 fn list(counts: impl Iterator<Item = (impl Display, impl Display)>) -> String {
     let counts: Vec<_> = counts.map(|(key, count)| format!("{key}: {count}")).collect();
     if counts.is_empty() {
@@ -136,56 +152,54 @@ fn list(counts: impl Iterator<Item = (impl Display, impl Display)>) -> String {
     }
 }
 
-fn unix(time: SystemTime) -> Option<f64> {
-    time.duration_since(UNIX_EPOCH).ok().map(|time| time.as_secs_f64())
-}
-
-/// Counts stay far below 2^53.
-#[allow(clippy::cast_precision_loss)]
-fn per_second(count: u64, time: Duration) -> f64 {
-    if time.is_zero() {
-        0.0
-    } else {
-        count as f64 / time.as_secs_f64()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::super::client::{Answer, RequestError};
+    use super::super::rate::Profile;
     use super::super::record::Outcome;
     use super::*;
+
+    fn schedule(rate: &str) -> Schedule {
+        let profile = Profile::constant(rate.parse().unwrap(), Duration::from_secs(2));
+        Schedule::new(profile, Spacing::Even, 1)
+    }
 
     fn record() -> Record {
         let mut record = Record::new().unwrap();
         record.duration = Duration::from_secs(2);
         for (pod, millis) in [("web-1", 4), ("web-1", 8), ("web-2", 16)] {
-            record.sent(UNIX_EPOCH + Duration::from_millis(1_700_000_000_000 + millis));
+            let at = Duration::from_millis(1_700_000_000_000 + millis);
+            record.sent(UNIX_EPOCH + at, Duration::from_millis(millis));
             let result = Ok(Answer {
                 status: 200,
                 pod: Some(pod.to_owned()),
             });
             record.ended(Outcome {
                 latency: Duration::from_millis(millis),
+                at: Duration::from_millis(millis),
                 result,
                 resent: false,
             });
         }
-        record.sent(UNIX_EPOCH + Duration::from_millis(1_700_000_001_500));
+        record.sent(UNIX_EPOCH + Duration::from_millis(1_700_000_001_500), Duration::ZERO);
         let result = Err(RequestError::Timeout(Duration::from_secs(2)));
         record.ended(Outcome {
             latency: Duration::from_secs(2),
+            at: Duration::from_secs(3),
             result,
             resent: false,
         });
         record.dropped();
+        record.next_second();
         record
     }
 
     #[test]
     fn json_has_every_figure_once() {
-        let record = record();
-        let report = Report::new("2.5".parse().unwrap(), &record);
+        let (schedule, record) = (schedule("2.5"), record());
+        let report = Report::new(&schedule, &record);
         insta::assert_snapshot!(serde_json::to_string_pretty(&report).unwrap(), @r#"
         {
           "schema": 1,
@@ -194,15 +208,31 @@ mod tests {
           "requests": 4,
           "failed": 1,
           "dropped": 1,
+          "late": 1,
           "resent": 0,
           "closed_by_server": 0,
           "p50_s": 0.008003,
           "p90_s": 2.0,
           "p99_s": 2.0,
           "max_s": 2.0,
+          "max_lag_s": 0.016,
           "per_pod": {
             "web-1": 2,
             "web-2": 1
+          },
+          "first_hit_s": {
+            "web-1": 0.004,
+            "web-2": 0.016
+          },
+          "imbalance": {
+            "pods": 2,
+            "max_over_mean": 1.3333333333333333,
+            "stddev_over_mean": 0.3333333333333333
+          },
+          "imbalance_end": {
+            "pods": 2,
+            "max_over_mean": 1.3333333333333333,
+            "stddev_over_mean": 0.3333333333333333
           },
           "status": {
             "200": 3
@@ -212,18 +242,21 @@ mod tests {
           },
           "first_request_unix_s": 1700000000.004,
           "last_request_unix_s": 1700000001.5,
-          "achieved_rate": 2.0
+          "achieved_rate": 2.0,
+          "stages": null,
+          "arrivals": "even"
         }
         "#);
     }
 
     #[test]
     fn text_is_short() {
-        let record = record();
-        insta::assert_snapshot!(Report::new("2.5".parse().unwrap(), &record).text(), @r"
+        let (schedule, record) = (schedule("2.5"), record());
+        insta::assert_snapshot!(Report::new(&schedule, &record).text(), @r#"
         requests  4 in 2.0 s, 2.0 of 2.5 per second
         failed    1
         dropped   1
+        late      1, the worst by 16.0 ms
         resent    0
         closed    0 idle connections, by the server
         latency   p50 8.0 ms, p90 2000.0 ms, p99 2000.0 ms, max 2000.0 ms
@@ -231,17 +264,13 @@ mod tests {
         errors    timeout: 1
         pod       web-1: 2
         pod       web-2: 1
-        ");
+        balance   the busiest of 2 pods had 1.33 of the mean in the last 10 s
+        "#);
     }
 
     #[test]
     fn nothing_sent_gives_nulls_and_no_nan() {
-        let record = Record::new().unwrap();
-        insta::assert_snapshot!(Report::new("1".parse().unwrap(), &record).json().unwrap(), @r#"{"schema":1,"rate":1.0,"duration_s":0.0,"requests":0,"failed":0,"dropped":0,"resent":0,"closed_by_server":0,"p50_s":null,"p90_s":null,"p99_s":null,"max_s":null,"per_pod":{},"status":{},"errors":{},"first_request_unix_s":null,"last_request_unix_s":null,"achieved_rate":0.0}"#);
-    }
-
-    #[test]
-    fn progress_names_rate_and_failures() {
-        insta::assert_snapshot!(progress(&record(), Duration::from_secs(5)), @"5 s: 4 requests, 0.8 per second, 1 failed, 1 dropped, 0 resent");
+        let (schedule, record) = (schedule("1"), Record::new().unwrap());
+        insta::assert_snapshot!(Report::new(&schedule, &record).json().unwrap(), @r#"{"schema":1,"rate":1.0,"duration_s":0.0,"requests":0,"failed":0,"dropped":0,"late":0,"resent":0,"closed_by_server":0,"p50_s":null,"p90_s":null,"p99_s":null,"max_s":null,"max_lag_s":0.0,"per_pod":{},"first_hit_s":{},"imbalance":null,"imbalance_end":null,"status":{},"errors":{},"first_request_unix_s":null,"last_request_unix_s":null,"achieved_rate":0.0,"stages":null,"arrivals":"even"}"#);
     }
 }

@@ -60,16 +60,25 @@ pub(super) struct Thresholds {
     /// On requests that failed or were dropped.
     pub(super) failed: Option<Bound>,
     pub(super) resent: Option<Bound>,
+    /// On requests that were begun late.
+    pub(super) late: Option<Bound>,
     pub(super) p99: Option<Duration>,
+    /// On the answers of the busiest pod at the end, in means.
+    pub(super) imbalance: Option<f64>,
 }
 
 impl Thresholds {
     /// A sentence for each bound that was missed.
     pub(super) fn missed(&self, report: &Report<'_>) -> Vec<String> {
-        let failed = self.failed.and_then(|max| missed_failed(max, report));
-        let resent = self.resent.and_then(|max| missed_resent(max, report));
-        let p99 = self.p99.and_then(|max| missed_p99(max, report));
-        failed.into_iter().chain(resent).chain(p99).collect()
+        let all = [
+            self.failed.and_then(|max| missed_failed(max, report)),
+            self.resent
+                .and_then(|max| missed_count("resent", report.resent, max, report)),
+            self.late.and_then(|max| missed_count("late", report.late, max, report)),
+            self.p99.and_then(|max| missed_p99(max, report)),
+            self.imbalance.and_then(|max| missed_imbalance(max, report)),
+        ];
+        all.into_iter().flatten().collect()
     }
 }
 
@@ -84,9 +93,9 @@ fn missed_failed(max: Bound, report: &Report<'_>) -> Option<String> {
     })
 }
 
-fn missed_resent(max: Bound, report: &Report<'_>) -> Option<String> {
-    let (resent, due) = (report.resent, report.requests + report.dropped);
-    (!max.allows(resent, due)).then(|| format!("{resent} resent of {due} requests, at most {max} allowed"))
+fn missed_count(what: &str, count: u64, max: Bound, report: &Report<'_>) -> Option<String> {
+    let due = report.requests + report.dropped;
+    (!max.allows(count, due)).then(|| format!("{count} {what} of {due} requests, at most {max} allowed"))
 }
 
 fn missed_p99(max: Duration, report: &Report<'_>) -> Option<String> {
@@ -98,58 +107,139 @@ fn missed_p99(max: Duration, report: &Report<'_>) -> Option<String> {
     ))
 }
 
+/// Pods without names cannot be compared: what was asked for was not seen.
+fn missed_imbalance(max: f64, report: &Report<'_>) -> Option<String> {
+    let Some(end) = report.imbalance_end else {
+        return Some("no answer named its pod, so nobody knows how evenly they answered".to_owned());
+    };
+    (end.max_over_mean > max).then(|| {
+        format!(
+            "the busiest of {} pods had {:.2} of the mean in the last 10 s, at most {max} allowed",
+            end.pods, end.max_over_mean
+        )
+    })
+}
+
+/// A share of the mean, 1 or more.
+pub(super) fn share(text: &str) -> Result<f64, &'static str> {
+    let share = text
+        .parse()
+        .ok()
+        .filter(|share: &f64| share.is_finite() && *share >= 1.0);
+    share.ok_or("not a share of the mean, give 1 or more, like `1.5`")
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::SystemTime;
 
     use super::super::client::Answer;
+    use super::super::rate::Profile;
     use super::super::record::{Outcome, Record};
+    use super::super::schedule::{Schedule, Spacing};
     use super::*;
 
-    fn missed(failed: Option<&str>, resent: Option<&str>, p99_millis: Option<u64>) -> Vec<String> {
+    const NONE: Thresholds = Thresholds {
+        failed: None,
+        resent: None,
+        late: None,
+        p99: None,
+        imbalance: None,
+    };
+
+    fn bound(max: &str) -> Option<Bound> {
+        Some(max.parse().unwrap())
+    }
+
+    /// Of 98 requests 2 failed, 3 were resent, one was late; 2 more were dropped. Pod `a` answered three times as many as `b`.
+    fn missed(thresholds: Thresholds) -> Vec<String> {
         let mut record = Record::new().unwrap();
         for (nth, status) in [vec![200; 96], vec![500; 2]].concat().into_iter().enumerate() {
-            record.sent(SystemTime::now());
-            let result = Ok(Answer { status, pod: None });
+            record.sent(SystemTime::now(), Duration::from_millis(if nth == 5 { 70 } else { 0 }));
+            let pod = Some(if nth % 4 == 0 { "b" } else { "a" }.to_owned());
             record.ended(Outcome {
                 latency: Duration::from_millis(50),
-                result,
+                at: Duration::ZERO,
+                result: Ok(Answer { status, pod }),
                 resent: nth < 3,
             });
         }
         record.dropped();
         record.dropped();
-        let report = Report::new("1".parse().unwrap(), &record);
-        let bound = |max: Option<&str>| max.map(|max| max.parse().unwrap());
-        Thresholds {
-            failed: bound(failed),
-            resent: bound(resent),
-            p99: p99_millis.map(Duration::from_millis),
-        }
-        .missed(&report)
+        record.next_second();
+        let profile = Profile::constant("1".parse().unwrap(), Duration::ZERO);
+        let schedule = Schedule::new(profile, Spacing::Even, 1);
+        thresholds.missed(&Report::new(&schedule, &record))
     }
 
     #[test]
     fn a_bound_is_met_up_to_and_including_its_value() {
-        assert_eq!(missed(None, None, None), [""; 0]);
-        assert_eq!(missed(Some("4"), Some("3"), Some(50)), [""; 0]);
-        assert_eq!(missed(Some("4%"), Some("3%"), None), [""; 0]);
+        assert_eq!(missed(NONE), [""; 0]);
+        let exact = Thresholds {
+            failed: bound("4"),
+            resent: bound("3"),
+            late: bound("1"),
+            p99: Some(Duration::from_millis(50)),
+            imbalance: Some(1.5),
+        };
+        assert_eq!(missed(exact), [""; 0]);
+        let shares = Thresholds {
+            failed: bound("4%"),
+            resent: bound("3%"),
+            late: bound("1%"),
+            ..NONE
+        };
+        assert_eq!(missed(shares), [""; 0]);
     }
 
     #[test]
     fn every_missed_bound_is_named() {
+        let all = Thresholds {
+            failed: bound("3"),
+            resent: bound("2"),
+            late: bound("0"),
+            p99: Some(Duration::from_millis(49)),
+            imbalance: Some(1.2),
+        };
         assert_eq!(
-            missed(Some("3"), Some("2"), Some(49)),
+            missed(all),
             [
                 "2 failed and 2 dropped of 100 requests, at most 3 allowed",
                 "3 resent of 100 requests, at most 2 allowed",
-                "p99 is 50.0 ms, at most 49.0 ms allowed"
+                "1 late of 100 requests, at most 0 allowed",
+                "p99 is 50.0 ms, at most 49.0 ms allowed",
+                "the busiest of 2 pods had 1.49 of the mean in the last 10 s, at most 1.2 allowed"
             ]
         );
+        let share = Thresholds {
+            failed: bound("3.9%"),
+            ..NONE
+        };
         assert_eq!(
-            missed(Some("3.9%"), None, None),
+            missed(share),
             ["2 failed and 2 dropped of 100 requests, at most 3.9% allowed"]
         );
+    }
+
+    #[test]
+    fn pods_that_nobody_named_are_not_taken_for_even() {
+        let profile = Profile::constant("1".parse().unwrap(), Duration::ZERO);
+        let schedule = Schedule::new(profile, Spacing::Even, 1);
+        let record = Record::new().unwrap();
+        let thresholds = Thresholds {
+            imbalance: Some(2.0),
+            ..NONE
+        };
+        let missed = thresholds.missed(&Report::new(&schedule, &record));
+        assert_eq!(missed.len(), 1, "{missed:?}");
+    }
+
+    #[test]
+    fn a_share_of_the_mean_cannot_be_below_it() {
+        assert_eq!(share("1.5"), Ok(1.5));
+        for text in ["0.9", "-2", "NaN", "inf", "all"] {
+            assert!(share(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -16,6 +16,16 @@ fn usage_errors_exit_2_and_say_what_to_write() {
         ("load --url http://web/ --rate 0", "not a rate"),
         ("load --url http://web/ --connections 0", "--connections"),
         (
+            "load --url http://web/ --stages 100",
+            "`100` is not a stage, write RATE:DURATION",
+        ),
+        (
+            "load --url http://web/ --stages 100:1s --rate 5",
+            "cannot be used with '--rate",
+        ),
+        ("load --url http://web/ --arrivals odd", "even, poisson"),
+        ("load --url http://web/ --max-imbalance 0.5", "give 1 or more"),
+        (
             "load --url http://web/ --max-failed some",
             "like `0` or a share like `1%`",
         ),
@@ -60,7 +70,7 @@ fn version_and_help_go_to_stdout() {
 
 #[test]
 fn help_gives_every_flag_its_variable() {
-    for (command, flags) in [("serve", 13), ("load", 11)] {
+    for (command, flags) in [("serve", 13), ("load", 17)] {
         let help = String::from_utf8(run(&format!("{command} --help")).stdout).unwrap();
         let documented = help.lines().filter(|line| line.contains("[env: ")).count();
         assert_eq!(documented, flags, "{help}");

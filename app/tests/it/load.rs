@@ -1,3 +1,4 @@
+use std::io::{BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 
@@ -5,7 +6,7 @@ use nix::sys::signal::Signal::{SIGCONT, SIGINT, SIGSTOP, SIGTERM};
 use serde_json::{Value, json};
 
 use crate::peer::{ERROR, OK, Peer, TRUNCATED};
-use crate::support::{Service, app, signal, stderr, wait_exit, wait_for};
+use crate::support::{Service, app, read_head, signal, stderr, wait_exit, wait_for};
 
 /// The load with a timeout that a busy machine does not reach, unless `args` set another.
 fn command(url: &str, args: &str) -> Command {
@@ -173,6 +174,73 @@ fn a_stall_of_the_generator_is_made_up_for_and_shows_in_the_latency() {
     assert_eq!(report["requests"], 100);
     // Half of the requests were due while it stood still, and waited up to 0.5 s.
     assert!(report["p90_s"].as_f64().unwrap() >= 0.3, "{report}");
+    assert!(report["late"].as_u64().unwrap() >= 30, "{report}");
+    assert!(report["max_lag_s"].as_f64().unwrap() >= 0.3, "{report}");
+}
+
+#[test]
+fn a_stall_of_the_server_shows_in_each_request_that_was_due_meanwhile() {
+    let service = Service::start("");
+    let child = command(&service.url("/"), "--rate 100 --duration 1s")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("the load to begin", || {
+        (!service.requests_total()[0].ends_with(" 0")).then_some(())
+    });
+    service.signal(SIGSTOP);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    service.signal(SIGCONT);
+    let report = succeeded(&child.wait_with_output().unwrap());
+    assert_eq!((&report["requests"], &report["dropped"]), (&json!(100), &json!(0)));
+    // Where each request waits for the answer before, a single one would have been slow.
+    assert!(report["p90_s"].as_f64().unwrap() >= 0.3, "{report}");
+}
+
+#[test]
+fn stages_are_sent_one_after_the_other() {
+    let peer = Peer::start(|_, _| (Some(OK), false));
+    let report = succeeded(&load(
+        &peer.url(),
+        "--stages 0:200ms,100:0,100:300ms,0:400ms --max-failed 0",
+    ));
+    assert_eq!((&report["requests"], peer.requests()), (&json!(50), 50));
+    assert_eq!(report["stages"][3], json!({ "rate": 0.0, "duration_s": 0.4 }));
+    assert!(report["duration_s"].as_f64().unwrap() >= 0.9, "{report}");
+    // 50 in 0.9 s.
+    assert_eq!(report["rate"].as_f64().unwrap().round(), 56.0, "{report}");
+}
+
+#[test]
+fn random_arrivals_are_those_of_their_seed() {
+    let peer = Peer::start(|_, _| (Some(OK), false));
+    let sent = |seed| {
+        let args = format!("--arrivals poisson --seed {seed} --rate 400 --duration 500ms");
+        let report = succeeded(&load(&peer.url(), &args));
+        assert_eq!(report["arrivals"], "poisson");
+        report["requests"].as_u64().unwrap()
+    };
+    let (once, again) = (sent(3), sent(3));
+    assert_eq!(once, again);
+    assert!((120..=280).contains(&once), "{once}");
+}
+
+#[test]
+fn the_traffic_says_that_it_is_a_test() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let mut child = command(&url, "--rate 1 --duration 500ms")
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    let mut stream = BufReader::new(stream);
+    let head = read_head(&mut stream).unwrap().join("\n").to_ascii_lowercase();
+    assert!(head.contains("user-agent: app-load/"), "{head}");
+    assert!(head.contains("(synthetic test)"), "{head}");
+    assert!(head.contains("baggage: user_agent.synthetic.type=test"), "{head}");
+    stream.get_mut().write_all(OK.as_bytes()).unwrap();
+    assert_eq!(wait_exit(&mut child).code(), Some(0));
 }
 
 #[test]

@@ -21,6 +21,14 @@ pub enum AwsError {
     /// Neither flag, environment nor profile names a region.
     #[error("no AWS region is set")]
     NoRegion,
+    /// The shared AWS files have no such profile.
+    #[error("there is no AWS profile `{name}`")]
+    UnknownProfile {
+        /// The profile that was asked for.
+        name: String,
+        /// Those that there are, sorted.
+        known: Vec<String>,
+    },
     /// No provider of the chain has credentials.
     #[error("no AWS credentials found{}", after_colon(.reason))]
     NoCredentials {
@@ -306,6 +314,7 @@ impl AwsError {
         matches!(
             self,
             Self::NoRegion
+                | Self::UnknownProfile { .. }
                 | Self::NoCredentials { .. }
                 | Self::InvalidCredentials { .. }
                 | Self::InsecureEndpoint { .. }

@@ -25,7 +25,9 @@ mod in_flight;
 pub mod logs;
 mod partition;
 pub mod preflight;
+mod profiles;
 mod quota;
+pub(crate) mod region;
 pub mod removal;
 pub mod sweep;
 pub mod token;
@@ -132,8 +134,15 @@ impl Aws {
     /// [`AwsError::is_configuration`] for missing or refused region and credentials and for a plain-HTTP endpoint
     /// that is not on this machine; [`AwsError::Unreachable`], with the URL, if nothing answers.
     pub async fn connect(options: &Options) -> Result<Self, AwsError> {
+        if let Some(profile) = &options.profile {
+            profiles::check(profile).await?;
+        }
         let config = load(options).await;
         if config.region().is_none() {
+            // A profile of the environment may stand beside keys and a region that make it needless.
+            if let Some(profile) = profiles::of_environment() {
+                profiles::check(&profile).await?;
+            }
             return Err(AwsError::NoRegion);
         }
         endpoint::check(&config)?;

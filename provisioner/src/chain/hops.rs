@@ -122,7 +122,7 @@ async fn query(cluster: &Cluster, route: &Route, promql: &str) -> Result<Result<
 }
 
 /// Values of the custom metrics API, by pod, in requests per second.
-pub(super) async fn per_pod(cluster: &Cluster, at: &Namespaces) -> Result<BTreeMap<String, f64>, Broken> {
+pub(crate) async fn per_pod(cluster: &Cluster, at: &Namespaces) -> Result<BTreeMap<String, f64>, Broken> {
     let path = format!(
         "/apis/custom.metrics.k8s.io/v1beta1/namespaces/{}/pods/*/{METRIC}?labelSelector=app%3D{APP}",
         at.app

@@ -14,7 +14,7 @@ pub struct Route {
 
 impl Route {
     /// The path of the API server at which Prometheus answers; none where it cannot be reached that way.
-    pub(super) fn prometheus_proxy(&self) -> Option<String> {
+    pub(crate) fn prometheus_proxy(&self) -> Option<String> {
         match &self.prometheus {
             Some(url) => url.service_proxy(),
             None => Some(format!(

@@ -1,9 +1,10 @@
 //! Flags of `load`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{list, path, text};
 use crate::config::{Layer, duration};
@@ -17,15 +18,98 @@ pub struct Load {
     /// How long, e.g. 90s, 2m
     #[arg(long, default_value = "2m", value_parser = duration::parse)]
     pub duration: Duration,
+    /// Instead of both: RATE:DURATION,... In each stage the rate goes in a straight line from that of the stage before, 0 at
+    /// first, to RATE; a stage of `0` sets it at once, as in `100:0,100:2m,0:1m`
+    #[arg(long, value_name = "STAGES", conflicts_with_all = ["rate", "duration"])]
+    pub stages: Option<Stages>,
+    /// How far apart requests are: evenly, or at random as from many users
+    #[arg(long, value_enum, default_value = "even")]
+    pub arrivals: Arrivals,
     /// Fail unless the HPA's maximum of pods got ready, and wait until one pod is left
     #[arg(long)]
     pub until_scaled: bool,
+    /// Fail unless that many pods were ready so soon after the first request, e.g. 30s
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub max_scale_up: Option<Duration>,
+    /// Fail where more requests failed or were never sent, in percent of all, e.g. 0 or 0.1
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub error_rate: Option<f64>,
+    /// The highest p99 of a second at which the latency counts as recovered
+    #[arg(long, value_name = "DURATION", default_value = "50ms", value_parser = duration::parse)]
+    pub recovered_below: Duration,
+    /// Start so many seconds after the HPA's controller looked, which it does each 15 s: that is observed first, by a few requests
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub start_phase: Option<Duration>,
     /// Where to, as a pod sees it, e.g. `http://web-app-service.web-app.svc:8080/api/data` [default: the app's Service]
     #[arg(long, value_name = "URL", value_parser = url)]
     pub url: Option<String>,
     /// What makes the load.
     #[command(flatten)]
     pub loader: LoaderArgs,
+}
+
+/// How far apart requests are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Arrivals {
+    /// As evenly as the rate allows
+    Even,
+    /// At random, independent of each other
+    Poisson,
+}
+
+/// Stages that the loader takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stages {
+    /// As it takes them.
+    pub text: String,
+    /// How long all of them take.
+    pub duration: Duration,
+}
+
+impl FromStr for Stages {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let stages = text.split(',').map(str::trim);
+        let durations: Vec<Duration> = stages.map(stage).collect::<Result<_, _>>()?;
+        let duration: Duration = durations.iter().sum();
+        if duration.is_zero() {
+            return Err("these stages take no time".to_owned());
+        }
+        Ok(Self {
+            text: text.replace(' ', ""),
+            duration,
+        })
+    }
+}
+
+/// How long one stage takes.
+fn stage(text: &str) -> Result<Duration, String> {
+    let no_stage = || format!("`{text}` is no stage: write RATE:DURATION like `100:30s`, with a rate from 0 to 100000");
+    let (rate, duration) = text.split_once(':').ok_or_else(no_stage)?;
+    let rate: f64 = rate.parse().map_err(|_| no_stage())?;
+    if !(0.0..=100_000.0).contains(&rate) {
+        return Err(no_stage());
+    }
+    if duration == "0" {
+        return Ok(Duration::ZERO);
+    }
+    duration::parse(duration).map_err(|why| format!("stage `{text}`: its duration {why}"))
+}
+
+/// A share of all requests, in percent.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim_end().parse();
+    let percent = number.ok().filter(|percent| (0.0..=100.0).contains(percent));
+    percent.ok_or_else(|| "it is no number of percent from 0 to 100".to_owned())
+}
+
+/// A part of the controller's period.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.strip_suffix('s').unwrap_or(text).parse().ok();
+    let seconds = seconds.filter(|seconds| (0.0..60.0).contains(seconds));
+    let seconds = seconds.map(Duration::from_secs_f64);
+    seconds.ok_or_else(|| "it is no number of seconds from 0 to 60".to_owned())
 }
 
 /// What makes the load: an app that was built here does so itself, one that was made elsewhere needs a loader.
@@ -81,6 +165,41 @@ mod tests {
             "http://[::1]:9/",
         ] {
             assert_eq!(url(text).as_deref(), Ok(text));
+        }
+    }
+
+    #[test]
+    fn stages_are_read_as_the_loader_reads_them() {
+        let stages: Stages = "100:0, 100:1m30s,0:500ms".parse().expect("stages");
+        assert_eq!(
+            (stages.text.as_str(), stages.duration),
+            ("100:0,100:1m30s,0:500ms", Duration::from_millis(90_500))
+        );
+        for text in [
+            "",
+            "100",
+            "100:",
+            ":1m",
+            "-1:1m",
+            "NaN:1m",
+            "100001:1m",
+            "1:1",
+            "100:0",
+            "1:1m,,2:1m",
+            "1:0s",
+        ] {
+            assert!(text.parse::<Stages>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn shares_and_phases_have_bounds() {
+        for (text, want) in [("0", 0.0_f64), ("0.1", 0.1), ("1%", 1.0), ("100", 100.0)] {
+            assert_eq!(percent(text).map(f64::to_bits), Ok(want.to_bits()), "{text}");
+        }
+        assert_eq!(seconds("7.5"), Ok(Duration::from_millis(7500)));
+        for text in ["", "-1", "101", "NaN", "few"] {
+            assert!(percent(text).is_err() && seconds(text).is_err(), "{text}");
         }
     }
 

@@ -18,6 +18,9 @@ pub struct Teardown {
     /// Keep the ECR repositories and their images
     #[arg(long)]
     pub keep_images: bool,
+    /// Only show what would go and what would stay; exit code 3 says that something would go
+    #[arg(long, conflicts_with = "receipt")]
+    pub dry_run: bool,
     /// Also write the receipt (found, deleted, left) to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub receipt: Option<PathBuf>,

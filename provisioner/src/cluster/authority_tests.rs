@@ -185,7 +185,7 @@ async fn kinds_that_outlived_cert_manager_are_no_reason_to_wait_for_it() {
     up(&wire, Authority::CertManager).await.expect("applied");
     assert_eq!(left_behind(Choice::Auto).await, Authority::CertManager);
     let components = components_with(&prepared(&wire, Authority::CertManager).await);
-    let waited = wait::wait(&wire.cluster(), &components, Duration::ZERO, &Silent).await;
+    let waited = wait::wait((&wire.cluster(), &stack()), &components, Duration::ZERO, &Silent).await;
     let hint = waited.expect_err("nobody looks").hint();
     assert!(hint.is_some_and(|hint| hint.contains("--certificates own")), "{hint:?}");
 }
@@ -301,7 +301,7 @@ async fn certificates_that_no_controller_looks_at_name_cert_manager() {
     let wire = wire(true);
     up(&wire, Authority::CertManager).await.expect("applied");
     let components = components_with(&prepared(&wire, Authority::CertManager).await);
-    let waited = wait::wait(&wire.cluster(), &components, Duration::ZERO, &Silent).await;
+    let waited = wait::wait((&wire.cluster(), &stack()), &components, Duration::ZERO, &Silent).await;
     let said = waited.expect_err("not ready").to_string();
     let line = "Certificate `custom-metrics/cm-adapter-serving-certs`: no controller has looked at it: are the pods of cert-manager running?";
     assert!(said.contains(line), "{said}");

@@ -14,7 +14,6 @@ use super::manifest::Component;
 use super::mark;
 use super::object::ObjectRef;
 use super::ownership::{self, Existing, PARALLEL};
-use super::parent::Parent;
 use super::paths::difference;
 use super::prune::{self, Leftover};
 use super::{authority, recreate, retry, scale, take_over};
@@ -104,12 +103,13 @@ pub async fn plan(
     components: &[Component],
     options: Options,
 ) -> Result<Vec<Planned>, ClusterError> {
-    let existing = ownership::check(cluster, stack, components, options).await?;
-    let existing: HashMap<ObjectRef, Existing> = existing.into_iter().map(|e| (e.object.clone(), e)).collect();
+    let reading = ownership::look(cluster, stack, components, options).await?;
+    let (leftovers, unknown) = prune::leftovers(cluster, stack, components, &reading).await?;
+    let existing = reading.existing.into_iter();
+    let existing: HashMap<ObjectRef, Existing> = existing.map(|e| (e.object.clone(), e)).collect();
     let wanted = || components.iter().flat_map(|c| &c.objects);
     let homes = homes(cluster, wanted().filter(|w| !existing.contains_key(&ObjectRef::of(w)))).await?;
     let scaled = scale::targets(components);
-    let (leftovers, unknown) = leftovers(cluster, stack, components, &existing).await?;
     let recorded = recorded(components, &leftovers, unknown);
     let decisions = wanted().map(|wanted| {
         let wanted = recorded.as_ref().filter(|_| mark::is_parent(wanted)).unwrap_or(wanted);
@@ -145,24 +145,6 @@ pub(super) fn refused(problems: Vec<String>, immutable: Vec<String>) -> Result<(
         (!immutable.is_empty()).then(|| ClusterError::Immutable(immutable)),
     ];
     ClusterError::all(errors.into_iter().flatten())
-}
-
-/// What the stack has and the components do not, and the recorded kinds of which that cannot be told.
-async fn leftovers(
-    cluster: &Cluster,
-    stack: &StackName,
-    components: &[Component],
-    existing: &HashMap<ObjectRef, Existing>,
-) -> Result<(Vec<Leftover>, BTreeSet<String>), ClusterError> {
-    let Some(parent) = prune::parent_of(components) else {
-        return Ok(Default::default());
-    };
-    let live = existing
-        .get(&ObjectRef::of(parent))
-        .map(|existing| Parent::of(&existing.live));
-    let record = live.unwrap_or_default();
-    let found = prune::find(cluster, stack, (parent, &record), components).await?;
-    Ok((found, prune::unknown_kinds(cluster, &record).await?))
 }
 
 /// The parent with the kinds of what is still to be deleted, or may be: until that is gone, it has to be found again.

@@ -19,7 +19,8 @@ const BACKEND: &str = "/apis/discovery.k8s.io/v1/namespaces/keda/endpointslices/
 
 async fn up(wire: &Wire, options: Options) -> Result<Vec<Change>, ClusterError> {
     let (cluster, mut components) = (wire.cluster(), components());
-    take_over::remember(&cluster, &stack(), ("web-app", options.take_over), &mut components).await?;
+    let parent = parent::read(&cluster, &stack(), "web-app").await?.unwrap_or_default();
+    take_over::remember(&cluster, &stack(), (&parent, options.take_over), &mut components).await?;
     apply::apply(&cluster, &stack(), &components, options, &Silent).await
 }
 
@@ -128,7 +129,9 @@ async fn a_stack_that_no_longer_has_the_api_gives_it_back_and_forgets_it() {
     up(&wire, take_over()).await.expect("taken");
     let wanted = || async {
         let mut left = without(&["adapter"]);
-        let remembered = take_over::remember(&wire.cluster(), &stack(), ("web-app", false), &mut left).await;
+        let parent = parent::read(&wire.cluster(), &stack(), "web-app").await.expect("read");
+        let parent = parent.unwrap_or_default();
+        let remembered = take_over::remember(&wire.cluster(), &stack(), (&parent, false), &mut left).await;
         remembered.map(|()| left).expect("remembered")
     };
     let left = wanted().await;

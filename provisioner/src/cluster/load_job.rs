@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures::{AsyncBufReadExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DeleteParams, LogParams, Preconditions, PropagationPolicy};
@@ -25,6 +26,9 @@ use super::values::{Namespaces, Values};
 use crate::names::StackName;
 use crate::report::{Outcome, Reporter};
 
+#[path = "load_job_arguments.rs"]
+mod arguments;
+
 const POLL: Duration = Duration::from_millis(400);
 
 /// The Job's name in the shipped manifests.
@@ -43,6 +47,10 @@ pub struct LoadSpec {
     pub rate: f64,
     /// How long to send, in seconds.
     pub duration_s: u64,
+    /// Arguments of the loader in place of `--rate` and `--duration`, e.g. its stages.
+    pub schedule: Option<Vec<String>>,
+    /// Further arguments of the loader.
+    pub more: Vec<String>,
     /// Where to; none for the app's Service on the port that it has.
     pub url: Option<String>,
     /// Where the parts of the stack live.
@@ -60,6 +68,8 @@ impl LoadSpec {
             image: image.to_owned(),
             rate,
             duration_s,
+            schedule: None,
+            more: Vec::new(),
             url: None,
             namespaces: Namespaces::default(),
             manifests: None,
@@ -147,7 +157,10 @@ impl LoadJob {
             None => service_url(cluster, &spec.namespaces.app).await?,
         };
         let own = spec.placeholders(&url, timeout);
-        let component = manifest::load_job(spec.manifests.as_deref(), &values, &own)?;
+        let mut component = manifest::load_job(spec.manifests.as_deref(), &values, &own)?;
+        for object in &mut component.objects {
+            arguments::complete(&mut object.data, spec);
+        }
         let job = component.objects.iter().map(ObjectRef::of).find(|o| o.kind == "Job");
         let Some(job) = job else {
             return Err(ClusterError::Manifests(vec!["component `load` has no Job".to_owned()]));
@@ -195,6 +208,43 @@ impl LoadJob {
             }),
             None => Err(self.failed(&end_of_all(end.as_deref().unwrap_or("completed")))),
         }
+    }
+
+    /// Hands each line of the pod's log to `take` as it is written, with the node's time before it, until the log ends.
+    /// Fails never: a log that cannot be read has no lines. Where the connection breaks, the log is read again from its start.
+    pub async fn follow(&self, mut take: impl FnMut(&str)) {
+        while Instant::now() < self.give_up {
+            if let Some(name) = self.started_pod().await {
+                match self.read_along(&name, &mut take).await {
+                    Ok(()) => return,
+                    Err(error) => tracing::debug!(%error, "the log is read again"),
+                }
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// The Job's pod once it has a log.
+    async fn started_pod(&self) -> Option<String> {
+        self.uid.get()?;
+        let pods = self.pods().await.ok()?;
+        let started = pods.iter().find(|pod| pod["status"]["phase"] != "Pending")?;
+        started["metadata"]["name"].as_str().map(str::to_owned)
+    }
+
+    async fn read_along(&self, pod: &str, take: &mut impl FnMut(&str)) -> Result<(), kube::Error> {
+        let namespace = self.job.namespace.as_deref().unwrap_or_default();
+        let api: Api<Pod> = Api::namespaced(self.cluster.client(), namespace);
+        let params = LogParams {
+            follow: true,
+            timestamps: true,
+            ..LogParams::default()
+        };
+        let mut lines = api.log_stream(pod, &params).await?.lines();
+        while let Some(line) = lines.next().await {
+            take(&line.map_err(kube::Error::ReadEvents)?);
+        }
+        Ok(())
     }
 
     /// Ends a load that nobody waits for any more: deletes the Job of this run and no other of its name. Where the run was

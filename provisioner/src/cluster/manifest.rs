@@ -156,8 +156,10 @@ fn fitted(object: &mut DynamicObject, values: &Values) -> Vec<String> {
     images::resolve(&mut object.data, values, &mut problems);
     let name = ObjectRef::of(object);
     let problems = problems.into_iter().map(|problem| format!("{name}: {problem}"));
-    let policy = mark::policy(object).err();
-    problems.chain(policy).chain(misplaced(object)).collect()
+    problems
+        .chain(mark::misannotated(object))
+        .chain(misplaced(object))
+        .collect()
 }
 
 /// What can be said without a cluster about where an object belongs.

@@ -11,10 +11,14 @@ use sha2::{Digest, Sha256};
 use super::manifest::Component;
 use super::object::ObjectRef;
 use crate::names::{
-    ANNOTATION_CHECKSUM, ANNOTATION_KINDS, ANNOTATION_MEMBERS, ANNOTATION_NAMESPACES, ANNOTATION_OPTIONAL,
-    ANNOTATION_TOOLING, ANNOTATION_WAIT, LABEL_APPLYSET_ID, LABEL_APPLYSET_PART_OF, StackName,
+    ANNOTATION_CERTIFICATES, ANNOTATION_CHECKSUM, ANNOTATION_KEEP, ANNOTATION_KINDS, ANNOTATION_MEMBERS,
+    ANNOTATION_NAMESPACES, ANNOTATION_OPTIONAL, ANNOTATION_TOOLING, ANNOTATION_WAIT, LABEL_APPLYSET_ID,
+    LABEL_APPLYSET_PART_OF, StackName,
 };
+use crate::spelling::nearest;
 
+/// What annotations of this program start with.
+const PREFIX: &str = "provisioner/";
 /// Component of the `ApplySet`'s parent.
 pub(super) const APPLYSET: &str = "applyset";
 
@@ -41,17 +45,48 @@ pub(super) enum Policy {
     None,
 }
 
-/// What an object says of that, or what is wrong with what it says.
-pub(super) fn policy(object: &DynamicObject) -> Result<Policy, String> {
-    let annotations = object.metadata.annotations.as_ref();
-    match annotations.and_then(|all| all.get(ANNOTATION_WAIT)).map(String::as_str) {
-        None | Some("required") => Ok(Policy::Required),
-        Some("reported") => Ok(Policy::Reported),
-        Some("none") => Ok(Policy::None),
-        Some(other) => Err(format!(
-            "{}: annotation `{ANNOTATION_WAIT}` is `{other}`: it must be `required`, `reported` or `none`",
-            ObjectRef::of(object)
+/// What an object says of that. What it may say was checked when its manifest was read.
+pub(super) fn policy(object: &DynamicObject) -> Policy {
+    match annotation(object, ANNOTATION_WAIT) {
+        Some("reported") => Policy::Reported,
+        Some("none") => Policy::None,
+        _ => Policy::Required,
+    }
+}
+
+/// Annotations of this program that manifests may give, each with the values that it takes.
+const GIVEN: [(&str, &[&str]); 4] = [
+    (ANNOTATION_CERTIFICATES, &["own", "cert-manager"]),
+    (ANNOTATION_KEEP, &["true", "false"]),
+    (ANNOTATION_OPTIONAL, &["kind"]),
+    (ANNOTATION_WAIT, &["required", "reported", "none"]),
+];
+
+/// What is wrong with the annotations of this program that an object has: one that is unknown would be passed over.
+pub(super) fn misannotated(object: &DynamicObject) -> Vec<String> {
+    let name = ObjectRef::of(object);
+    let annotations = object.metadata.annotations.iter().flatten();
+    let ours = annotations.filter(|(key, _)| key.starts_with(PREFIX));
+    let wrong = ours.filter_map(|(key, value)| match GIVEN.iter().find(|(known, _)| known == key) {
+        None => {
+            let near = nearest(key, GIVEN.map(|(known, _)| known));
+            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            Some(format!("{name}: unknown annotation `{key}`{near}"))
+        }
+        Some((_, values)) if !values.contains(&value.as_str()) => Some(format!(
+            "{name}: annotation `{key}` is `{value}`: it must be {}",
+            one_of(values)
         )),
+        Some(_) => None,
+    });
+    wrong.collect()
+}
+
+/// A choice in words.
+fn one_of(values: &[&str]) -> String {
+    match values.split_last() {
+        Some((last, first)) if !first.is_empty() => format!("`{}` or `{last}`", first.join("`, `")),
+        _ => format!("`{}`", values.concat()),
     }
 }
 
@@ -221,6 +256,43 @@ mod tests {
         });
         let names: Vec<String> = references(&spec).into_iter().map(|(_, n)| n).collect();
         assert_eq!(names, ["a", "c", "b", "d", "e"]);
+    }
+
+    #[test]
+    fn annotations_of_this_program_are_known_and_take_known_values() {
+        let object = |key: &str, value: &str| -> DynamicObject {
+            let metadata = serde_json::json!({"name": "x", "annotations": {key: value, "example.com/keep": "?"}});
+            serde_json::from_value(serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}))
+                .expect("an object")
+        };
+        for (key, value, problem) in [
+            ("provisioner/keep", "true", None),
+            ("provisioner/certificates", "own", None),
+            (
+                "provisioner/keep",
+                "yes",
+                Some("`provisioner/keep` is `yes`: it must be `true` or `false`"),
+            ),
+            (
+                "provisioner/optional",
+                "true",
+                Some("`provisioner/optional` is `true`: it must be `kind`"),
+            ),
+            (
+                "provisioner/kepe",
+                "true",
+                Some("unknown annotation `provisioner/kepe`; did you mean `provisioner/keep`?"),
+            ),
+            (
+                "provisioner/members",
+                "x",
+                Some("unknown annotation `provisioner/members`"),
+            ),
+        ] {
+            let problems = misannotated(&object(key, value)).join("\n");
+            assert_eq!(problems.is_empty(), problem.is_none(), "{problems}");
+            assert!(problems.contains(problem.unwrap_or_default()), "{problems}");
+        }
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub mod lease;
 pub mod load_job;
 pub mod manifest;
 mod mark;
+mod members;
 pub mod monitoring;
 pub mod nodes;
 mod object;

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use kube::core::DynamicObject;
 use tokio::time::{Instant, sleep};
 
@@ -11,6 +10,7 @@ use super::changes::Options;
 use super::connect::Cluster;
 use super::error::ClusterError;
 use super::manifest::Component;
+use super::members::{self, Members};
 use super::object::ObjectRef;
 use super::{inventory, mark, prune, scope, take_over};
 use crate::names::{FIELD_MANAGER, LABEL_MANAGED_BY, LABEL_PART_OF, StackName};
@@ -35,18 +35,42 @@ pub struct Existing {
     pub adopted: bool,
 }
 
-/// Reads every object. Everything that keeps the components from being applied is in one error: kinds that the cluster
-/// does not know, objects that do not say where they belong, namespaces that nobody makes, objects that exist and are
-/// not this stack's. Namespaces are exempt from the last: they are used, not relabelled, not deleted. So are an
-/// `APIService` that is taken over and objects that are adopted. Objects that are being deleted are waited for.
+/// What was read of a stack at one moment.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// The objects of the manifests that are there.
+    pub(super) existing: Vec<Existing>,
+    /// Everything of their kinds that bears the stack's labels; none where the manifests are no whole stack.
+    pub(super) members: Members,
+}
+
+/// [`look`], where what else the stack has does not matter.
 pub async fn check(
     cluster: &Cluster,
     stack: &StackName,
     components: &[Component],
     options: Options,
 ) -> Result<Vec<Existing>, ClusterError> {
+    Ok(look(cluster, stack, components, options).await?.existing)
+}
+
+/// Reads every object. Everything that keeps the components from being applied is in one error: kinds that the cluster
+/// does not know, objects that do not say where they belong, namespaces that nobody makes, objects that exist and are
+/// not this stack's. Namespaces are exempt from the last: they are used, not relabelled, not deleted. So are an
+/// `APIService` that is taken over and objects that are adopted. Objects that are being deleted are waited for.
+pub(super) async fn look(
+    cluster: &Cluster,
+    stack: &StackName,
+    components: &[Component],
+    options: Options,
+) -> Result<Reading, ClusterError> {
     let sorted = sort(cluster, components).await?;
-    let mut found = settled(cluster, stack, &sorted.fit).await?;
+    let is_whole = prune::parent_of(components).is_some();
+    let reading = settled(cluster, (stack, is_whole), &sorted.fit).await?;
+    let Reading {
+        existing: mut found,
+        members,
+    } = reading;
     for existing in &mut found {
         existing.adopted = options.adopt && is_lost(existing);
         existing.ours |= existing.adopted;
@@ -66,18 +90,26 @@ pub async fn check(
         some(foreign).map(ClusterError::Foreign),
     ];
     ClusterError::all(problems.into_iter().flatten())?;
-    Ok(found)
+    Ok(Reading {
+        existing: found,
+        members,
+    })
 }
 
 /// Reads objects until none of them is being deleted any more.
-async fn settled(cluster: &Cluster, stack: &StackName, objects: &[ObjectRef]) -> Result<Vec<Existing>, ClusterError> {
+async fn settled(
+    cluster: &Cluster,
+    (stack, is_whole): (&StackName, bool),
+    objects: &[ObjectRef],
+) -> Result<Reading, ClusterError> {
     let give_up = Instant::now() + GOING;
     loop {
-        let found = read(cluster, stack, objects).await?;
+        let reading = read(cluster, (stack, is_whole), objects).await?;
         let going = |e: &&Existing| e.live.metadata.deletion_timestamp.is_some();
-        let names: Vec<String> = found.iter().filter(going).map(|e| e.object.to_string()).collect();
+        let existing = reading.existing.iter();
+        let names: Vec<String> = existing.filter(going).map(|e| e.object.to_string()).collect();
         if names.is_empty() {
-            return Ok(found);
+            return Ok(reading);
         }
         if Instant::now() > give_up {
             return Err(ClusterError::Terminating(names));
@@ -159,18 +191,29 @@ fn describe(existing: &Existing) -> String {
     }
 }
 
-async fn read(cluster: &Cluster, stack: &StackName, objects: &[ObjectRef]) -> Result<Vec<Existing>, ClusterError> {
-    let reads = objects.iter().cloned().map(|object| async move {
-        let live = cluster.get(&object).await?;
-        Ok::<_, ClusterError>(live.map(|live| Existing {
-            ours: is_ours(&live, stack),
-            adopted: false,
-            object,
-            live,
-        }))
+/// Of a whole stack every kind is listed: what it has and is to have no longer is among the same answers.
+async fn read(
+    cluster: &Cluster,
+    (stack, is_whole): (&StackName, bool),
+    objects: &[ObjectRef],
+) -> Result<Reading, ClusterError> {
+    let (members, found) = if is_whole {
+        let members = Members::list(cluster, stack, objects).await?;
+        let found = members.read(cluster, objects).await?;
+        (members, found)
+    } else {
+        (Members::default(), members::read(cluster, stack, objects).await?)
+    };
+    let existing = found.into_iter().map(|(object, live)| Existing {
+        ours: is_ours(&live, stack),
+        adopted: false,
+        object,
+        live,
     });
-    let found: Vec<Option<Existing>> = stream::iter(reads).buffered(PARALLEL).try_collect().await?;
-    Ok(found.into_iter().flatten().collect())
+    Ok(Reading {
+        existing: existing.collect(),
+        members,
+    })
 }
 
 /// The objects of components by what the cluster says of their kinds.

@@ -14,8 +14,17 @@ use super::manifest::Component;
 use super::mark;
 use super::object::ObjectRef;
 use super::ownership::{self, Existing, PARALLEL};
-use super::scale;
+use super::{prune, scale};
 use crate::names::{ANNOTATION_CHECKSUM, StackName};
+
+/// What is known of an apply before it.
+#[derive(Debug)]
+pub struct Checked {
+    /// The objects that are there.
+    pub existing: Vec<Existing>,
+    /// What would be deleted in the end.
+    pub going: Vec<ObjectRef>,
+}
 
 /// [`ownership::check`], and then whether others own fields that are to be changed, and whether a field cannot be changed:
 /// of objects that are there, but for Secrets, whose content is not known yet. Texts that contain `unknown` count as what
@@ -29,9 +38,10 @@ pub async fn check(
     components: &[Component],
     options: Options,
     unknown: &str,
-) -> Result<Vec<Existing>, ClusterError> {
-    let existing = ownership::check(cluster, stack, components, options).await?;
-    let there: HashMap<&ObjectRef, &Existing> = existing.iter().map(|one| (&one.object, one)).collect();
+) -> Result<Checked, ClusterError> {
+    let reading = ownership::look(cluster, stack, components, options).await?;
+    let there = reading.existing.iter();
+    let there: HashMap<&ObjectRef, &Existing> = there.map(|one| (&one.object, one)).collect();
     let scaled = scale::targets(components);
     let objects = components.iter().flat_map(|component| &component.objects);
     let tries = objects
@@ -58,7 +68,12 @@ pub async fn check(
         }
     }
     changes::refused(conflicts, immutable)?;
-    Ok(existing)
+    let (leftovers, _) = prune::leftovers(cluster, stack, components, &reading).await?;
+    let going = leftovers.into_iter().filter(|leftover| leftover.stays.is_none());
+    Ok(Checked {
+        going: going.map(|leftover| leftover.live.object).collect(),
+        existing: reading.existing,
+    })
 }
 
 /// An object with what is there in the place of what is not known yet.
@@ -120,7 +135,7 @@ mod tests {
     }
 
     /// Before the images are there.
-    async fn checked(wire: &Wire) -> Result<Vec<Existing>, ClusterError> {
+    async fn checked(wire: &Wire) -> Result<Checked, ClusterError> {
         let mut values = values();
         values.app_image = UNKNOWN.to_owned();
         let early = manifest::load(None, &[], &values, &Certificates::default()).expect("the manifests load");

@@ -24,8 +24,9 @@ use super::error::{ClusterError, Failure};
 use super::inventory::{self, Kinds, Live};
 use super::lease::{self, Terms};
 use super::manifest::Component;
+use super::members::Members;
 use super::object::ObjectRef;
-use super::ownership::PARALLEL;
+use super::ownership::{PARALLEL, Reading};
 use super::parent::{self, Parent};
 use super::{content, mark, order, take_over};
 use crate::names::{
@@ -49,25 +50,25 @@ pub(super) fn parent_of(components: &[Component]) -> Option<&DynamicObject> {
 }
 
 /// Every member that is not wanted, in the order in which they are deleted. Only kinds and namespaces are looked
-/// through that the parent on the cluster records or that are wanted now.
+/// through that the parent on the cluster records or that are wanted now. `known` is what was listed already.
 pub(super) async fn find(
     cluster: &Cluster,
     stack: &StackName,
     (parent, record): (&DynamicObject, &Parent),
-    components: &[Component],
+    (components, known): (&[Component], &Members),
 ) -> Result<Vec<Leftover>, ClusterError> {
     let objects = components.iter().flat_map(|component| &component.objects);
     let wanted: BTreeSet<ObjectRef> = objects.map(|object| ObjectRef::of(object).unversioned()).collect();
     let home = parent.metadata.namespace.as_deref().unwrap_or_default();
     let set = Set {
         stack,
-        id: label(parent, LABEL_APPLYSET_ID),
+        id: label(&parent.metadata, LABEL_APPLYSET_ID),
         home,
         namespaces: spaces(&wanted, record, home),
         wanted,
     };
     let kinds: BTreeSet<String> = set.wanted.iter().map(ObjectRef::group_kind).collect();
-    let lists = kinds.union(&record.kinds).map(|kind| set.list(cluster, kind));
+    let lists = kinds.union(&record.kinds).map(|kind| set.list(cluster, kind, known));
     let found: Vec<Vec<Leftover>> = stream::iter(lists).buffered(PARALLEL).try_collect().await?;
     let mut found: Vec<Leftover> = found.into_iter().flatten().collect();
     found.sort_by_key(|leftover| (rank(&leftover.live.object), leftover.live.object.clone()));
@@ -82,26 +83,23 @@ pub(super) async fn find(
     Ok(found)
 }
 
-/// What an apply of these components would delete in the end, as far as that can be told before: nothing of it is known
-/// of a stack that is not there.
-///
-/// # Errors
-/// The cluster cannot be asked.
-pub async fn going(
+/// What the stack has and the components do not, by what was read of it, and the recorded kinds of which that cannot be
+/// told. Nothing is known of a stack that is not there.
+pub(super) async fn leftovers(
     cluster: &Cluster,
     stack: &StackName,
     components: &[Component],
-) -> Result<Vec<ObjectRef>, ClusterError> {
+    reading: &Reading,
+) -> Result<(Vec<Leftover>, BTreeSet<String>), ClusterError> {
     let Some(parent) = parent_of(components) else {
-        return Ok(Vec::new());
+        return Ok(Default::default());
     };
-    let home = parent.metadata.namespace.as_deref().unwrap_or_default();
-    let Some(record) = parent::read(cluster, stack, home).await? else {
-        return Ok(Vec::new());
-    };
-    let found = find(cluster, stack, (parent, &record), components).await?;
-    let going = found.into_iter().filter(|leftover| leftover.stays.is_none());
-    Ok(going.map(|leftover| leftover.live.object).collect())
+    let object = ObjectRef::of(parent);
+    let there = reading.existing.iter().find(|existing| existing.object == object);
+    let record = there.map(|existing| Parent::of(&existing.live)).unwrap_or_default();
+    let known = (components, &reading.members);
+    let found = find(cluster, stack, (parent, &record), known).await?;
+    Ok((found, unknown_kinds(cluster, &record).await?))
 }
 
 /// The recorded kinds that the server does not know now: whether there are objects of them is not known either, so they
@@ -135,8 +133,8 @@ fn is_applied(metadata: &ObjectMeta) -> bool {
     managers.any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.operation.as_deref() == Some("Apply"))
 }
 
-fn label<'a>(object: &'a DynamicObject, key: &str) -> &'a str {
-    let labels = object.metadata.labels.as_ref();
+fn label<'a>(metadata: &'a ObjectMeta, key: &str) -> &'a str {
+    let labels = metadata.labels.as_ref();
     labels.and_then(|all| all.get(key)).map_or("", String::as_str)
 }
 
@@ -159,7 +157,11 @@ struct Set<'a> {
 impl Set<'_> {
     /// The members of a kind that are not wanted. A kind that is known no longer has none; one whose server does not
     /// answer cannot be asked.
-    async fn list(&self, cluster: &Cluster, kind: &str) -> Result<Vec<Leftover>, ClusterError> {
+    async fn list(&self, cluster: &Cluster, kind: &str, known: &Members) -> Result<Vec<Leftover>, ClusterError> {
+        if let Some((resource, members)) = known.of_group_kind(kind) {
+            let members = members.map(|object| &object.metadata).filter(|one| self.has(one));
+            return Ok(members.filter_map(|one| self.leftover(resource, one)).collect());
+        }
         let Some((resource, _)) = cluster.kind_of_group(kind).await? else {
             return Ok(Vec::new());
         };
@@ -181,6 +183,11 @@ impl Set<'_> {
                 failure,
             )),
         }
+    }
+
+    /// Whether marks say that an object is a member; the load job comes and goes by itself.
+    fn has(&self, metadata: &ObjectMeta) -> bool {
+        label(metadata, LABEL_APPLYSET_PART_OF) == self.id && label(metadata, LABEL_COMPONENT) != LOAD
     }
 
     fn leftover(&self, resource: &ApiResource, metadata: &ObjectMeta) -> Option<Leftover> {
@@ -292,11 +299,13 @@ pub async fn prune(
             return Err(ClusterError::Superseded { stack: stack.clone() });
         }
         let members = (parent, &record);
-        let found = find(cluster, stack, members, components).await?;
+        // Anew each time: what was read before the rest got ready is stale.
+        let all = (components, &Members::default());
+        let found = find(cluster, stack, members, all).await?;
         let mut run = Run::new(cluster, timeout, report);
         let restored = remove(cluster, (stack, &record), (&mut run, found), report).await?;
         // What is in a namespace is known once the others are gone.
-        let rest = find(cluster, stack, members, components).await?;
+        let rest = find(cluster, stack, members, all).await?;
         let spaces = rest
             .iter()
             .filter(|leftover| leftover.stays.is_none() && is_namespace(&leftover.live.object));

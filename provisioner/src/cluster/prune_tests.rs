@@ -9,7 +9,7 @@ use super::changes::{self, Change, Options, Planned};
 use super::fixtures::{Run, stack, values};
 use super::manifest::{self, Component};
 use super::wire::Wire;
-use super::{ClusterError, apply, prune};
+use super::{ClusterError, apply, preview, prune};
 use crate::report::{Outcome, Record, Silent};
 
 const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/monitoring/deployments/grafana";
@@ -283,7 +283,10 @@ async fn where_another_run_applied_other_manifests_meanwhile_nothing_goes() {
 async fn what_is_to_go_is_known_before_anything_is_applied() {
     let wire = Wire::default();
     let left = without(&["grafana"]);
-    let going = async || prune::going(&wire.cluster(), &stack(), &left).await.expect("asked");
+    let going = async || {
+        let checked = preview::check(&wire.cluster(), &stack(), &left, Options::default(), "unknown").await;
+        checked.expect("asked").going
+    };
     assert_eq!(going().await, [], "there is no stack");
     run(&wire, &without(&[])).await.expect("applied");
     if let Some(secret) = wire.state().objects.get_mut(SECRET) {

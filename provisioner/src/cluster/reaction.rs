@@ -23,6 +23,8 @@ pub struct Intervals {
     pub scrape_timeout_s: u32,
     /// Window of the rate that drives scaling: at least two scrapes must fit.
     pub rate_window_s: u32,
+    /// Shorter windows, shortest first: one counts where it shows more than chance lets it, so that a step is seen at once.
+    pub short_windows_s: &'static [u32],
     /// Until Prometheus scrapes a pod that it has discovered, at most.
     pub discovery_s: u32,
     /// Between two looks of the adapter for new series.
@@ -48,7 +50,8 @@ impl Reaction {
             Self::Fast => Intervals {
                 scrape_s: 1,
                 scrape_timeout_s: 1,
-                rate_window_s: 3,
+                rate_window_s: 12,
+                short_windows_s: &[2, 6],
                 discovery_s: 1,
                 relist_s: 2,
                 max_age_s: 60,
@@ -62,6 +65,7 @@ impl Reaction {
                 scrape_s: 30,
                 scrape_timeout_s: 10,
                 rate_window_s: 60,
+                short_windows_s: &[],
                 discovery_s: 5,
                 relist_s: 30,
                 max_age_s: 120,
@@ -129,7 +133,8 @@ mod tests {
         for profile in [Reaction::Fast, Reaction::Seed] {
             let i = profile.intervals();
             assert!(i.scrape_timeout_s <= i.scrape_s, "{profile}");
-            assert!(i.rate_window_s >= 2 * i.scrape_s, "{profile}");
+            let windows: Vec<u32> = i.short_windows_s.iter().copied().chain([i.rate_window_s]).collect();
+            assert!(windows.is_sorted() && windows[0] >= 2 * i.scrape_s, "{profile}");
             assert!(i.max_age_s >= 2 * i.relist_s, "{profile}");
             assert!(i.alert_window_s >= 4 * i.scrape_s, "{profile}");
             assert!(i.alert_window_s >= 2 * i.evaluation_s, "{profile}");

@@ -25,6 +25,21 @@ use crate::report::{Outcome, Reporter};
 pub use running::{Running, running};
 use standing::Standing;
 
+/// The image that the installed app is told to run; none where no app is installed.
+///
+/// # Errors
+/// The cluster does not answer.
+pub async fn installed(cluster: &Cluster, namespace: &str) -> Result<Option<String>, ClusterError> {
+    let deployment = ObjectRef {
+        api_version: "apps/v1".to_owned(),
+        kind: "Deployment".to_owned(),
+        namespace: Some(namespace.to_owned()),
+        name: APP.to_owned(),
+    };
+    let live = cluster.get(&deployment).await?;
+    Ok(live.as_ref().and_then(standing::app_image).map(str::to_owned))
+}
+
 /// The images of a stack, by digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Images {
@@ -203,7 +218,13 @@ impl Run<'_> {
             name: APP.to_owned(),
             objects: vec![standing::bare(deployment)],
         };
-        wait(self.cluster, &[component], self.rollout.timeout, self.report).await?;
+        wait(
+            (self.cluster, self.terms.stack),
+            &[component],
+            self.rollout.timeout,
+            self.report,
+        )
+        .await?;
         let live = self.cluster.get(deployment).await?;
         let image = live.as_ref().and_then(standing::app_image).unwrap_or_default();
         if image == images.app {

@@ -44,7 +44,8 @@ fn ordered(mut sources: Vec<Source>) -> Vec<Source> {
 
 /// Every YAML file of the folders in `dir`, by its path in `dir`. What would be passed over in silence is a problem, since
 /// a component that is not found is deleted: a file beside the folders, a component without files, one that has two
-/// folders, folders inside of one, what cannot be looked at.
+/// folders, folders inside of one, what cannot be looked at. So is a folder with such files and no number: it would be
+/// applied, wanted or not.
 fn files(dir: &Path) -> Result<Vec<(String, String)>, ClusterError> {
     let (mut files, mut problems) = (Vec::new(), Vec::new());
     let mut components: Vec<(String, String)> = Vec::new();
@@ -72,6 +73,12 @@ fn files(dir: &Path) -> Result<Vec<(String, String)>, ClusterError> {
                 let hint = format!("`--without {component}` leaves a component out");
                 problems.push(format!("`{name}` has no YAML files: {hint}"));
             }
+            continue;
+        }
+        if number.is_none() {
+            problems.push(format!(
+                "`{name}` has YAML files but no number: name it like `60-{name}` to make it a component, or put it elsewhere"
+            ));
             continue;
         }
         if let Some((_, first)) = components.iter().find(|(known, _)| known == component) {
@@ -231,6 +238,7 @@ mod tests {
             "x.yaml",
             "10-a/x.yml",
             "20-a/x.yml",
+            "charts/x.yaml",
         ] {
             write(path);
         }
@@ -239,6 +247,7 @@ mod tests {
             [
                 "`10-a` and `20-a` are the same component",
                 "`50-grafana` has no YAML files: `--without grafana` leaves a component out",
+                "`charts` has YAML files but no number: name it like `60-charts` to make it a component, or put it elsewhere",
                 "`x.yaml` is in no component: put it into a folder, e.g. `60-mine/x.yaml`"
             ]
         );

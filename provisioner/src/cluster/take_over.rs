@@ -36,17 +36,16 @@ struct Record {
     spec: Value,
 }
 
-/// Writes what is replaced on the parent among `components`: what the cluster's parent says already, and what is there
-/// now where `take_over` was asked for. What points at the stack's own backend is the stack's, whatever its labels: it
+/// Writes what is replaced on the parent among `components`: what the cluster's parent (`known`) says already, and what is
+/// there now where `take_over` was asked for. What points at the stack's own backend is the stack's, whatever its labels: it
 /// takes no record's place.
 pub async fn remember(
     cluster: &Cluster,
     stack: &StackName,
-    (namespace, take_over): (&str, bool),
+    (known, take_over): (&Parent, bool),
     components: &mut [Component],
 ) -> Result<(), ClusterError> {
-    let known = parent::read(cluster, stack, namespace).await?.unwrap_or_default();
-    let mut text = known.replaced;
+    let mut text = known.replaced.clone();
     if take_over {
         let mut records = text.as_deref().and_then(read).unwrap_or_default();
         for wanted in components.iter().flat_map(|component| &component.objects) {

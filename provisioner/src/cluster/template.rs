@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     fn rendered(text: &str) -> Result<String, Vec<Unknown>> {
-        let values = BTreeMap::from([("stack", "demo".to_owned()), ("rate_window", "${stack}".to_owned())]);
+        let values = BTreeMap::from([("stack", "demo".to_owned()), ("rate_query", "${stack}".to_owned())]);
         render(text, &values)
     }
 
@@ -82,7 +82,7 @@ mod tests {
         let cases = [
             ("a ${stack} b ${stack}", "a demo b demo"),
             ("${1}_per_second $$ ${A} ${} ${", "${1}_per_second $$ ${A} ${} ${"),
-            ("${rate_window}", "${stack}"),
+            ("${rate_query}", "${stack}"),
             ("${1${stack}", "${1demo"),
         ];
         for (text, want) in cases {

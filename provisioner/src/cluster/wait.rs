@@ -1,8 +1,10 @@
 //! Waits until applied objects are ready; says which lag and why, and does not wait for what cannot come right.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use kube::core::DynamicObject;
 use tokio::time::{Instant, sleep};
 
 use super::connect::Cluster;
@@ -10,11 +12,13 @@ use super::error::ClusterError;
 use super::last_words;
 use super::manifest::Component;
 use super::mark::{self, Policy};
+use super::members;
 use super::object::ObjectRef;
 use super::ownership::PARALLEL;
 use super::pace::Pace;
 use super::ready::{NO_CERT_MANAGER, Readiness, readiness};
 use super::trouble::{self, Trouble};
+use crate::names::StackName;
 use crate::report::{Outcome, Reporter};
 
 /// How long a failure must stand that no pod explains.
@@ -30,7 +34,7 @@ const CLOSER: Duration = Duration::from_secs(10);
 /// its last message and its pods' last words; a failure that stands ends the wait before its time. What is only reported
 /// is never waited for: where it is not ready when the rest is, that is a warning.
 pub async fn wait(
-    cluster: &Cluster,
+    (cluster, stack): (&Cluster, &StackName),
     components: &[Component],
     timeout: Duration,
     report: &dyn Reporter,
@@ -43,8 +47,7 @@ pub async fn wait(
         if closer {
             closer_at = pace.elapsed() + CLOSER;
         }
-        let looks = pending.into_iter().map(|one| look(cluster, one, closer));
-        let seen: Vec<Awaited> = stream::iter(looks).buffered(PARALLEL).try_collect().await?;
+        let seen = look_at_all(cluster, stack, pending, closer).await?;
         let (ready, lagging): (Vec<_>, Vec<_>) = seen.into_iter().partition(|one| one.state == State::Ready);
         for one in &ready {
             told(report, &one.object);
@@ -97,7 +100,7 @@ async fn explained_by_pods(cluster: &Cluster, laggards: &[&Awaited]) -> Vec<Stri
 async fn awaited(cluster: &Cluster, components: &[Component]) -> Result<Vec<Awaited>, ClusterError> {
     let mut all = Vec::new();
     for wanted in components.iter().flat_map(|c| &c.objects) {
-        let policy = mark::policy(wanted).unwrap_or_default();
+        let policy = mark::policy(wanted);
         let object = ObjectRef::of(wanted);
         let known = !mark::is_optional(wanted) || cluster.resolve(&object.gvk()).await?.is_some();
         if known && policy != Policy::None {
@@ -167,9 +170,30 @@ enum State {
     },
 }
 
+async fn look_at_all(
+    cluster: &Cluster,
+    stack: &StackName,
+    awaited: Vec<Awaited>,
+    closer: bool,
+) -> Result<Vec<Awaited>, ClusterError> {
+    let objects: Vec<ObjectRef> = awaited.iter().map(|one| one.object.clone()).collect();
+    let mut found: HashMap<ObjectRef, DynamicObject> =
+        members::read(cluster, stack, &objects).await?.into_iter().collect();
+    let looks = awaited.into_iter().map(|one| {
+        let live = found.remove(&one.object);
+        look(cluster, (one, live), closer)
+    });
+    let looks: Vec<_> = looks.collect();
+    stream::iter(looks).buffered(PARALLEL).try_collect().await
+}
+
 /// Looks at an object, and where it only takes long at what is said of its pods' probes.
-async fn look(cluster: &Cluster, mut one: Awaited, closer: bool) -> Result<Awaited, ClusterError> {
-    one.state = match cluster.get(&one.object).await? {
+async fn look(
+    cluster: &Cluster,
+    (mut one, live): (Awaited, Option<DynamicObject>),
+    closer: bool,
+) -> Result<Awaited, ClusterError> {
+    one.state = match live {
         None => explained(Readiness::Failed("is absent: something deleted it".to_owned()), None),
         Some(live) => {
             let state = readiness(&live);

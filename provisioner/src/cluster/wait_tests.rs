@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::ClusterError;
+use super::fixtures::stack;
 use super::manifest::Component;
 use super::wait::wait;
 use super::wire::Wire;
@@ -48,7 +49,13 @@ fn probe_failed(wire: &Wire, name: &str) {
 
 async fn waited(wire: &Wire, components: &[Component], seconds: u64) -> (Result<(), ClusterError>, Vec<String>) {
     let report = Record::default();
-    let result = wait(&wire.cluster(), components, Duration::from_secs(seconds), &report).await;
+    let result = wait(
+        (&wire.cluster(), &stack()),
+        components,
+        Duration::from_secs(seconds),
+        &report,
+    )
+    .await;
     (result, report.warnings())
 }
 

@@ -4,10 +4,13 @@
 mod fields;
 #[path = "wire/kinds.rs"]
 mod kinds;
+#[path = "wire/watch.rs"]
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use http::header::ACCEPT;
 use http::{Method, Request, Response, StatusCode};
 use kube::client::Body;
 use serde_json::{Value, json};
@@ -43,6 +46,8 @@ pub(super) struct State {
     pub(super) between: Option<(&'static str, Change)>,
     /// Paths of objects that stay when they are deleted, as with a finalizer.
     pub(super) stuck: BTreeSet<String>,
+    /// What was told of each list that is watched.
+    told: BTreeMap<String, BTreeMap<String, Value>>,
     /// After so many requests none is answered any more.
     pub(super) answers: Option<usize>,
     uids: u64,
@@ -121,6 +126,9 @@ impl Wire {
             self.silent.notify_one();
             std::future::pending::<()>().await;
         }
+        if parts.method == Method::GET && watch::is_asked(&query) {
+            return watch::answer(self, &path, &query).await;
+        }
         let mut state = self.state();
         match parts.method {
             Method::GET if state.outages.contains(&path) => status(&json!({"code": 503, "message": "no backend"})),
@@ -129,7 +137,10 @@ impl Wire {
             }
             Method::GET if state.is_object(&path) => state.read(&path),
             Method::GET => {
-                reply(&json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": state.list(&path, &query)}))
+                let names = parts.headers.get(ACCEPT).is_some_and(asks_for_names);
+                let items = state.list(&path, &query, names);
+                state.told.insert(watch::key(&path, &query), watch::by_name(&items));
+                reply(&page(items, &query))
             }
             Method::PATCH if is_merge(&parts.headers) => state.patch(&path, &body),
             Method::PATCH => state.apply(&path, &query, &body),
@@ -198,7 +209,12 @@ impl State {
             self.uids += 1;
             json!({"metadata": {"uid": self.uids.to_string()}})
         });
-        let mut merged = match fields::apply(now, wanted, &manager_of(query), query.contains("force=true")) {
+        let mut merged = match fields::apply(
+            now,
+            wanted,
+            &parameter(query, "fieldManager"),
+            query.contains("force=true"),
+        ) {
             Ok(merged) => merged,
             Err(refusal) => return status(&refusal),
         };
@@ -290,15 +306,13 @@ impl State {
         }
     }
 
-    fn list(&self, path: &str, query: &str) -> Vec<Value> {
+    /// Items of a list do not say what they are, unless only names and marks are asked for.
+    fn list(&self, path: &str, query: &str, names: bool) -> Vec<Value> {
         let plural = path.rsplit('/').next().unwrap_or_default();
         let namespace = path
             .split_once("/namespaces/")
             .map(|(_, rest)| rest.split('/').next().unwrap_or_default());
-        let selector = url::form_urlencoded::parse(query.as_bytes())
-            .find(|(key, _)| key == "labelSelector")
-            .map(|(_, value)| value.into_owned())
-            .unwrap_or_default();
+        let selector = parameter(query, "labelSelector");
         let group = path.split('/').take(4).collect::<Vec<_>>().join("/");
         let core = path.starts_with("/api/");
         let prefix = if core { "/api/v1/".to_owned() } else { group + "/" };
@@ -311,6 +325,12 @@ impl State {
             .filter(|(p, _)| namespace.is_none_or(|n| p.contains(&format!("/namespaces/{n}/"))))
             .map(|(_, o)| o.clone())
             .filter(|o| selects(&selector, o))
+            .map(|mut object| {
+                if let Some(fields) = object.as_object_mut().filter(|_| !names) {
+                    fields.retain(|name, _| name != "apiVersion" && name != "kind");
+                }
+                object
+            })
             .collect()
     }
 }
@@ -321,17 +341,31 @@ fn is_merge(headers: &http::HeaderMap) -> bool {
         .is_some_and(|kind| kind == "application/merge-patch+json")
 }
 
+/// A list, cut where the query says so.
+fn page(mut items: Vec<Value>, query: &str) -> Value {
+    let limit = parameter(query, "limit").parse().unwrap_or(usize::MAX);
+    let more = if items.len() > limit { "more" } else { "" };
+    items.truncate(limit);
+    json!({"kind": "List", "apiVersion": "v1", "metadata": {"continue": more, "resourceVersion": "1"}, "items": items})
+}
+
+fn parameter(query: &str, name: &str) -> String {
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    let found = pairs.find(|(key, _)| key == name);
+    found.map_or_else(String::new, |(_, value)| value.into_owned())
+}
+
+fn asks_for_names(accept: &http::HeaderValue) -> bool {
+    accept
+        .to_str()
+        .is_ok_and(|kinds| kinds.contains("PartialObjectMetadataList"))
+}
+
 fn drop_nulls(value: &mut Value) {
     if let Some(fields) = value.as_object_mut() {
         fields.retain(|_, field| !field.is_null());
         fields.values_mut().for_each(drop_nulls);
     }
-}
-
-fn manager_of(query: &str) -> String {
-    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-    let manager = pairs.find(|(key, _)| key == "fieldManager");
-    manager.map_or_else(String::new, |(_, value)| value.into_owned())
 }
 
 fn selects(selector: &str, object: &Value) -> bool {

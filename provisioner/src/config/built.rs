@@ -41,15 +41,19 @@ impl Reader<'_> {
     }
 
     /// Whether the setting at `path` does not go with `source`, which counts. Where it is named with it or above it,
-    /// somebody expects otherwise: a problem, since `because`.
+    /// somebody expects otherwise: a problem, since `because`. Where it is named below it, it is passed over, and told.
     fn is_for_nothing(&mut self, path: &str, source: Option<&str>, because: &str) -> bool {
         let Some(source) = source else { return false };
         let (Some(setting), Some(other)) = (self.find(path), self.find(source)) else {
             return true;
         };
+        let (setting, other) = (&setting.origin, &other.origin);
         if self.rank(path) <= self.rank(source) {
-            let message = format!("{} cannot go with {}: {because}", setting.origin, other.origin);
+            let message = format!("{setting} cannot go with {other}: {because}");
             self.problems.push(Problem::new(message));
+        } else {
+            self.passed_over
+                .push(format!("{setting} is passed over beside {other}: {because}"));
         }
         true
     }

@@ -9,6 +9,7 @@ mod keys;
 mod layer;
 mod made;
 mod read;
+mod section;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use layer::Layer;
+pub use section::Section;
 
 use crate::aws::eks::Compute;
 use crate::cluster::authority::Choice;
@@ -51,6 +53,8 @@ pub struct Config {
     pub certificates: Choice,
     /// How the tool talks and how long it waits.
     pub output: Output,
+    /// Settings of the image that are passed over, since another one that counts more leaves nothing for them; sentences.
+    pub passed_over: Vec<String>,
 }
 
 /// `[target]`: where to work.
@@ -226,6 +230,14 @@ impl Config {
     /// # Errors
     /// All problems of all sources at once.
     pub fn resolve(sources: &Sources) -> Result<Self, Problems> {
+        Self::resolve_for(sources, &Section::ALL)
+    }
+
+    /// Reads every source, and validates the sections that are used beside those of target and output.
+    ///
+    /// # Errors
+    /// All problems of these sections, and every name of a setting that there is not.
+    pub fn resolve_for(sources: &Sources, used: &'static [Section]) -> Result<Self, Problems> {
         let mut problems = Vec::new();
         let file = match sources.named_file() {
             Some(path) => Layer::from_file(&path, &mut problems),
@@ -233,7 +245,7 @@ impl Config {
         };
         let env = Layer::from_env(&sources.variables, &mut problems);
         let no_color = sources.variables.get("NO_COLOR").is_some_and(|v| !v.is_empty());
-        let mut reader = Reader::new([&sources.flags, &env, &file], problems);
+        let mut reader = Reader::new([&sources.flags, &env, &file], problems).using(used);
         let mut config = reader.config();
         config.output.no_color |= no_color;
         match reader.problems {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::layer::{Layer, Setting};
-use super::{Config, Format, Image, Load, Output, Problem, Prometheus, Stack, Target, duration};
+use super::{Config, Format, Image, Load, Output, Problem, Prometheus, Section, Stack, Target, duration};
+use crate::aws::region;
 use crate::cluster::authority::Choice;
 use crate::cluster::monitoring::address::PrometheusUrl;
 use crate::cluster::reaction::Reaction;
@@ -20,40 +21,70 @@ const CERTIFICATES: [(&str, Choice); 3] = [
     ("cert-manager", Choice::CertManager),
     ("own", Choice::Own),
 ];
+const REACTIONS: [(&str, Reaction); 2] = [("fast", Reaction::Fast), ("seed", Reaction::Seed)];
 
 pub(super) struct Reader<'a> {
     layers: [&'a Layer; 3],
     pub(super) problems: Vec<Problem>,
+    pub(super) passed_over: Vec<String>,
+    used: &'static [Section],
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(layers: [&'a Layer; 3], problems: Vec<Problem>) -> Self {
-        Self { layers, problems }
+        Self {
+            layers,
+            problems,
+            passed_over: Vec::new(),
+            used: &Section::ALL,
+        }
+    }
+
+    /// The same for a command that uses these sections only.
+    pub(super) fn using(self, used: &'static [Section]) -> Self {
+        Self { used, ..self }
     }
 
     pub(super) fn config(&mut self) -> Config {
-        Config {
+        let mut config = Config {
             target: self.target(),
-            eks: self.eks(),
-            image: self.image(),
-            load: Load {
-                image: self.image_ref("load.loader-image"),
-            },
-            stack: Stack {
-                without: self.find("stack.without").map(|s| s.texts.clone()).unwrap_or_default(),
-                manifests: self.existing("stack.manifests", "folder"),
-                take_over: self.switch("stack.take-over"),
-                force_conflicts: self.switch("stack.force-conflicts"),
-                adopt: self.switch("stack.adopt"),
-                recreate: self.switch("stack.recreate"),
-            },
+            eks: self.section(Section::Eks, Self::eks),
+            image: self.section(Section::Image, Self::image),
+            load: self.section(Section::Load, |reader| Load {
+                image: reader.image_ref("load.loader-image"),
+            }),
+            stack: self.section(Section::Stack, Self::stack),
             values: self.layers.iter().rev().flat_map(|layer| layer.own.clone()).collect(),
-            reaction: self.choice("reaction", &[("fast", Reaction::Fast), ("seed", Reaction::Seed)]),
-            prometheus: Prometheus {
-                url: self.prometheus_url(),
-            },
-            certificates: self.choice("certificates", &CERTIFICATES),
+            reaction: self.section(Section::Stack, |reader| reader.choice("reaction", &REACTIONS)),
+            prometheus: self.section(Section::Stack, |reader| Prometheus {
+                url: reader.prometheus_url(),
+            }),
+            certificates: self.section(Section::Stack, |reader| reader.choice("certificates", &CERTIFICATES)),
             output: self.output(),
+            passed_over: Vec::new(),
+        };
+        config.passed_over = std::mem::take(&mut self.passed_over);
+        config
+    }
+
+    /// Reads a section; what is wrong in one that is not used is somebody else's to hear.
+    fn section<T>(&mut self, section: Section, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.problems.len();
+        let value = read(self);
+        if !self.used.contains(&section) {
+            self.problems.truncate(before);
+        }
+        value
+    }
+
+    fn stack(&mut self) -> Stack {
+        Stack {
+            without: self.find("stack.without").map(|s| s.texts.clone()).unwrap_or_default(),
+            manifests: self.existing("stack.manifests", "folder"),
+            take_over: self.switch("stack.take-over"),
+            force_conflicts: self.switch("stack.force-conflicts"),
+            adopt: self.switch("stack.adopt"),
+            recreate: self.switch("stack.recreate"),
         }
     }
 
@@ -83,8 +114,27 @@ impl<'a> Reader<'a> {
             cluster,
             kube_context,
             registry: self.registry(),
-            region: self.checked("target.region", is_region, "like `eu-west-1`"),
+            region: self.region(),
             profile: self.text("target.profile"),
+        }
+    }
+
+    fn region(&mut self) -> Option<String> {
+        let text = self.text("target.region")?;
+        match (region::check(&text), self.find("target.region")) {
+            (Err(near), Some(setting)) => {
+                let message = format!("{}: `{text}` is no AWS region", setting.origin);
+                let near = near.map_or_else(
+                    || "like `eu-west-1`".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                self.problems.push(Problem {
+                    message,
+                    hint: Some(near),
+                });
+                None
+            }
+            _ => Some(text),
         }
     }
 
@@ -320,17 +370,6 @@ fn is_cluster(text: &str) -> bool {
     (1..=100).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-}
-
-/// The region becomes part of host names.
-fn is_region(text: &str) -> bool {
-    (1..=40).contains(&text.len())
-        && text.contains('-')
-        && text
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-        && !text.starts_with('-')
-        && !text.ends_with('-')
 }
 
 /// Tag grammar of the OCI distribution specification, without the tags that name inputs of images.

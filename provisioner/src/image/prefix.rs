@@ -5,7 +5,18 @@ use std::str::FromStr;
 
 use super::target::{RegistryTarget, parse};
 
-/// A host and the path that repositories start with, e.g. `ghcr.io/team`; plain HTTP on loopback hosts only.
+/// Registries where the first part of the path says whose the images are.
+const SHARED: [&str; 6] = [
+    "docker.io",
+    "ghcr.io",
+    "quay.io",
+    "gcr.io",
+    "public.ecr.aws",
+    "registry.gitlab.com",
+];
+
+/// A host and the path that repositories start with, e.g. `ghcr.io/team`, or a registry of one's own without a path;
+/// plain HTTP on loopback hosts only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryPrefix {
     host: String,
@@ -21,16 +32,22 @@ pub struct InvalidPrefix(String);
 impl FromStr for RegistryPrefix {
     type Err = InvalidPrefix;
 
-    /// `[SCHEME://]HOST[:PORT]/PREFIX`; without a scheme, loopback hosts speak HTTP and all others HTTPS.
+    /// `[SCHEME://]HOST[:PORT][/PREFIX]`; without a scheme, loopback hosts speak HTTP and all others HTTPS.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (scheme, rest) = match text.split_once("://") {
             Some((scheme, rest)) => (Some(scheme), rest),
             None => (None, text),
         };
-        let Some((host, path)) = rest.split_once('/') else {
-            return Err(InvalidPrefix("write a host and a path, like `ghcr.io/team`".to_owned()));
+        let (host, path) = match rest.split_once('/') {
+            Some((host, path)) => (host, Some(path)),
+            None => (rest, None),
         };
-        if !path.split('/').all(is_path_part) || path.len() > 200 {
+        if path.is_none() && SHARED.contains(&host) {
+            return Err(InvalidPrefix(format!(
+                "`{host}` is shared by many: write whose images these are, like `{host}/team`"
+            )));
+        }
+        if path.is_some_and(|path| !path.split('/').all(is_path_part) || path.len() > 200) {
             return Err(InvalidPrefix(
                 "the path is lower-case letters and digits, divided by `/`, `-`, `.` or `_`, like `team/apps`"
                     .to_owned(),
@@ -48,14 +65,18 @@ impl FromStr for RegistryPrefix {
         Ok(Self {
             host,
             plain_http,
-            path: path.to_owned(),
+            path: path.unwrap_or_default().to_owned(),
         })
     }
 }
 
 impl fmt::Display for RegistryPrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.host, self.path)
+        f.write_str(&self.host)?;
+        if self.path.is_empty() {
+            return Ok(());
+        }
+        write!(f, "/{}", self.path)
     }
 }
 
@@ -88,7 +109,10 @@ impl RegistryPrefix {
             plain_http: self.plain_http,
             username,
             password,
-            repository: format!("{}/{image}", self.path),
+            repository: match self.path.as_str() {
+                "" => image.to_owned(),
+                path => format!("{path}/{image}"),
+            },
             reference_base: self.repository(image),
             renewal: None,
             sibling: None,
@@ -124,6 +148,8 @@ mod tests {
             ("127.0.0.1:5000/team", "127.0.0.1:5000/team", true),
             ("localhost/team", "localhost/team", true),
             ("registry:443/team", "registry:443/team", false),
+            ("localhost:5001", "localhost:5001", true),
+            ("registry.example", "registry.example", false),
             ("https://localhost:5000/team", "localhost:5000/team", false),
         ] {
             let prefix: RegistryPrefix = text.parse().expect(text);
@@ -137,6 +163,8 @@ mod tests {
         for text in [
             "",
             "ghcr.io",
+            "docker.io",
+            "team",
             "team/apps",
             "ghcr.io/",
             "ghcr.io/Team",
@@ -160,6 +188,11 @@ mod tests {
         let target = prefix.target("web-app", Some(("me".to_owned(), "secret".to_owned())));
         assert_eq!(target.repository, "team/web-app");
         assert_eq!(target.reference_base, "127.0.0.1:5000/team/web-app");
+        assert!(target.check().is_ok());
+        let prefix: RegistryPrefix = "localhost:5001".parse().expect("valid");
+        let target = prefix.target("web-app", None);
+        assert_eq!(target.repository, "web-app");
+        assert_eq!(target.reference_base, "localhost:5001/web-app");
         assert!(target.check().is_ok());
     }
 }

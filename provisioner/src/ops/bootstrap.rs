@@ -8,14 +8,14 @@ use tokio::try_join;
 use super::forecast::Forecast;
 use super::images::Checked;
 use super::summary::Summary;
-use super::{ANSWER, Bill, Context, ask, deploy, elsewhere, images};
+use super::{ANSWER, Bill, CHECK, Context, ask, deploy, elsewhere, images};
 use crate::aws::{drift, preflight};
 use crate::cluster::authority::{Authority, Choice};
 use crate::cluster::manifest::Component;
 use crate::cluster::nodes::{self, Node};
 use crate::cluster::ownership::Existing;
 use crate::cluster::values::Namespaces;
-use crate::cluster::{ObjectRef, parent, preview, prune};
+use crate::cluster::{ObjectRef, parent, preview};
 use crate::config::Config;
 use crate::error::Error;
 use crate::image::Platform;
@@ -96,7 +96,7 @@ pub(super) async fn look(context: &Context) -> Result<Looked, Error> {
     let wanted = deploy::render_unresolved(config, stack, Authority::Own)?;
     let images = images::check(&config.image).await?;
 
-    report.phase("check");
+    report.phase(CHECK);
     let place = context.place().await?;
     let registry = context.registry(place.aws()).await?;
     registry.check().await?;
@@ -162,10 +162,9 @@ async fn check_target(context: &Context, looked: &Looked) -> Result<Option<Sessi
     let authority = authority.map_err(deploy::refused_before_any_change)?;
     let wanted = deploy::render_unresolved(&context.config, &plan.stack, authority)?;
     let checked = preview::check(&session.cluster, &plan.stack, &wanted, options, deploy::UNRESOLVED).await;
-    let existing = checked.map_err(deploy::refused_before_any_change)?;
-    confirm_adoption(context, plan, &existing).await?;
-    let going = prune::going(&session.cluster, &plan.stack, &wanted).await?;
-    confirm_deletion(context, &plan.stack, &going).await?;
+    let checked = checked.map_err(deploy::refused_before_any_change)?;
+    confirm_adoption(context, plan, &checked.existing).await?;
+    confirm_deletion(context, &plan.stack, &checked.going).await?;
     Ok(Some(session))
 }
 

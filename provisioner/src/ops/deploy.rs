@@ -1,6 +1,7 @@
 //! The part of bootstrap that speaks to the cluster: render, apply, wait, verify.
 
 use kube::core::DynamicObject;
+use tokio::try_join;
 
 use crate::chain::{self, Chain, Route};
 use crate::cluster::apply::{execute, made_before};
@@ -90,7 +91,7 @@ pub(super) async fn run(
     let (components, mut changes, leftovers) = wanted.apply(context).await?;
 
     report.phase("ready");
-    let ready = wait(cluster, &components, config.output.timeout, report).await;
+    let ready = wait((cluster, stack), &components, config.output.timeout, report).await;
     ready.map_err(|error| explained(error, config.target.registry.as_ref()))?;
 
     // Said before its series are waited for.
@@ -261,27 +262,27 @@ impl Wanted<'_> {
     /// The objects, with what the cluster keeps for them: certificates, password, what was replaced. Changes nothing.
     async fn components(&self) -> Result<Vec<Component>, Error> {
         let (cluster, stack, (app, load)) = (self.cluster, self.stack, self.images);
+        let at = Namespaces::default();
+        let (parent, password, authority) = try_join!(
+            parent::read(cluster, stack, &at.app),
+            password::prepare(cluster, &at.monitoring),
+            authority(self.config, cluster),
+        )?;
+        let parent = parent.unwrap_or_default();
         // What makes load already goes on where this run does not say what does.
-        let load = match load {
-            Some(load) => Some(load.to_owned()),
-            None => parent::read(cluster, stack, &Namespaces::default().app)
-                .await?
-                .and_then(|parent| parent.load_image),
-        };
+        let load = load.map(ToOwned::to_owned).or_else(|| parent.load_image.clone());
         let mut values = Values::new(stack.clone(), app, load.as_deref().unwrap_or_default());
         values.reaction = self.config.reaction;
         values.prometheus_url.clone_from(&self.config.prometheus.url);
         values.tolerance = self.tolerance;
         values.own.clone_from(&self.config.values);
-        values.grafana_password = password::prepare(cluster, &values.namespaces.monitoring).await?;
-        let metrics = &values.namespaces.metrics;
-        let authority = authority(self.config, cluster).await?;
-        let certificates = certificate::prepare(cluster, metrics, authority, jiff::Timestamp::now()).await?;
+        values.grafana_password = password;
+        let certificates = certificate::prepare(cluster, &at.metrics, authority, jiff::Timestamp::now()).await?;
         let mut components = render(self.config, &values, &certificates)?;
         if let Some(load) = &load {
             parent::annotate(&mut components, stack, ANNOTATION_LOAD_IMAGE, load);
         }
-        let take_over = (values.namespaces.app.as_str(), self.config.stack.take_over);
+        let take_over = (&parent, self.config.stack.take_over);
         take_over::remember(cluster, stack, take_over, &mut components).await?;
         Ok(components)
     }

@@ -34,7 +34,7 @@ use clap::CommandFactory;
 use kube::core::DynamicObject;
 
 use crate::aws::Aws;
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::cluster::lease::{Holder, Terms};
 use crate::config::Config;
 use crate::error::{Error, Exit};
@@ -47,6 +47,8 @@ pub use resume::with_remains;
 pub use rollout::Underway;
 pub use undo::Undo;
 
+/// The phase in which a command looks around and changes nothing.
+const CHECK: &str = "check";
 /// How long a cluster that exists may take to answer.
 const ANSWER: Duration = Duration::from_mins(1);
 /// How long another run may keep the lease of a stack: applying takes seconds, a teardown a minute.
@@ -150,9 +152,14 @@ impl Context {
 
 /// Runs one command to its end, result on stdout.
 pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
+    if command.takes_image() {
+        for note in &context.config.passed_over {
+            context.report.note(note);
+        }
+    }
     let (answer, exit) = match command {
-        Command::Plan(_) => plan(context).await?,
-        Command::Bootstrap(flags) if flags.dry_run => plan(context).await?,
+        Command::Plan(flags) => plan(flags, context).await?,
+        Command::Bootstrap(flags) if flags.dry_run => plan(&flags.bootstrap, context).await?,
         Command::Bootstrap(_) => (Some(Box::pin(bootstrap::run(context)).await?), Exit::Done),
         Command::Push(flags) if flags.rollout => {
             let (answer, verdict) = Box::pin(rollout::run(flags, context)).await?;
@@ -182,7 +189,13 @@ pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
     Ok(exit)
 }
 
-async fn plan(context: &Context) -> Result<(Option<Answer>, Exit), Error> {
+async fn plan(flags: &cli::Bootstrap, context: &Context) -> Result<(Option<Answer>, Exit), Error> {
+    if flags.image.image_refs.is_some() {
+        return Err(
+            Error::usage("`--image-refs` writes what was pushed, and a plan pushes nothing")
+                .hint("leave it out here: the plan itself names the image"),
+        );
+    }
     let (answer, exit) = Box::pin(plan::run(context)).await?;
     Ok((Some(answer), exit))
 }

@@ -1,6 +1,6 @@
 //! The exact commands that go on from a failure, or remove what it left.
 
-use super::Context;
+use super::{CHECK, Context};
 use crate::cli::Command;
 use crate::cluster::load_job::LOAD_JOB;
 use crate::cluster::values::Namespaces;
@@ -20,13 +20,16 @@ pub fn with_remains(
 ) -> Error {
     let changes = match command {
         Command::Bootstrap(flags) => !flags.dry_run,
-        Command::Push(_) | Command::Teardown(_) | Command::Load(_) => true,
+        Command::Teardown(flags) => !flags.dry_run,
+        Command::Push(_) | Command::Load(_) => true,
         _ => false,
     };
     let untouched = !entries.changed && entries.pending.is_empty();
     if !changes || (error.exit() == Exit::Usage && untouched) {
         return error;
     }
+    // Whoever was only looking around has nothing to remove, and may have a stack of an earlier run.
+    let looking = untouched && entries.phase.as_deref() == Some(CHECK);
     let mut resume = again(arguments);
     let mut config = context.config.clone();
     if let (None, Some(region)) = (&config.target.region, context.region.get()) {
@@ -35,6 +38,7 @@ pub fn with_remains(
     }
     // A stack is not to be offered for removal because a push or a load on it failed.
     let remove = match command {
+        _ if looking => None,
         Command::Bootstrap(_) => Some(teardown(&config)),
         Command::Push(push) if !push.rollout && !entries.made.is_empty() => Some(teardown(&config)),
         Command::Load(_) if entries.made.iter().any(|made| made.starts_with("Job")) => Some(delete_job(&config)),
@@ -155,6 +159,20 @@ mod tests {
     }
 
     #[test]
+    fn a_bootstrap_that_only_looked_around_offers_nothing_for_removal() {
+        let (cli, context) = given(&["provisioner", "bootstrap", "--cluster", "demo"]);
+        let told = |phase: &str| {
+            let entries = Entries {
+                phase: Some(phase.to_owned()),
+                ..Entries::default()
+            };
+            with_remains(Error::failed("x"), &cli.command, &context, entries, []).to_string()
+        };
+        assert!(told("check").contains("to resume:") && !told("check").contains("to remove:"));
+        assert!(told("stack").contains("to remove:"));
+    }
+
+    #[test]
     fn a_failed_teardown_is_resumed_by_itself_and_reading_commands_leave_nothing() {
         insta::assert_snapshot!(remains(&["provisioner", "teardown", "--cluster", "demo"]), @r#"
         error: x
@@ -162,7 +180,12 @@ mod tests {
         remains:    what is not told as deleted above
         to resume:  provisioner teardown --cluster demo
         "#);
-        for reading in [&["status"][..], &["plan"], &["bootstrap", "--dry-run"]] {
+        for reading in [
+            &["status"][..],
+            &["plan"],
+            &["bootstrap", "--dry-run"],
+            &["teardown", "--dry-run"],
+        ] {
             let line = [&["provisioner"], reading, &["--cluster", "demo"]].concat();
             assert_eq!(remains(&line), "error: x", "{reading:?}");
         }

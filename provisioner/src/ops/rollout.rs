@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::deploy::refused_before_any_change;
-use super::{ANSWER, Context, deploy, elsewhere, images};
+use super::{ANSWER, CHECK, Context, deploy, elsewhere, images};
 use crate::cli;
 use crate::cluster::rollout::{self, End, Images, Moved, Rolled, Rollout, Running};
 use crate::cluster::values::Namespaces;
@@ -22,7 +22,7 @@ pub(super) async fn run(flags: &cli::Push, context: &Context) -> Result<(Answer,
     let (config, report) = (&context.config, &*context.report);
     let (_, stack) = context.target()?;
     let images = images::check(&config.image).await?;
-    report.phase("check");
+    report.phase(CHECK);
     let place = context.place().await?;
     let registry = context.registry(place.aws()).await?;
     registry.check().await?;

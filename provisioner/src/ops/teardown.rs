@@ -6,15 +6,17 @@
 //! ```
 
 mod cloud;
+mod images;
 mod leftovers;
 mod objects;
+mod preview;
 mod survey;
 
 use std::time::Instant;
 
 use super::receipt::{Item, Receipt};
 use super::resume::target_command;
-use super::{ANSWER, Bill, Context, ask, files};
+use super::{ANSWER, Bill, CHECK, Context, ask, files};
 use crate::aws::{Aws, logs};
 use crate::cli;
 use crate::cluster::inventory;
@@ -23,6 +25,7 @@ use crate::error::{Error, Exit};
 use crate::names::StackName;
 use crate::report::{Answer, Outcome};
 use crate::target::{Found, Place, Registry};
+use preview::Preview;
 use survey::Survey;
 
 /// One teardown: what is asked for, and where.
@@ -30,7 +33,8 @@ struct Teardown<'a> {
     context: &'a Context,
     flags: &'a cli::Teardown,
     place: &'a Place,
-    registry: &'a Registry,
+    /// Where the images are; none where nobody has to be asked.
+    registry: Option<&'a Registry>,
     stack: &'a StackName,
     cluster: &'a str,
 }
@@ -40,14 +44,14 @@ pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Ans
     let began = Instant::now();
     let (cluster, stack) = context.target()?;
     files::check(flags.receipt.as_deref())?;
-    context.report.phase("check");
+    context.report.phase(CHECK);
     let place = context.place().await?;
-    let registry = context.registry(place.aws()).await?;
+    let registry = images::registry(flags, context, &place).await?;
     let teardown = Teardown {
         context,
         flags,
         place: &place,
-        registry: &registry,
+        registry: registry.as_ref(),
         stack,
         cluster,
     };
@@ -57,7 +61,10 @@ pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Ans
         let gateway = survey.has_gateway();
         context.bill.get_or_init(|| Bill::new(found, gateway, aws.region()));
     }
-    let region = place.aws().or(registry.aws()).map(Aws::region);
+    if flags.dry_run {
+        return Preview::of(&teardown, &survey).await?.answer();
+    }
+    let region = teardown.aws().map(Aws::region);
     let mut receipt = Receipt::new(cluster, stack.as_str(), region, survey.items(cluster, stack));
     receipt.time("check", began);
     survey.leftovers.tell_unknown(&*context.report);
@@ -83,6 +90,11 @@ pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Ans
 }
 
 impl Teardown<'_> {
+    /// AWS, where the cluster or the images are there.
+    fn aws(&self) -> Option<&Aws> {
+        self.place.aws().or(self.registry?.aws())
+    }
+
     fn question(&self, survey: &Survey) -> String {
         let mut parts = Vec::new();
         if survey.has_objects() {
@@ -113,7 +125,7 @@ impl Teardown<'_> {
         if parts.is_empty() {
             parts.push("nothing but what is half done".to_owned());
         }
-        let aws = self.place.aws().or(self.registry.aws());
+        let aws = self.aws();
         let region = aws
             .map(|aws| format!(" in region {}", aws.region()))
             .unwrap_or_default();
@@ -192,7 +204,7 @@ impl Teardown<'_> {
     /// The command to give once what is left can go. A cluster that others made is no reason to ask for it again.
     fn next(&self, survey: &Survey) -> String {
         let mut config = self.context.config.clone();
-        let aws = self.place.aws().or(self.registry.aws());
+        let aws = self.aws();
         config.target.region = aws.map(|aws| aws.region().to_owned()).or(config.target.region);
         let mut words = target_command(&config, "teardown");
         let foreign = survey.cluster.eks().is_some_and(|cluster| !cluster.created_by_us);

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -12,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::controllers::Controller;
 use crate::signer::{self, Signed};
 use crate::story::{BOOTSTRAP, TEARDOWN};
 use crate::support::Sandbox;
@@ -95,7 +94,9 @@ fn the_real_cert_manager_signs_and_renews() {
     sandbox.reset();
     sandbox.json(&BOOTSTRAP);
     let ours = trusted(&sandbox);
-    let _running = CertManager::start(&sandbox);
+    define_webhook(&sandbox);
+    let kubeconfig = sandbox.kubeconfig().to_str().expect("UTF-8");
+    let _running = Controller::start(&sandbox, "cert-manager", &[kubeconfig]);
     let summary = answering(&sandbox, || sandbox.json(&BOOTSTRAP));
     assert!(summary["chain"].is_object(), "{summary}");
     assert_eq!(status(&sandbox)["certificate"]["authority"], "cert-manager");
@@ -129,30 +130,6 @@ fn the_real_cert_manager_signs_and_renews() {
     assert_eq!(sandbox.labelled(), "", "what cert-manager made for the stack goes too");
     sandbox.kubectl(&["delete", "validatingwebhookconfiguration", WEBHOOK]);
     sandbox.reset();
-}
-
-/// Kinds and controllers of cert-manager; they end with this value.
-struct CertManager(Child);
-
-impl CertManager {
-    fn start(sandbox: &Sandbox) -> Self {
-        let made = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/cert-manager"));
-        let kinds = made.join("crds").to_str().expect("UTF-8").to_owned();
-        sandbox.kubectl(&["apply", "--server-side", "-f", &kinds]);
-        let established = ["wait", "--for=condition=Established", "--timeout=60s", "-f"];
-        sandbox.kubectl(&[&established[..], &[&kinds]].concat());
-        define_webhook(sandbox);
-        let mut command = Command::new(made.join("cert-manager"));
-        command.arg(sandbox.kubeconfig()).stderr(Stdio::null());
-        Self(command.spawn().expect("it starts"))
-    }
-}
-
-impl Drop for CertManager {
-    fn drop(&mut self) {
-        self.0.kill().expect("killed");
-        self.0.wait().expect("ended");
-    }
 }
 
 /// The test plays the controllers of cert-manager, behind kinds of the same names; and nobody at first.

@@ -2,8 +2,10 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why")]
 
+mod backendless;
 mod certificates;
 mod control;
+mod controllers;
 mod crash;
 mod dockerfile;
 mod endings;
@@ -14,11 +16,14 @@ mod job;
 mod kills;
 mod leftovers;
 mod loader;
+mod operator;
 mod options;
+mod outages;
 mod plan;
 mod programs;
 mod prometheus;
 mod queries;
+mod restricted;
 mod rollout;
 mod sbom;
 mod signer;

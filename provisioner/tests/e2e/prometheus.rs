@@ -35,6 +35,21 @@ fn an_app_without_labels_of_its_own_is_scaled_too() {
             "{one}"
         );
     }
+    let load = [
+        "load",
+        "--cluster",
+        "demo",
+        "--rate",
+        "100",
+        "--duration",
+        "60s",
+        "--until-scaled",
+    ];
+    let report = sandbox.json(&load);
+    assert!(
+        report["timeline"]["ready_s"].is_number(),
+        "10 pods became ready: {report}"
+    );
     sandbox.run(&TEARDOWN);
     sandbox.reset();
 }
@@ -126,7 +141,7 @@ fn install_theirs(sandbox: &Sandbox, scrape_configs: &str) {
         "spec": {"selector": {"app": "theirs"}, "ports": [{"port": 9090}]}});
     let objects = [namespace, account, config, role, binding, service, deployment()];
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-    apply(sandbox, &list);
+    sandbox.apply(&list);
     sandbox.kubectl(&[
         "rollout",
         "status",
@@ -177,7 +192,7 @@ fn where_the_prometheus_operator_is_it_gets_monitors_and_rules_which_go_with_the
     sandbox.reset();
     sandbox.json(&BOOTSTRAP);
     let get = ["get", "servicemonitors,prometheusrules", "-A", "-o", "name"];
-    apply(&sandbox, &operators_kinds());
+    sandbox.apply(&operators_kinds());
     let names = [
         "servicemonitors.monitoring.coreos.com",
         "prometheusrules.monitoring.coreos.com",
@@ -198,10 +213,4 @@ fn where_the_prometheus_operator_is_it_gets_monitors_and_rules_which_go_with_the
     sandbox.kubectl(&[&["delete", "crd"], &names[..]].concat());
     sandbox.run(&TEARDOWN);
     sandbox.reset();
-}
-
-fn apply(sandbox: &Sandbox, objects: &Value) {
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), objects.to_string()).expect("written");
-    sandbox.kubectl(&["apply", "-f", file.path().to_str().expect("text")]);
 }

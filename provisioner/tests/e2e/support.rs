@@ -31,9 +31,19 @@ impl Sandbox {
     /// An empty account and an empty cluster.
     pub(crate) fn reset(&self) {
         self.control("POST", "reset");
+        self.itself(&["wipe"]);
+    }
+
+    /// Kills a program of the control plane, and starts it again after a while.
+    pub(crate) fn restart(&self, name: &str, down: Duration) {
+        self.itself(&["restart", name, "--down", &down.as_secs().to_string()]);
+    }
+
+    /// Runs the sandbox's own program.
+    fn itself(&self, args: &[&str]) {
         let state = self.kubeconfig.parent().expect("a folder");
         let sandbox = PathBuf::from(env!("CARGO_BIN_EXE_provisioner")).with_file_name("sandbox");
-        done(Command::new(sandbox).arg("wipe").env("SANDBOX_DIR", state));
+        done(Command::new(sandbox).args(args).env("SANDBOX_DIR", state));
     }
 
     /// Runs the tool to whatever end.
@@ -193,6 +203,30 @@ impl Sandbox {
                 .arg(&self.kubeconfig)
                 .args(args),
         )
+    }
+
+    /// Applies an object, or a list of some, as the cluster's administrator.
+    #[track_caller]
+    pub(crate) fn apply(&self, objects: &Value) {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), objects.to_string()).expect("written");
+        self.kubectl(&["apply", "-f", file.path().to_str().expect("text")]);
+    }
+
+    /// Tries to apply an object that the server refuses; what it says.
+    #[track_caller]
+    pub(crate) fn not_applied(&self, object: &Value) -> String {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), object.to_string()).expect("written");
+        let mut kubectl = Command::new(self.bin.join("kubectl"));
+        kubectl.arg("--kubeconfig").arg(&self.kubeconfig);
+        let output = kubectl
+            .args(["apply", "-f"])
+            .arg(file.path())
+            .output()
+            .expect("kubectl starts");
+        assert!(!output.status.success(), "it was applied: {object}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     /// The HTTP status that cluster `name` answers a bearer token with, asked for its namespaces.

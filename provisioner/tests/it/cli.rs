@@ -61,6 +61,46 @@ fn every_wrong_setting_is_named_at_once() {
 }
 
 #[test]
+fn a_wrong_setting_stops_only_commands_that_use_it() {
+    let file = "reaction = 'slow'\n[image]\nworkspace = 'gone'\n[eks]\ncompute = 'fargate'\n";
+    let with = |command: &str| Run::of(command).file("provisioner.toml", file).unreachable_aws();
+    let stderr = with("token --cluster demo --region eu-west-1").end().stderr();
+    assert!(!stderr.contains("provisioner.toml"), "{stderr}");
+    let stderr = with("push --cluster demo --region eu-west-1").end().refused(2);
+    assert!(
+        stderr.contains("is no folder") && !stderr.contains("fargate"),
+        "{stderr}"
+    );
+    let stderr = with("bootstrap --cluster demo --region eu-west-1").end().refused(2);
+    assert!(stderr.contains("`slow`") && stderr.contains("fargate"), "{stderr}");
+    // A name that nothing has is a slip, whoever reads it.
+    let run = Run::of("token --cluster demo").file("provisioner.toml", "[imgae]\n");
+    assert!(run.end().refused(2).contains("did you mean `image`?"));
+}
+
+#[test]
+fn what_is_passed_over_is_told() {
+    let run = Run::of("push --cluster demo --region eu-west-1 --archive app.tar")
+        .file("app.tar", "")
+        .env("PROVISIONER_SBOM", "spdx")
+        .unreachable_aws();
+    let stderr = run.end().stderr();
+    let said = "`PROVISIONER_SBOM` is passed over beside `--archive`: nothing is known of what it is made of";
+    assert!(stderr.contains(said), "{stderr}");
+}
+
+#[test]
+fn a_plan_has_no_references_to_write() {
+    for command in ["plan", "bootstrap --dry-run"] {
+        let run = Run::of(&format!(
+            "{command} --cluster demo --region eu-west-1 --image-refs refs"
+        ));
+        let stderr = run.unreachable_aws().end().refused(2);
+        assert!(stderr.contains("a plan pushes nothing"), "{stderr}");
+    }
+}
+
+#[test]
 fn a_prometheus_that_pods_cannot_use_is_refused_without_its_password() {
     for (url, why) in [
         (

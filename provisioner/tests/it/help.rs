@@ -90,8 +90,34 @@ fn help_of_load_shows_where_to_and_what_with() {
               
               [default: 2m]
 
+          --stages <STAGES>
+              Instead of both: RATE:DURATION,... In each stage the rate goes in a straight line from that of the stage before, 0 at first, to RATE; a stage of `0` sets it at once, as in `100:0,100:2m,0:1m`
+
+          --arrivals <ARRIVALS>
+              How far apart requests are: evenly, or at random as from many users
+
+              Possible values:
+              - even:    As evenly as the rate allows
+              - poisson: At random, independent of each other
+              
+              [default: even]
+
           --until-scaled
               Fail unless the HPA's maximum of pods got ready, and wait until one pod is left
+
+          --max-scale-up <DURATION>
+              Fail unless that many pods were ready so soon after the first request, e.g. 30s
+
+          --error-rate <PERCENT>
+              Fail where more requests failed or were never sent, in percent of all, e.g. 0 or 0.1
+
+          --recovered-below <DURATION>
+              The highest p99 of a second at which the latency counts as recovered
+              
+              [default: 50ms]
+
+          --start-phase <SECONDS>
+              Start so many seconds after the HPA's controller looked, which it does each 15 s: that is observed first, by a few requests
 
           --url <URL>
               Where to, as a pod sees it, e.g. `http://web-app-service.web-app.svc:8080/api/data` [default: the app's Service]
@@ -129,7 +155,7 @@ fn help_of_bootstrap_shows_its_flags() {
               Create the cluster where it is missing (billable, takes about 15 minutes)
 
           --without <COMPONENT>
-              Leave a component out; may be repeated
+              Leave a component out: app, prometheus, kube-state-metrics, adapter, grafana, or one of yours; may be repeated
 
           --manifests <DIR>
               Folder of components (NN-NAME/*.yaml) that replace shipped ones of the same name, or join them
@@ -147,7 +173,7 @@ fn help_of_bootstrap_shows_its_flags() {
               Mark objects of this stack again that lost their labels, after showing them
 
           --reaction <PROFILE>
-              How quickly the stack reacts to load: fast or seed [default: fast]
+              How quickly the stack reacts: fast (scraped every second, up in one step, down after 30 s) or seed (scraped every 30 s, rates over a minute, the HPA's own pace) [default: fast]
 
           --prometheus-url <URL>
               Use this Prometheus, as pods see it, instead of installing one; says what it has to scrape
@@ -185,6 +211,19 @@ fn help_of_bootstrap_shows_its_flags() {
       -h, --help
               Print help (see a summary with '-h')
     "#);
+}
+
+#[test]
+fn help_names_every_component_that_can_be_left_out() {
+    let (own, _) = help_of_bootstrap();
+    let (_, from) = own.split_once("--without <COMPONENT>").unwrap();
+    let text = from.split("--manifests").next().unwrap();
+    for component in provisioner::cluster::manifest::components() {
+        assert!(
+            component == "namespaces" || text.contains(&component),
+            "{component}: {text}"
+        );
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod fake_aws;
 mod full_disk;
 mod help;
 mod iam;
+mod load;
 mod loader;
 mod made;
 mod mounts;

@@ -64,6 +64,40 @@ fn a_profile_that_does_not_exist_is_named() {
 }
 
 #[test]
+fn a_misspelled_profile_is_no_missing_region() {
+    let files = |run: Run| run.file(".aws/config", FILES).unreachable_aws();
+    let stderr = files(Run::of("token --cluster demo --profile wrok")).end().refused(2);
+    insta::assert_snapshot!(stderr, @"
+    error: there is no AWS profile `wrok`
+
+    hint: did you mean `work`? profiles of the AWS configuration: `admin`, `far`, `work`
+    ");
+    let run = files(Run::of("token --cluster demo")).env("AWS_PROFILE", "amdin");
+    let stderr = run.end().refused(2);
+    assert!(
+        stderr.contains("no AWS profile `amdin`") && stderr.contains("`admin`?"),
+        "{stderr}"
+    );
+    let stderr = Run::of("token --cluster demo --profile work").end().refused(2);
+    assert!(stderr.contains("the AWS configuration has no profiles"), "{stderr}");
+}
+
+#[test]
+fn a_misspelled_region_is_told_before_aws_is_asked() {
+    for (region, hint) in [
+        ("eu-wset-1", "did you mean `eu-west-1`?"),
+        ("frankfurt", "like `eu-west-1`"),
+    ] {
+        let run = Run::of(&format!("token --cluster demo --region {region}")).unreachable_aws();
+        let stderr = run.end().refused(2);
+        assert!(
+            stderr.contains(&format!("`--region`: `{region}` is no AWS region, {hint}")),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
 fn a_plain_http_endpoint_of_the_profile_is_refused_as_one_of_the_environment_is() {
     let stderr = with_profile("far").end().refused(2);
     assert!(

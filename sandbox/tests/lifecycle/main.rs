@@ -63,6 +63,18 @@ fn what_cannot_work_is_refused_by_name() {
     refused(Path::new("/run/sandbox"), &["status"], 2, "mount namespace covers");
     refused(folder.path(), &["status"], 1, "the sandbox is down");
     refused(folder.path(), &["env"], 1, "the sandbox is not up");
+    refused(
+        folder.path(),
+        &["restart", "kube-apiserver"],
+        1,
+        "the sandbox is not up",
+    );
+    refused(
+        folder.path(),
+        &["restart", "kubelet"],
+        2,
+        "no program `kubelet` that can be restarted",
+    );
     assert_eq!(
         fs::read_dir(folder.path()).expect("folder").count(),
         0,
@@ -101,6 +113,7 @@ fn one_sandbox_lives_recovers_and_leaves_nothing() {
     calls_of_clients_pass_the_front(&dir);
     refused(&folder.path().join("other"), &["up"], 2, "runs on this machine");
     faults_from_standard_input(&dir);
+    the_api_server_is_killed_and_started_again(&dir);
 
     // As if `up` had been killed while it started the node and while it copied the registry's images.
     kill(&Path::new(PIDS).join("kubelet"));
@@ -184,6 +197,27 @@ fn calls_of_clients_pass_the_front(dir: &Path) {
         "registry GET /v2/ 401",
     ];
     assert_eq!(shown, expected);
+}
+
+/// It is another process, and what it keeps is as it was.
+#[track_caller]
+fn the_api_server_is_killed_and_started_again(dir: &Path) {
+    let kubectl = |args: &[&str]| {
+        let mut command = Command::new(dir.join("bin/kubectl"));
+        command.arg("--kubeconfig").arg(dir.join("admin.kubeconfig")).args(args);
+        let output = command.output().expect("kubectl starts");
+        assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let record = || fs::read_to_string(Path::new(PIDS).join("kube-apiserver")).expect("a record");
+    kubectl(&["create", "namespace", "kept"]);
+    let former = record();
+    let began = Instant::now();
+    ok(dir, &["restart", "kube-apiserver", "--down", "2"]);
+    assert!(began.elapsed() >= Duration::from_secs(2));
+    assert_ne!(record(), former);
+    kubectl(&["delete", "namespace", "kept"]);
+    assert!(ok(dir, &["up"]).contains("up already"));
 }
 
 /// Kills everything that is recorded as running and waits until it is gone.

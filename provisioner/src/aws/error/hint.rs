@@ -3,6 +3,7 @@
 mod quota;
 
 use super::{ApiError, AwsError};
+use crate::spelling::nearest;
 
 /// Codes with which AWS says that temporary credentials ran out. The SDK renews those of providers that can (SSO,
 /// roles, `credential_process`) before that; keys that were given by hand it cannot.
@@ -47,6 +48,7 @@ impl AwsError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoRegion => "give `--region`, or set AWS_REGION, or `region` in the profile",
+            Self::UnknownProfile { name, known } => return Some(known_profiles(name, known)),
             Self::NoCredentials { .. } => {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give `--profile`, or sign in with `aws sso login`"
             }
@@ -95,6 +97,17 @@ impl AwsError {
         };
         Some(hint.to_owned())
     }
+}
+
+/// The profiles that there are, the likeliest first said.
+fn known_profiles(name: &str, known: &[String]) -> String {
+    if known.is_empty() {
+        return "the AWS configuration has no profiles: leave `--profile` out, or make one with `aws configure`"
+            .to_owned();
+    }
+    let near = nearest(name, known.iter().map(String::as_str));
+    let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+    format!("{near}profiles of the AWS configuration: `{}`", known.join("`, `"))
 }
 
 impl ApiError {

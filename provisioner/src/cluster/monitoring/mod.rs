@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! grafana/rules.yaml --rules::render(profile)--> rule file | PrometheusRule | Grafana's alerts
+//! profile            --rate::query------------> what the adapter asks
 //! profile            --capacity::of-----------> memory, retention, volume
 //! grafana/series.txt --series::of-------------> allowlist of kube-state-metrics
 //! 20-prometheus      --scrape::jobs-----------> what a Prometheus of others (address::PrometheusUrl) has to scrape
@@ -9,6 +10,7 @@
 
 pub mod address;
 pub mod capacity;
+pub(super) mod rate;
 pub(super) mod rules;
 pub mod scrape;
 pub(super) mod series;
@@ -63,5 +65,7 @@ pub(super) fn rules(
 
 #[cfg(test)]
 mod promtool_tests;
+#[cfg(test)]
+mod rate_tests;
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,7 @@ const SEED: [&str; 3] = [
 
 /// Runs promtool in a folder of files.
 #[track_caller]
-fn promtool(files: &[(&str, String)], args: &[&str]) {
+pub(super) fn promtool(files: &[(&str, String)], args: &[&str]) {
     let program = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/promtool"));
     assert!(program.is_file(), "run `make promtool` first");
     let folder = tempfile::tempdir().expect("a folder");

@@ -293,7 +293,13 @@ fn the_adapter_serves_pods_and_the_service_and_restarts_with_its_rules() {
             rule["name"],
             json!({"matches": "^(.*)_total$", "as": "${1}_per_second"})
         );
-        assert!(rule["metricsQuery"].as_str().expect("text").contains("[3s]"), "{rule}");
+        assert!(
+            rule["metricsQuery"]
+                .as_str()
+                .expect("text")
+                .contains("[12s])) by (<<.GroupBy>>)"),
+            "{rule}"
+        );
     }
     let service = find(&all, "Service", "web-app-service");
     let selected = format!("job=\"{}\"", service["metadata"]["name"].as_str().expect("a name"));

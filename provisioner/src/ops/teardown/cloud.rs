@@ -11,7 +11,7 @@ use crate::ops::{bill, kubeconfig};
 use crate::report::Outcome;
 use crate::target::Registry;
 
-const NEEDS_FLAG: &str = "`--delete-cluster` was not given";
+pub(super) const NEEDS_FLAG: &str = "`--delete-cluster` was not given";
 
 /// The cluster if it is ours and asked to go, then what it left and its foundation. A refusal is entered, and the rest
 /// goes on. `holds_foreign` says what of others would lose its controllers with the cluster: it stays then.
@@ -99,8 +99,9 @@ pub(super) async fn remove_images(
 ) -> Result<(), Error> {
     let report = &*teardown.context.report;
     let aws = match teardown.registry {
-        Registry::Ecr(ecr) => &ecr.aws,
-        Registry::Other(prefix) => {
+        Some(Registry::Ecr(ecr)) => &ecr.aws,
+        None => return Ok(()),
+        Some(Registry::Other(prefix)) => {
             for image in [APP, LOAD] {
                 let item = Item::new("repository", &prefix.repository(image));
                 receipt.keep(item, "images outside ECR are deleted in their registry", report);

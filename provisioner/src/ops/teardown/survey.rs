@@ -53,7 +53,7 @@ impl Survey {
         let (cluster, foundation, repositories) = tokio::try_join!(
             Box::pin(place.find(stack)),
             Box::pin(foundation),
-            Box::pin(repositories(teardown.registry, stack)),
+            Box::pin(repositories(teardown.registry.and_then(Registry::aws), stack)),
         )?;
         let objects = match place {
             Place::Eks(..) => Vec::new(),
@@ -161,8 +161,8 @@ fn same_cluster(
 }
 
 /// The stack's repositories in ECR; those of another registry are not ours to delete.
-async fn repositories(registry: &Registry, stack: &StackName) -> Result<Vec<String>, Error> {
-    let Some(aws) = registry.aws() else {
+async fn repositories(ecr: Option<&Aws>, stack: &StackName) -> Result<Vec<String>, Error> {
+    let Some(aws) = ecr else {
         return Ok(Vec::new());
     };
     let (app, load) = tokio::try_join!(

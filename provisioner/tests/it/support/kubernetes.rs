@@ -54,6 +54,11 @@ impl Kubernetes {
         self.wire.put(path, object);
     }
 
+    /// Puts a pod's log there, at the path of the pod and `/log`.
+    pub(crate) fn put_log(&self, path: &str, log: &str) {
+        self.wire.state().logs.insert(path.to_owned(), log.to_owned());
+    }
+
     /// What is at a path; null where nothing is.
     pub(crate) fn get(&self, path: &str) -> Value {
         self.wire.state().objects.get(path).cloned().unwrap_or_default()

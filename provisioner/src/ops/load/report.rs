@@ -1,0 +1,186 @@
+//! What a load prints: the loader's own report, completed with what the cluster did.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::timeline::{Recording, Span, Timeline, phase, replica_changes, syncs};
+
+/// The times that people read, in order.
+const TIMES: [(&str, &str); 9] = [
+    ("scraped_s", "counted by Prometheus"),
+    ("api_value_s", "seen by the metrics API"),
+    ("asked_s", "maximum asked for by its value"),
+    ("desired_s", "maximum wanted by the HPA"),
+    ("created_s", "maximum of pods created"),
+    ("ready_s", "maximum of pods ready"),
+    ("spread_s", "each of them had answered"),
+    ("recovered_s", "latency below the bound"),
+    ("back_s", "back to the minimum, after the last request"),
+];
+
+/// What is known beside what was seen.
+pub(super) struct Known {
+    /// When the load was sent.
+    pub(super) span: Span,
+    /// The highest p99 of a second that is fine, in seconds.
+    pub(super) bound: f64,
+    /// How far this clock is ahead of the cluster's.
+    pub(super) clock_offset: f64,
+    /// Between two looks of the HPA's controller, in seconds.
+    pub(super) period: f64,
+}
+
+/// Completes the report with what was seen. Pure.
+pub(super) fn complete(report: &mut Value, seen: &Recording, known: &Known, times: &Timeline) {
+    let start = known.span.first;
+    if report.get("schema").is_none() {
+        report["schema"] = 1.into();
+    }
+    report["timeline"] = json!(times);
+    report["syncs"] = json!(syncs(seen, start));
+    report["replica_changes"] = replica_changes(seen, start).into();
+    report["phase_s"] = json!(phase(seen, start, known.period));
+    report["clock_offset_s"] = json!(known.clock_offset);
+    report["p99_bound_s"] = json!(known.bound);
+    let pods = seen
+        .pods
+        .iter()
+        .map(|pods| json!({"t_s": pods.at - start, "pods": pods.replicas, "ready": pods.ready}));
+    report["pods"] = pods.collect();
+    let mut wanted: Vec<(f64, u64)> = seen.hpa.iter().filter_map(|hpa| Some((hpa.at, hpa.desired?))).collect();
+    wanted.dedup_by_key(|(_, pods)| *pods);
+    report["wanted"] = wanted
+        .iter()
+        .map(|(at, pods)| json!({"t_s": at - start, "pods": pods}))
+        .collect();
+}
+
+/// The loader's own report, with its figures as lines for people.
+#[derive(Serialize)]
+pub(super) struct LoadReport(pub(super) Value);
+
+impl LoadReport {
+    fn number(&self, key: &str) -> f64 {
+        self.0[key].as_f64().unwrap_or_default()
+    }
+
+    fn latency(&self, key: &str) -> String {
+        self.0[key]
+            .as_f64()
+            .map_or_else(|| "-".to_owned(), |s| format!("{:.1} ms", s * 1e3))
+    }
+}
+
+impl fmt::Display for LoadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "requests  {} in {:.1} s, {:.1} of {} per second",
+            self.number("requests"),
+            self.number("duration_s"),
+            self.number("achieved_rate"),
+            self.number("rate"),
+        )?;
+        writeln!(f, "failed    {}", self.number("failed"))?;
+        writeln!(f, "dropped   {}", self.number("dropped"))?;
+        writeln!(f, "resent    {}", self.number("resent"))?;
+        writeln!(
+            f,
+            "closed    {} idle connections, by the server",
+            self.number("closed_by_server")
+        )?;
+        writeln!(
+            f,
+            "latency   p50 {}, p99 {}",
+            self.latency("p50_s"),
+            self.latency("p99_s")
+        )?;
+        let times = &self.0["timeline"];
+        for (key, what) in TIMES {
+            if let Some(seconds) = times[key].as_f64() {
+                writeln!(f, "{seconds:>7.1} s {what}")?;
+            }
+        }
+        for (pod, requests) in self.0["per_pod"].as_object().into_iter().flatten() {
+            writeln!(f, "pod       {pod}: {requests}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Answer;
+    use crate::timeline::{Hpa, Pods};
+
+    #[test]
+    fn the_report_reads_as_lines_and_stays_whole_as_json() {
+        let report = LoadReport(serde_json::json!({
+            "schema": 1, "rate": 100.0, "duration_s": 60.0, "requests": 6000, "failed": 2, "dropped": 0, "resent": 1,
+            "closed_by_server": 3,
+            "p50_s": 0.0012, "p99_s": null, "achieved_rate": 99.97, "per_pod": {"web-app-a": 3000, "web-app-b": 2998},
+        }));
+        insta::assert_snapshot!(report, @r#"
+        requests  6000 in 60.0 s, 100.0 of 100 per second
+        failed    2
+        dropped   0
+        resent    1
+        closed    3 idle connections, by the server
+        latency   p50 1.2 ms, p99 -
+        pod       web-app-a: 3000
+        pod       web-app-b: 2998
+        "#);
+        assert!(Answer::of(&report).is_ok());
+    }
+
+    #[test]
+    fn what_the_cluster_did_is_added_in_seconds_from_the_first_request() {
+        let pods = |at, replicas, ready| Pods { at, replicas, ready };
+        let hpa = |at, desired| Hpa {
+            at,
+            desired: Some(desired),
+            min: 1,
+            max: 10,
+            target: Some(10.0),
+        };
+        let seen = Recording {
+            pods: vec![pods(90.0, 1, 1), pods(105.0, 10, 1), pods(106.5, 10, 10)],
+            hpa: vec![hpa(90.0, 1), hpa(104.5, 10), hpa(119.5, 10)],
+            ..Recording::default()
+        };
+        let span = Span {
+            first: 100.0,
+            last: 130.0,
+        };
+        let known = Known {
+            span,
+            bound: 0.05,
+            clock_offset: 0.0,
+            period: 15.0,
+        };
+        let mut report = json!({"requests": 3000, "per_pod": {}});
+        complete(&mut report, &seen, &known, &Timeline::of(&seen, span, known.bound));
+        assert_eq!(
+            (&report["schema"], &report["syncs"], &report["replica_changes"]),
+            (&json!(1), &json!(1), &json!(1))
+        );
+        assert_eq!(
+            (&report["timeline"]["ready_s"], &report["timeline"]["back_s"]),
+            (&json!(6.5), &Value::Null)
+        );
+        assert_eq!(
+            (&report["phase_s"], &report["p99_bound_s"]),
+            (&json!(10.5), &json!(0.05))
+        );
+        assert_eq!(report["pods"][2], json!({"t_s": 6.5, "pods": 10, "ready": 10}));
+        assert_eq!(
+            report["wanted"],
+            json!([{"t_s": -10.0, "pods": 1}, {"t_s": 4.5, "pods": 10}])
+        );
+        let lines = LoadReport(report).to_string();
+        assert!(lines.contains("    6.5 s maximum of pods ready\n"), "{lines}");
+    }
+}

@@ -1,0 +1,139 @@
+//! When what happened while the app was under load, on one clock.
+//!
+//! `watch` and `loader` fill a [`Recording`] while the load runs, `scraped` adds what Prometheus has of it; the
+//! [`Timeline`] is read off it, and `picture` draws it. `phase` tells when the HPA's controller looks next.
+
+pub mod loader;
+pub mod phase;
+mod recording;
+pub mod scraped;
+pub mod watch;
+
+use serde::Serialize;
+
+pub use recording::{Hpa, Pods, Rates, Recording, Second};
+use recording::{at, first};
+pub use watch::Recorder;
+
+/// What counts as a rate that has risen above what was there before, in requests per second.
+const RISEN: f64 = 0.5;
+
+/// When the load was sent, in Unix seconds by the clock of this machine.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Span {
+    /// Its first request.
+    pub first: f64,
+    /// Its last one.
+    pub last: f64,
+}
+
+/// Times of one load, in seconds from its first request; none where it did not happen, or nobody could see it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Timeline {
+    /// The app answered its first request, so that its counter has risen.
+    pub first_sample_s: Option<f64>,
+    /// Prometheus scraped the counter.
+    pub scraped_s: Option<f64>,
+    /// The custom metrics API gave a rate above the one before.
+    pub api_value_s: Option<f64>,
+    /// It gave a rate that asks for the HPA's maximum.
+    pub asked_s: Option<f64>,
+    /// The HPA wanted its maximum.
+    pub desired_s: Option<f64>,
+    /// That many pods existed.
+    pub created_s: Option<f64>,
+    /// That many pods were ready.
+    pub ready_s: Option<f64>,
+    /// That many pods had answered a request.
+    pub spread_s: Option<f64>,
+    /// From here to the end of the load no request failed and no second's p99 was above the bound.
+    pub recovered_s: Option<f64>,
+    /// Only the HPA's minimum of pods was left, counted from the last request.
+    pub back_s: Option<f64>,
+}
+
+impl Timeline {
+    /// Reads the times off what was seen. `bound`: the highest p99 of a second that is fine, in seconds.
+    pub fn of(seen: &Recording, span: Span, bound: f64) -> Self {
+        let Span { first: start, last } = span;
+        let before = at(&seen.rates, start).map_or(0.0, |rates| rates.total);
+        let min = seen.min();
+        let pods_at_max = |holds: &dyn Fn(&Pods, u64) -> bool| {
+            let max = seen.max()?;
+            first(&seen.pods, start, |pods| holds(pods, max))
+        };
+        Self {
+            first_sample_s: seen.first_hits.values().copied().reduce(f64::min),
+            scraped_s: seen.scraped.map(|at| at - start),
+            api_value_s: first(&seen.rates, start, |rates| rates.total > before + RISEN),
+            asked_s: asked(seen, start),
+            desired_s: first(&seen.hpa, start, |hpa| hpa.desired.is_some_and(|d| d >= hpa.max)),
+            created_s: pods_at_max(&|pods, max| pods.replicas >= max),
+            ready_s: pods_at_max(&|pods, max| pods.ready >= max),
+            spread_s: spread(seen),
+            recovered_s: recovered(&seen.seconds, bound),
+            back_s: first(&seen.pods, last, |pods| {
+                pods.replicas <= min && pods.ready >= pods.replicas
+            }),
+        }
+    }
+}
+
+/// When the API's rates first asked for the maximum: the HPA rounds total / target up.
+fn asked(seen: &Recording, start: f64) -> Option<f64> {
+    let hpa = seen.hpa.last()?;
+    let target = hpa.target.filter(|target| *target > 0.0)?;
+    #[expect(clippy::cast_precision_loss, reason = "a number of pods")]
+    let max = hpa.max as f64;
+    first(&seen.rates, start, |rates| (rates.total / target).ceil() >= max)
+}
+
+/// When the last of the maximum of pods first answered.
+fn spread(seen: &Recording) -> Option<f64> {
+    let max = usize::try_from(seen.max()?).ok()?;
+    let mut hits: Vec<f64> = seen.first_hits.values().copied().collect();
+    hits.sort_by(f64::total_cmp);
+    hits.get(max.checked_sub(1)?).copied()
+}
+
+fn recovered(seconds: &[Second], bound: f64) -> Option<f64> {
+    let is_bad =
+        |second: &Second| second.failed > 0 || second.dropped > 0 || second.p99_s.is_some_and(|p99| p99 > bound);
+    match seconds.iter().rposition(is_bad) {
+        Some(bad) if bad + 1 == seconds.len() => None,
+        Some(bad) => Some(seconds[bad].t_s),
+        None => seconds.first().map(|_| 0.0),
+    }
+}
+
+/// How often the HPA changed the number of pods that it wants, from `since` on.
+pub fn replica_changes(seen: &Recording, since: f64) -> usize {
+    wanted(seen, since).windows(2).filter(|pair| pair[0] != pair[1]).count()
+}
+
+/// In how many steps the HPA went up to its maximum; none where it did not get there.
+pub fn syncs(seen: &Recording, since: f64) -> Option<usize> {
+    let (max, wanted) = (seen.max()?, wanted(seen, since));
+    let reached = wanted.iter().position(|wanted| *wanted >= max)?;
+    let steps = wanted[..=reached].windows(2).filter(|pair| pair[1] > pair[0]).count();
+    Some(steps)
+}
+
+/// What the HPA wanted at `since`, and each time that its status changed afterwards.
+fn wanted(seen: &Recording, since: f64) -> Vec<u64> {
+    let start = seen.hpa.iter().rposition(|hpa| hpa.at <= since).unwrap_or(0);
+    seen.hpa.iter().skip(start).filter_map(|hpa| hpa.desired).collect()
+}
+
+/// How long before `moment` the HPA's controller had last looked, which it does each `period`; none where no look was seen.
+/// The nearest look counts: the period is a little longer than it says.
+pub fn phase(seen: &Recording, moment: f64, period: f64) -> Option<f64> {
+    let distance = |at: &f64| (at - moment).abs();
+    // The first state was read, not written while we looked.
+    let looks = seen.hpa.iter().skip(1).map(|hpa| hpa.at);
+    let nearest = looks.min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
+    Some((moment - nearest).rem_euclid(period))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! What was seen of one load, each thing with the moment at which it was seen.
+//!
+//! All moments are seconds since the Unix epoch by the clock of this machine, but those that the loader gives, which count
+//! from its first request.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that was seen.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Recording {
+    /// The app's pods, each time that their number or readiness changed.
+    pub pods: Vec<Pods>,
+    /// The HPA, each time that its status changed: its controller writes one only in a sync.
+    pub hpa: Vec<Hpa>,
+    /// What the custom metrics API gave.
+    pub rates: Vec<Rates>,
+    /// The loader's seconds, where it tells of them.
+    pub seconds: Vec<Second>,
+    /// When each pod first answered, in seconds from the first request.
+    pub first_hits: BTreeMap<String, f64>,
+    /// When the load began, by the clock of the cluster, where the loader tells.
+    pub started: Option<f64>,
+    /// When Prometheus first scraped a counter that had risen, by the clock of the cluster.
+    pub scraped: Option<f64>,
+}
+
+/// The app's pods from a moment on.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Pods {
+    /// When it was seen.
+    pub at: f64,
+    /// Pods that are not being deleted.
+    pub replicas: u64,
+    /// Of those, ready ones.
+    pub ready: u64,
+}
+
+/// The HPA from a moment on.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Hpa {
+    /// When it was seen.
+    pub at: f64,
+    /// Pods that it wants; none before it has looked.
+    pub desired: Option<u64>,
+    /// Fewest pods.
+    pub min: u64,
+    /// Most pods.
+    pub max: u64,
+    /// Requests per second and pod that it aims at; none where it scales by something else.
+    pub target: Option<f64>,
+}
+
+/// Values of the custom metrics API at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Rates {
+    /// When they were given.
+    pub at: f64,
+    /// Requests per second of all pods.
+    pub total: f64,
+    /// Pods that have a value.
+    pub pods: u64,
+}
+
+/// One second of the load, as the loader saw it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Second {
+    /// Its end, in seconds from the first request.
+    pub t_s: f64,
+    /// Requests sent in it.
+    pub sent: u64,
+    /// Answers that came in it.
+    pub done: u64,
+    /// Requests that failed in it.
+    pub failed: u64,
+    /// Requests that were due in it and never sent.
+    pub dropped: u64,
+    /// Median latency of its answers; none where there were none.
+    pub p50_s: Option<f64>,
+    /// 99th percentile of the same.
+    pub p99_s: Option<f64>,
+    /// Its answers by pod.
+    pub per_pod: BTreeMap<String, u64>,
+}
+
+/// What has a moment.
+pub(super) trait Seen {
+    /// When it was seen.
+    fn at(&self) -> f64;
+}
+
+impl Seen for Pods {
+    fn at(&self) -> f64 {
+        self.at
+    }
+}
+
+impl Seen for Hpa {
+    fn at(&self) -> f64 {
+        self.at
+    }
+}
+
+impl Seen for Rates {
+    fn at(&self) -> f64 {
+        self.at
+    }
+}
+
+/// How long after `since` something first held. What was seen last before `since` still holds then.
+pub(super) fn first<T: Seen>(states: &[T], since: f64, holds: impl Fn(&T) -> bool) -> Option<f64> {
+    let ends = states.iter().skip(1).map(Seen::at).chain([f64::INFINITY]);
+    let seen = states.iter().zip(ends).filter(|(_, end)| *end > since);
+    seen.map(|(state, _)| state)
+        .find(|state| holds(state))
+        .map(|state| (state.at() - since).max(0.0))
+}
+
+/// What was seen last at a moment.
+pub(super) fn at<T: Seen>(states: &[T], moment: f64) -> Option<&T> {
+    states.iter().rev().find(|state| state.at() <= moment)
+}
+
+impl Recording {
+    /// The number of pods that the HPA may make at most; none where there is no HPA.
+    pub fn max(&self) -> Option<u64> {
+        self.hpa.last().map(|hpa| hpa.max)
+    }
+
+    /// The number of pods that stays without load.
+    pub fn min(&self) -> u64 {
+        self.hpa.last().map_or(1, |hpa| hpa.min)
+    }
+
+    /// Whether no more pods are there than stay without load.
+    pub fn is_back(&self) -> bool {
+        self.pods
+            .last()
+            .is_some_and(|pods| pods.replicas <= self.min() && pods.ready >= pods.replicas)
+    }
+}

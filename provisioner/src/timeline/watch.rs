@@ -1,0 +1,275 @@
+//! Fills a [`Recording`] while a load runs. Nothing here fails the load: what cannot be watched is said once and missing.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ResourceExt as _;
+use kube::runtime::watcher::{Config, Event, watcher};
+use kube::{Api, runtime::WatchStreamExt as _};
+use serde_json::Value;
+
+use super::loader::{Clock, Line, Said};
+use super::recording::{Hpa, Pods, Rates, Recording, Second};
+use crate::chain::{self, HPA, quantity};
+use crate::cluster::Cluster;
+use crate::cluster::values::Namespaces;
+use crate::names::APP;
+use crate::report::Reporter;
+
+/// Between two looks at the custom metrics API while its value rises, and later.
+const OFTEN: Duration = Duration::from_millis(250);
+const SELDOM: Duration = Duration::from_secs(1);
+/// How long its value may take to rise; what takes longer needs no finer times.
+const RISING: f64 = 60.0;
+
+/// Now, in seconds since the Unix epoch.
+pub fn now() -> f64 {
+    jiff::Timestamp::now().as_duration().as_secs_f64()
+}
+
+/// Where the watches put what they see.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    seen: Mutex<Recording>,
+    clock: Mutex<Clock>,
+}
+
+impl Recorder {
+    /// What was seen so far.
+    pub fn seen(&self) -> MutexGuard<'_, Recording> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Seconds to add to a moment of the cluster.
+    pub fn clock_offset(&self) -> f64 {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner).offset()
+    }
+
+    /// Takes a line of the loader's log that arrives now; gives back the second that it tells of. A line that was seen
+    /// already, because the log was read again, counts once.
+    pub fn line(&self, line: &str) -> Option<Second> {
+        let line = Line::parse(line);
+        let mut seen = self.seen();
+        let new = match &line.said {
+            Some(Said::Second(second)) => seen.seconds.last().is_none_or(|last| last.t_s < second.t_s),
+            Some(Said::Start { .. }) => seen.started.is_none(),
+            Some(Said::FirstHit { pod, .. }) => !seen.first_hits.contains_key(pod),
+            None => false,
+        };
+        if !new {
+            return None;
+        }
+        if let Some(written) = line.written {
+            self.clock
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(written, now());
+        }
+        match line.said? {
+            Said::Second(second) => {
+                seen.seconds.push(second.clone());
+                Some(second)
+            }
+            Said::Start { unix_s } => {
+                seen.started = unix_s;
+                None
+            }
+            Said::FirstHit { pod, t_s } => {
+                seen.first_hits.insert(pod, t_s);
+                None
+            }
+        }
+    }
+
+    fn pods(&self, known: &BTreeMap<String, Pod>) {
+        let living: Vec<&Pod> = known.values().filter(|pod| lives(pod)).collect();
+        let ready = living.iter().filter(|pod| is_ready(pod)).count() as u64;
+        let replicas = living.len() as u64;
+        let mut seen = self.seen();
+        if seen
+            .pods
+            .last()
+            .is_none_or(|last| (last.replicas, last.ready) != (replicas, ready))
+        {
+            seen.pods.push(Pods {
+                at: now(),
+                replicas,
+                ready,
+            });
+        }
+    }
+}
+
+/// Watches pods, HPA and the custom metrics API until it is dropped.
+pub async fn everything(cluster: &Cluster, at: &Namespaces, recorder: &Recorder, report: &dyn Reporter) {
+    tokio::join!(
+        pods(cluster, &at.app, recorder, report),
+        hpa(cluster, &at.app, recorder, report),
+        rates(cluster, at, recorder),
+    );
+}
+
+async fn pods(cluster: &Cluster, namespace: &str, recorder: &Recorder, report: &dyn Reporter) {
+    let api: Api<Pod> = Api::namespaced(cluster.client(), namespace);
+    let config = Config::default().labels(&format!("app={APP}"));
+    let mut events = watcher(api, config).default_backoff().boxed();
+    let (mut known, mut listed, mut told) = (BTreeMap::new(), BTreeMap::new(), false);
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Init) => listed = BTreeMap::new(),
+            Ok(Event::InitApply(pod)) => drop(listed.insert(pod.name_any(), pod)),
+            Ok(event) => {
+                match event {
+                    Event::Apply(pod) => drop(known.insert(pod.name_any(), pod)),
+                    Event::Delete(pod) => drop(known.remove(&pod.name_any())),
+                    _ => known = std::mem::take(&mut listed),
+                }
+                recorder.pods(&known);
+            }
+            Err(error) => say_once(&mut told, report, "the pods", &error),
+        }
+    }
+}
+
+async fn hpa(cluster: &Cluster, namespace: &str, recorder: &Recorder, report: &dyn Reporter) {
+    let api: Api<HorizontalPodAutoscaler> = Api::namespaced(cluster.client(), namespace);
+    let config = Config::default().fields(&format!("metadata.name={HPA}"));
+    let mut events = watcher(api, config).default_backoff().boxed();
+    let (mut last, mut told) = (Value::Null, false);
+    while let Some(event) = events.next().await {
+        let hpa = match event {
+            Ok(Event::InitApply(hpa) | Event::Apply(hpa)) if hpa.name_any() == HPA => hpa,
+            Ok(_) => continue,
+            Err(error) => {
+                say_once(&mut told, report, "the HPA", &error);
+                continue;
+            }
+        };
+        let hpa = serde_json::to_value(hpa).unwrap_or_default();
+        if hpa["status"] != last {
+            last.clone_from(&hpa["status"]);
+            recorder.seen().hpa.push(state_of(&hpa, now()));
+        }
+    }
+}
+
+async fn rates(cluster: &Cluster, at: &Namespaces, recorder: &Recorder) {
+    let began = now();
+    let mut risen = false;
+    loop {
+        // No value is what an app without requests has.
+        let per_pod = chain::per_pod(cluster, at).await.unwrap_or_default();
+        let rates = Rates {
+            at: now(),
+            total: per_pod.values().sum(),
+            pods: per_pod.len() as u64,
+        };
+        let mut seen = recorder.seen();
+        let wants_max = seen.hpa.last().is_some_and(|hpa| hpa.desired >= Some(hpa.max));
+        seen.rates.push(rates);
+        drop(seen);
+        risen = risen || wants_max || rates.at - began > RISING;
+        tokio::time::sleep(if risen { SELDOM } else { OFTEN }).await;
+    }
+}
+
+fn say_once(told: &mut bool, report: &dyn Reporter, what: &str, error: &dyn std::error::Error) {
+    if !std::mem::replace(told, true) {
+        report.warning(&format!("cannot watch {what}, times will be missing: {error}"));
+    }
+}
+
+fn lives(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Failed" | "Succeeded"))
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
+}
+
+/// What an HPA says.
+fn state_of(hpa: &Value, at: f64) -> Hpa {
+    let metrics = hpa.pointer("/spec/metrics").and_then(Value::as_array);
+    let target = metrics.into_iter().flatten().find_map(|metric| {
+        let of = |kind: &str| metric[kind]["target"]["averageValue"].as_str();
+        quantity::parse(of("pods").or_else(|| of("object"))?)
+    });
+    Hpa {
+        at,
+        desired: hpa["status"]["desiredReplicas"].as_u64().filter(|desired| *desired > 0),
+        min: hpa["spec"]["minReplicas"].as_u64().unwrap_or(1),
+        max: hpa["spec"]["maxReplicas"].as_u64().unwrap_or(1),
+        target,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn pods_that_go_or_have_ended_are_no_replicas() {
+        let pod = |status: Value, deleted: Value| -> Pod {
+            serde_json::from_value(json!({"metadata": {"name": "a", "deletionTimestamp": deleted}, "status": status}))
+                .expect("a pod")
+        };
+        let ready = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
+        let not_yet = json!({"phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}]});
+        let known = BTreeMap::from([
+            ("a".to_owned(), pod(ready.clone(), Value::Null)),
+            ("b".to_owned(), pod(ready, "2026-01-01T00:00:00Z".into())),
+            ("c".to_owned(), pod(not_yet, Value::Null)),
+            ("d".to_owned(), pod(json!({"phase": "Failed"}), Value::Null)),
+        ]);
+        let recorder = Recorder::default();
+        recorder.pods(&known);
+        recorder.pods(&known);
+        let seen: Vec<(u64, u64)> = recorder.seen().pods.iter().map(|p| (p.replicas, p.ready)).collect();
+        assert_eq!(seen, [(2, 1)], "what does not change is no event");
+    }
+
+    #[test]
+    fn the_target_is_that_of_pods_or_of_the_service() {
+        let hpa =
+            |metrics: Value| json!({"spec": {"maxReplicas": 10, "metrics": metrics}, "status": {"desiredReplicas": 0}});
+        let target = json!({"type": "AverageValue", "averageValue": "10500m"});
+        for kind in ["pods", "object"] {
+            let mut metric = json!({"type": kind});
+            metric[kind] = json!({"target": target});
+            let state = state_of(&hpa(json!([{"type": "Resource"}, metric])), 1.0);
+            let want = Hpa {
+                at: 1.0,
+                desired: None,
+                min: 1,
+                max: 10,
+                target: Some(10.5),
+            };
+            assert_eq!(state, want, "{kind}");
+        }
+        assert_eq!(state_of(&hpa(Value::Null), 1.0).target, None);
+    }
+
+    #[test]
+    fn a_log_that_is_read_again_counts_once() {
+        let recorder = Recorder::default();
+        let second = r#"{"type":"second","t_s":1.0,"sent":100}"#;
+        let hit = |t_s: &str| format!(r#"{{"type":"first_hit","pod":"a","t_s":{t_s}}}"#);
+        assert_eq!(recorder.line(second).map(|second| second.sent), Some(100));
+        assert_eq!(recorder.line(second), None);
+        assert_eq!(recorder.line("5 s: 500 requests"), None);
+        recorder.line(&hit("0.5"));
+        recorder.line(&hit("0.7"));
+        let seen = recorder.seen();
+        assert_eq!(
+            (seen.seconds.len(), seen.first_hits["a"].to_bits()),
+            (1, 0.5_f64.to_bits())
+        );
+    }
+}

@@ -1,0 +1,183 @@
+//! `load` and what the cluster does meanwhile: a Job, an HPA that scales, pods that come and go.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::run::{Ended, Run};
+use crate::support::kubernetes::Kubernetes;
+
+const APP: &str = "/api/v1/namespaces/web-app/pods/web-app";
+const SERVICE: &str = "/api/v1/namespaces/web-app/services/web-app-service";
+const HPA: &str = "/apis/autoscaling/v2/namespaces/web-app/horizontalpodautoscalers/web-app-hpa";
+const RATES: &str = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/web-app/pods/*/http_requests_per_second";
+const SAMPLES: &str = "/api/v1/namespaces/monitoring/services/http:prometheus:9090/proxy/api/v1/query";
+const RECORD: &str = "/api/v1/namespaces/web-app/secrets/provisioner-demo";
+const JOB: &str = "/apis/batch/v1/namespaces/web-app/jobs/web-app-load";
+const POD: &str = "/api/v1/namespaces/web-app/pods/web-app-load-a";
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
+fn hpa(desired: u64, average: &str) -> Value {
+    json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web-app-hpa"},
+        "spec": {"minReplicas": 1, "maxReplicas": 2, "scaleTargetRef": {"kind": "Deployment", "name": "web-app"},
+            "metrics": [{"type": "Pods", "pods": {"metric": {"name": "http_requests_per_second"},
+                "target": {"type": "AverageValue", "averageValue": "10"}}}]},
+        "status": {"desiredReplicas": desired, "currentReplicas": 1, "conditions": [],
+            "currentMetrics": [{"type": "Pods", "pods": {"metric": {"name": "http_requests_per_second"},
+                "current": {"averageValue": average}}}]}})
+}
+
+fn pod(name: &str, ready: bool) -> Value {
+    let ready = if ready { "True" } else { "False" };
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "web-app"}},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]}})
+}
+
+/// A stack at rest, with one pod.
+async fn stack() -> Kubernetes {
+    let kubernetes = Kubernetes::start().await;
+    let labels = json!({"app.kubernetes.io/managed-by": "provisioner", "app.kubernetes.io/part-of": "demo"});
+    let record = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "provisioner-demo",
+        "namespace": "web-app", "labels": labels,
+        "annotations": {"provisioner/load-image": "registry.example/load@sha256:00"}}});
+    kubernetes.put(RECORD, record);
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web-app-service"},
+        "spec": {"ports": [{"name": "http", "port": 8080}]}});
+    kubernetes.put(SERVICE, service);
+    kubernetes.put(&format!("{APP}-1"), pod("web-app-1", true));
+    kubernetes.put(HPA, hpa(1, "0"));
+    kubernetes
+}
+
+async fn run(kubernetes: &Kubernetes, more: &str) -> Ended {
+    let line = format!("load --kube-context test --name demo --duration 1s --output json {more}");
+    let run = Run::of(&line).file(".kube/config", &kubernetes.kubeconfig());
+    tokio::task::spawn_blocking(|| run.end()).await.unwrap()
+}
+
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(400)).await;
+}
+
+fn change_pod(kubernetes: &Kubernetes, pod: &Value) {
+    let path = format!(
+        "/api/v1/namespaces/web-app/pods/{}",
+        pod["metadata"]["name"].as_str().unwrap()
+    );
+    kubernetes.put(&path, pod.clone());
+}
+
+/// The cluster under a load: the Job that was sent.
+async fn scales(kubernetes: &Kubernetes) -> Value {
+    while kubernetes.get(JOB).is_null() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (job, start) = (kubernetes.get(JOB), now());
+    let report = json!({"schema": 1, "requests": 100, "failed": 1, "dropped": 0, "per_pod": {"web-app-1": 100},
+        "first_request_unix_s": start, "last_request_unix_s": start + 1.5});
+    let lines = [
+        json!({"type": "start", "unix_s": start}),
+        json!({"type": "first_hit", "pod": "web-app-1", "t_s": 0.002}),
+        json!({"type": "second", "t_s": 1.0, "sent": 50, "done": 50, "p99_s": 0.2}),
+        json!({"type": "first_hit", "pod": "web-app-2", "t_s": 1.2}),
+        json!({"type": "second", "t_s": 1.5, "sent": 50, "done": 50, "p99_s": 0.002}),
+        report,
+    ];
+    let log: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    kubernetes.put_log(&format!("{POD}/log"), &log);
+    let labels = json!({"batch.kubernetes.io/controller-uid": job["metadata"]["uid"]});
+    kubernetes.put(
+        POD,
+        json!({"metadata": {"name": "web-app-load-a", "labels": labels}, "status": {"phase": "Running"}}),
+    );
+    pause().await;
+    let value = json!({"describedObject": {"kind": "Pod", "name": "web-app-1"}, "value": "20"});
+    kubernetes.put(RATES, json!({"items": [value]}));
+    let samples = json!({"metric": {}, "values": [[start - 1.0, "5"], [start + 0.25, "9"]]});
+    kubernetes.put(SAMPLES, json!({"status": "success", "data": {"result": [samples]}}));
+    pause().await;
+    kubernetes.change(HPA, |live| live["status"] = hpa(2, "20")["status"].clone());
+    change_pod(kubernetes, &pod("web-app-2", false));
+    pause().await;
+    change_pod(kubernetes, &pod("web-app-2", true));
+    pause().await;
+    kubernetes.change(JOB, |job| {
+        job["status"] = json!({"conditions": [{"type": "Complete", "status": "True"}]})
+    });
+    pause().await;
+    pause().await;
+    kubernetes.change(HPA, |live| live["status"] = hpa(1, "0")["status"].clone());
+    kubernetes.remove(&format!("{APP}-2"));
+    job
+}
+
+async fn loaded(kubernetes: &Kubernetes, more: &str) -> (Ended, Value) {
+    let (ended, job) = tokio::join!(run(kubernetes, more), async {
+        tokio::time::timeout(Duration::from_mins(1), scales(kubernetes)).await
+    });
+    (ended, job.expect("a Job was sent"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_is_told_as_one_timeline_and_leaves_no_job() {
+    let kubernetes = stack().await;
+    let (ended, job) = loaded(
+        &kubernetes,
+        "--until-scaled --max-scale-up 1m --error-rate 1 --arrivals poisson",
+    )
+    .await;
+    assert_eq!(ended.code(), 0, "{}", ended.stderr());
+    let args = &job["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert!(args.to_string().ends_with(r#""--arrivals","poisson"]"#), "{args}");
+    let report: Value = serde_json::from_str(&ended.stdout()).unwrap();
+    let times = &report["timeline"];
+    let order = ["first_sample_s", "scraped_s", "api_value_s", "desired_s", "ready_s"];
+    let found: Vec<f64> = order.iter().filter_map(|key| times[key].as_f64()).collect();
+    assert!(found.len() == order.len() && found.is_sorted(), "{report}");
+    assert!(times["asked_s"].as_f64() >= times["api_value_s"].as_f64(), "{report}");
+    assert_eq!((&times["spread_s"], &times["recovered_s"]), (&json!(1.2), &json!(1.0)));
+    assert!(times["created_s"].as_f64() < times["ready_s"].as_f64(), "{report}");
+    assert!(times["back_s"].as_f64() > Some(0.0), "{report}");
+    assert_eq!(
+        (&report["syncs"], &report["replica_changes"]),
+        (&json!(1), &json!(2)),
+        "{report}"
+    );
+    assert!(report["phase_s"].is_number(), "{report}");
+    assert!(kubernetes.get(JOB).is_null(), "the Job is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_missed_is_said_beside_the_figures() {
+    let kubernetes = stack().await;
+    let (ended, _) = loaded(&kubernetes, "--max-scale-up 100ms --error-rate 0").await;
+    assert_eq!(ended.code(), 1, "{}", ended.stderr());
+    let report: Value = serde_json::from_str(&ended.stdout()).unwrap();
+    assert_eq!(report["requests"], 100, "the figures are there all the same");
+    let said = ended.stderr();
+    for part in [
+        "at most 0.1 s are allowed",
+        "1 failed and 0 dropped of 100 requests are 1.000 %",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(kubernetes.get(JOB).is_null(), "the Job is gone");
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_anything_is_asked() {
+    for more in [
+        "--stages 100",
+        "--stages 100:1m --rate 5",
+        "--arrivals rarely",
+        "--error-rate 101",
+        "--start-phase -1",
+        "--max-scale-up soon",
+    ] {
+        let ended = Run::of(&format!("load --kube-context test --name demo {more}")).end();
+        assert_eq!(ended.code(), 2, "{more}: {}", ended.stderr());
+    }
+}
