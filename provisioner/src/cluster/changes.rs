@@ -144,6 +144,13 @@ pub async fn plan_again(
     for decision in decisions {
         match decision {
             Ok(p) => planned.push(p),
+            // No answer is no refusal: nothing is wrong with what is asked for.
+            Err(
+                unanswered @ ClusterError::Request {
+                    failure: Failure { code: None, .. },
+                    ..
+                },
+            ) => return Err(unanswered),
             Err(ClusterError::Request { object, failure, .. }) => problems.extend(refusals(&object, &failure)),
             Err(ClusterError::Immutable(fields)) => immutable.extend(fields),
             Err(other) => return Err(other),

@@ -295,6 +295,8 @@ impl State {
     fn replace(&mut self, path: &str, body: &[u8]) -> Response<Body> {
         let mut object: Value = serde_json::from_slice(body).unwrap_or_default();
         match self.objects.get(path) {
+            // Leases may be made by an update: the version of one that is gone is no longer that of what is there.
+            None if path.contains("/leases/") => return conflict("Conflict"),
             None => return absent(path),
             Some(now) if now["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"] => {
                 return conflict("Conflict");

@@ -168,6 +168,8 @@ async fn once(api: &Api<Lease>, lease: &Lease, holder: &Holder) -> Renewal {
         Err(failure) if failure.is_conflict() => match retry::once(api.get(&name)).await {
             Ok(now) if holds(&now, holder) => Renewal::Again(Box::new(now)),
             Ok(now) => Renewal::Lost(format!("{} has it", record::describe(&now))),
+            // A Lease may be made by an update, so that one which is gone is told as a conflict of versions.
+            Err(failure) if failure.is_not_found() => restored(api, wanted).await,
             Err(failure) => Renewal::Failed(failure),
         },
         Err(failure) => Renewal::Failed(failure),
