@@ -230,7 +230,7 @@ fn promtool_sees_steps_in_the_short_window_and_chance_in_the_long_one() {
         (&[(90, 55)], 90, 55.0, 0.0),                  // steady
         (&[quiet, (2, 100)], 62, 100.0, 0.0),          // two scrapes of a step
         (&[quiet, (8, 100)], 68, 100.0, 0.0),          // the long window is not yet full
-        (&[(60, 55), (1, 75)], 61, 620.0 / 11.0, 0.0), // chance
+        (&[(60, 55), (1, 75)], 61, 625.0 / 11.0, 0.0), // chance
         (&[(60, 55), (1, 110)], 61, 110.0, 0.0),       // more than chance
         (&[(60, 100), (6, 0)], 66, 500.0 / 11.0, 0.0), // down by the long window
     ];
