@@ -56,10 +56,11 @@ target/aws-venv/.made: sandbox/aws/requirements.txt sandbox/aws/requirements-dev
 	target/aws-venv/bin/pip install --quiet --require-hashes -r sandbox/aws/requirements.txt -r sandbox/aws/requirements-dev.txt
 	touch $@
 
-python: venv ## tests of the AWS endpoint and lints of the foundation's template
+python: venv ## tests of the AWS endpoint, lints of the foundation's template, and whether each benchmark still starts
 	target/aws-venv/bin/ruff check $(RUFF) && target/aws-venv/bin/ruff format --check $(RUFF)
 	target/aws-venv/bin/cfn-lint provisioner/src/aws/foundation.json
 	cd sandbox/aws && ../../target/aws-venv/bin/python -m pytest -q
+	for script in $(filter-out %/sandbox.py %/peer.py %/servers.py,$(wildcard provisioner/benches/*.py app/benches/*.py)); do python3 $$script --help >/dev/null || exit 1; done
 
 CHECKOV = target/checkov-venv/bin/checkov --config-file .checkov.yaml
 

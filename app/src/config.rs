@@ -51,7 +51,8 @@ pub(crate) struct ServeArgs {
         value_parser = duration::parse
     )]
     max_connection_age: Duration,
-    /// Connections served at once; what comes on further ones is answered 503, but for scrapes and probes
+    /// Connections served at once; what comes on further ones is answered 503, but for scrapes and probes. Fewer, with a
+    /// warning, where the process may not have 96 file descriptors more than these
     #[arg(long, env = "APP_MAX_CONNECTIONS", default_value_t = 1024, value_name = "N")]
     max_connections: usize,
     /// Size of a request head; more is answered 431

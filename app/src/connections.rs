@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Connections beyond the limit that are still read: enough for probes and scrapes, and to tell clients by an answer
 /// that there are too many. More are closed unread.
-const SPARE: usize = 64;
+pub(crate) const SPARE: usize = 64;
 
 /// The connections of the process, counted.
 #[derive(Debug, Default)]

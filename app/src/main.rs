@@ -4,6 +4,7 @@
 
 mod config;
 mod connections;
+mod descriptors;
 mod duration;
 mod limits;
 mod load;
@@ -26,6 +27,7 @@ use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 /// An instrumented web service and its load generator.
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            let error = without_secrets(error);
             // A closed stdout or stderr is no reason to fail: nobody reads the message.
             error.print().ok();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
@@ -61,6 +64,19 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// A header or a URL that cannot be used may be a credential all the same: its value is in no message.
+fn without_secrets(mut error: clap::Error) -> clap::Error {
+    let names_one = matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(arg))
+        if ["--header", "--url"].iter().any(|flag| arg.starts_with(flag)));
+    if names_one {
+        error.insert(
+            ContextKind::InvalidValue,
+            ContextValue::String("(not shown)".to_owned()),
+        );
+    }
+    error
 }
 
 struct Failure {
@@ -108,4 +124,25 @@ fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_may_be_credentials_are_in_no_message() {
+        for (args, why) in [
+            (["--url", "http://me:secret@web/"], "credentials in the URL"),
+            (["--url", "https://web/?token=secret"], "https is not supported"),
+            (["--header", "authorization Bearer secret"], "not a header"),
+        ] {
+            let error = Cli::try_parse_from([&["app", "load"], &args[..]].concat()).unwrap_err();
+            let text = without_secrets(error).to_string();
+            assert!(text.contains(why) && text.contains(args[0]), "{text}");
+            assert!(!text.contains("secret"), "{text}");
+        }
+        let error = Cli::try_parse_from(["app", "load", "--url", "http://web", "--rate", "much"]).unwrap_err();
+        assert!(without_secrets(error).to_string().contains("'much'"));
+    }
 }

@@ -149,7 +149,8 @@ impl Variables<'_> {
             }
         }
         if let Some((value, name)) = endpoint.filter(|(value, _)| !is_plain_http(value)) {
-            return refuse(name, value, "an http:// URL of a collector nearby; TLS is not built in");
+            let expected = "an http:// URL of a collector nearby without user and password; TLS is not built in";
+            return refuse(name, without_secrets(&value), expected);
         }
         let timeout = match self.of_signal(signal, "TIMEOUT") {
             None => TIMEOUT,
@@ -197,7 +198,21 @@ impl Variables<'_> {
 
 fn is_plain_http(endpoint: &str) -> bool {
     let uri = endpoint.parse::<axum::http::Uri>();
-    uri.is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty()))
+    uri.is_ok_and(|uri| {
+        let has_user = uri
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'));
+        uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty()) && !has_user
+    })
+}
+
+/// An endpoint as a message may have it: what stands before an `@` and after a `?` may be a credential.
+fn without_secrets(endpoint: &str) -> String {
+    let endpoint = endpoint.split(['?', '#']).next().unwrap_or_default();
+    match endpoint.rsplit_once('@') {
+        Some((_, rest)) => format!("…@{rest}"),
+        None => endpoint.to_owned(),
+    }
 }
 
 fn refuse<T>(name: String, value: String, expected: &'static str) -> Result<T, OtelError> {
@@ -296,6 +311,22 @@ mod tests {
         ] {
             let error = read(variables).unwrap_err().to_string();
             assert!(error.contains(&format!("for {named}:")), "{variables:?}: {error}");
+        }
+    }
+
+    #[cfg(feature = "otlp")]
+    #[test]
+    fn an_endpoint_with_credentials_is_refused_and_not_repeated() {
+        let name = "OTEL_EXPORTER_OTLP_ENDPOINT";
+        for endpoint in [
+            "http://me:secret@collector:4318",
+            "https://me:secret@collector:4318",
+            "me:secret@collector",
+            "https://collector/?token=secret",
+        ] {
+            let error = read(&[(name, endpoint)]).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("collector"), "{error}");
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::Uri;
 use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderValue};
 use hyper_util::rt::TokioIo;
@@ -74,11 +75,11 @@ impl Export {
     /// Sends what waits, for [`LAST_WORDS`] at most. The senders wait for the runtime, so it must not wait for them.
     pub(crate) async fn finish(self) {
         let Self { traces, logs, .. } = self;
-        let done = tokio::task::spawn_blocking(move || {
-            // What could not be sent has been logged.
-            traces.map(|traces| traces.shutdown_with_timeout(LAST_WORDS));
-            logs.map(|logs| logs.shutdown_with_timeout(LAST_WORDS));
-        });
+        // Both at once: a collector that hangs must not take the time of one from the other. What could not be sent has been
+        // logged.
+        let traces = tokio::task::spawn_blocking(move || traces.map(|traces| traces.shutdown_with_timeout(LAST_WORDS)));
+        let logs = tokio::task::spawn_blocking(move || logs.map(|logs| logs.shutdown_with_timeout(LAST_WORDS)));
+        let done = async { tokio::join!(traces, logs) };
         tokio::time::timeout(LAST_WORDS, done).await.ok();
     }
 }
@@ -121,7 +122,7 @@ impl Client {
 #[async_trait::async_trait]
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let endpoint = request.uri().to_string();
+        let endpoint = shown(request.uri());
         let timeout = self.timeout;
         // The caller's thread has no event loop.
         let sent = self.runtime.spawn(async move {
@@ -133,6 +134,13 @@ impl HttpClient for Client {
         self.tell(&endpoint, &sent);
         sent
     }
+}
+
+/// Where something is sent, without a query, which may be a credential; one with a user is refused at the start.
+fn shown(uri: &Uri) -> String {
+    let host = uri.authority().map_or("", |authority| authority.as_str());
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    format!("http://{host}{}", uri.path())
 }
 
 async fn exchange(mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
@@ -154,4 +162,15 @@ async fn exchange(mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpEr
     let (head, body) = sender.send_request(request.map(Full::new)).await?.into_parts();
     let body = Limited::new(body, ANSWER_BYTES).collect().await?.to_bytes();
     Ok(Response::from_parts(head, body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_has_no_credentials_of_an_endpoint() {
+        let uri = "http://me:secret@collector:4318/v1/logs?token=secret".parse().unwrap();
+        assert_eq!(shown(&uri), "http://collector:4318/v1/logs");
+    }
 }

@@ -31,7 +31,7 @@ use crate::routes::{self, App, ROUTES};
 use crate::shutdown::{Drain, Signals};
 use crate::spans::{Peer, Spans};
 use crate::telemetry::{self, Telemetry};
-use crate::{process, runtime};
+use crate::{descriptors, process, runtime};
 
 /// Time for a request head to arrive, and so for a connection to stay idle: longer than the 60 s after which common
 /// load balancers give up an idle connection, so that they close first and never send into a closing one.
@@ -64,10 +64,11 @@ pub(crate) enum ServeError {
 }
 
 /// Serves until a signal, then drains; returns when the last request has been answered or its time is over.
-pub(crate) async fn run(settings: Settings) -> Result<(), ServeError> {
+pub(crate) async fn run(mut settings: Settings) -> Result<(), ServeError> {
     let resource = telemetry::resource(&settings.identity, settings.otel.service_name.as_deref());
     let export = Export::start(&settings.otel, &resource).map_err(|error| ServeError::Export(error.into()))?;
     telemetry::start_log(settings.log_format, settings.log_level, &export);
+    settings.limits.connections = descriptors::afford(settings.limits.connections);
     let mut signals = Signals::install().map_err(ServeError::Signals)?;
     let app = Arc::new(App {
         identity: settings.identity.clone(),
@@ -90,7 +91,11 @@ pub(crate) async fn run(settings: Settings) -> Result<(), ServeError> {
     }
     drop(listener);
     server.finish(&mut signals, settings.drain_timeout).await?;
-    export.finish().await;
+    tokio::select! {
+        () = export.finish() => {}
+        // Every request is answered: there is nothing more to fail.
+        signal = signals.next() => tracing::warn!(signal, "ended without waiting for telemetry to be sent"),
+    }
     Ok(())
 }
 

@@ -17,8 +17,23 @@ use crate::semconv::{ERROR_TYPE, Labels, METHOD, OTHER_METHOD, PROTOCOL_VERSION,
 /// Longest text of a client that is kept: a batch of spans waits in memory.
 const LONGEST: usize = 512;
 
-/// Parameters whose values give access, which the conventions have left out.
-const SECRET_PARAMETERS: [&str; 4] = ["AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature"];
+/// Parameters whose values give access: those that the conventions have left out, and more that are common. In any case of
+/// letters.
+const SECRET_PARAMETERS: [&str; 13] = [
+    "AWSAccessKeyId",
+    "Signature",
+    "sig",
+    "X-Goog-Signature",
+    "X-Goog-Credential",
+    "X-Amz-Signature",
+    "X-Amz-Security-Token",
+    "X-Amz-Credential",
+    "access_token",
+    "token",
+    "api_key",
+    "apikey",
+    "password",
+];
 
 /// Extension of requests: who sent them.
 #[derive(Debug, Clone, Copy)]
@@ -150,7 +165,9 @@ fn shortened(text: &str) -> String {
 /// A query without the values of [`SECRET_PARAMETERS`].
 fn redacted(query: &str) -> String {
     let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
-        Some((name, _)) if SECRET_PARAMETERS.contains(&name) => format!("{name}=REDACTED"),
+        Some((name, _)) if SECRET_PARAMETERS.iter().any(|secret| secret.eq_ignore_ascii_case(name)) => {
+            format!("{name}=REDACTED")
+        }
         _ => parameter.to_owned(),
     });
     parameters.collect::<Vec<_>>().join("&")
@@ -167,6 +184,11 @@ mod tests {
             (
                 "a=1&sig=secret&Signature=s%3D=x&signature",
                 "a=1&sig=REDACTED&Signature=REDACTED&signature",
+            ),
+            (
+                "x-amz-signature=1&X-Amz-Security-Token=2&X-Amz-Credential=3&ACCESS_TOKEN=4&token=5&api_key=6&tokens=7",
+                "x-amz-signature=REDACTED&X-Amz-Security-Token=REDACTED&X-Amz-Credential=REDACTED&ACCESS_TOKEN=REDACTED\
+                 &token=REDACTED&api_key=REDACTED&tokens=7",
             ),
             ("sig", "sig"),
         ] {

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from images import machine
+from sandbox import machine
 
 ROOT = Path(__file__).resolve().parents[2]
 # Between two looks of the HPA's controller.

@@ -39,6 +39,11 @@ impl Latencies {
         self.measured(self.longest)
     }
 
+    /// How many were measured.
+    pub(super) fn count(&self) -> u64 {
+        self.histogram.len()
+    }
+
     fn measured(&self, value: Duration) -> Option<Duration> {
         (!self.histogram.is_empty()).then_some(value)
     }

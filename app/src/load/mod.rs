@@ -107,7 +107,8 @@ pub(crate) struct LoadArgs {
     /// was too slow, and make the exit code 1
     #[arg(long, env = "LOAD_MAX_LATE", value_name = "N|P%")]
     max_late: Option<Bound>,
-    /// Longest 99th percentile of latency; a longer one makes the exit code 1
+    /// Longest 99th percentile of latency; a longer one makes the exit code 1, as does more than 1% of all due requests
+    /// without a latency: dropped, refused, given up
     #[arg(long, env = "LOAD_MAX_P99", value_name = "DURATION", value_parser = duration::parse)]
     max_p99: Option<Duration>,
     /// Most answers of the busiest pod in the last 10 s, in means of all pods: 1 is even, 1.5 half more than its share; more

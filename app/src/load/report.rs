@@ -53,6 +53,9 @@ pub(super) struct Report<'a> {
     errors: &'a BTreeMap<&'static str, u64>,
     /// The first of each kind, in words.
     error_examples: &'a BTreeMap<&'static str, String>,
+    /// Of those due: dropped, or failed without a time that says anything; no latency has them.
+    #[serde(skip)]
+    pub(super) untimed: u64,
     first_request_unix_s: Option<f64>,
     last_request_unix_s: Option<f64>,
     achieved_rate: f64,
@@ -87,6 +90,7 @@ impl<'a> Report<'a> {
             status: &record.status,
             errors: &record.errors,
             error_examples: &record.examples,
+            untimed: (record.counts.sent + record.counts.dropped).saturating_sub(record.latencies.count()),
             first_request_unix_s: record.first.and_then(unix),
             last_request_unix_s: record.last.and_then(unix),
             achieved_rate: per_second(record.counts.sent, record.duration),

@@ -98,7 +98,15 @@ fn missed_count(what: &str, count: u64, max: Bound, report: &Report<'_>) -> Opti
     (!max.allows(count, due)).then(|| format!("{count} {what} of {due} requests, at most {max} allowed"))
 }
 
+/// Where more than one in a hundred has no latency, the 99th percentile of all that were due is none that was measured: the
+/// rest being quick says nothing of it.
 fn missed_p99(max: Duration, report: &Report<'_>) -> Option<String> {
+    let (untimed, due) = (report.untimed, report.requests + report.dropped);
+    if !Bound::Percent(1.0).allows(untimed, due) {
+        return Some(format!(
+            "p99 is not known: {untimed} of {due} requests were dropped or failed without a latency"
+        ));
+    }
     let p99 = report.p99_s.filter(|p99| *p99 > max.as_secs_f64())?;
     Some(format!(
         "p99 is {:.1} ms, at most {:.1} ms allowed",
@@ -153,6 +161,10 @@ mod tests {
 
     /// Of 98 requests 2 failed, 3 were resent, one was late; 2 more were dropped. Pod `a` answered three times as many as `b`.
     fn missed(thresholds: Thresholds) -> Vec<String> {
+        missed_with(thresholds, 2)
+    }
+
+    fn missed_with(thresholds: Thresholds, dropped: usize) -> Vec<String> {
         let mut record = Record::new().unwrap();
         for (nth, status) in [vec![200; 96], vec![500; 2]].concat().into_iter().enumerate() {
             record.sent(SystemTime::now(), Duration::from_millis(if nth == 5 { 70 } else { 0 }));
@@ -164,8 +176,7 @@ mod tests {
                 resent: nth < 3,
             });
         }
-        record.dropped();
-        record.dropped();
+        (0..dropped).for_each(|_| record.dropped());
         record.next_second();
         let profile = Profile::constant("1".parse().unwrap(), Duration::ZERO);
         let schedule = Schedule::new(profile, Spacing::Even, 1);
@@ -179,7 +190,7 @@ mod tests {
             failed: Some(bound("4")),
             resent: Some(bound("3")),
             late: Some(bound("1")),
-            p99: Some(Duration::from_millis(50)),
+            p99: None,
             imbalance: Some(1.5),
         };
         assert_eq!(missed(exact), [""; 0]);
@@ -207,7 +218,7 @@ mod tests {
                 "2 failed and 2 dropped of 100 requests, at most 3 allowed",
                 "3 resent of 100 requests, at most 2 allowed",
                 "1 late of 100 requests, at most 0 allowed",
-                "p99 is 50.0 ms, at most 49.0 ms allowed",
+                "p99 is not known: 2 of 100 requests were dropped or failed without a latency",
                 "the busiest of 2 pods had 1.49 of the mean in the last 10 s, at most 1.2 allowed"
             ]
         );
@@ -219,6 +230,19 @@ mod tests {
             missed(share),
             ["2 failed and 2 dropped of 100 requests, at most 3.9% allowed"]
         );
+    }
+
+    #[test]
+    fn requests_without_a_latency_are_not_left_out_of_the_tail() {
+        let p99 = |millis| Thresholds {
+            p99: Some(Duration::from_millis(millis)),
+            ..NONE
+        };
+        assert_eq!(missed_with(p99(50), 0), [""; 0]);
+        assert_eq!(missed_with(p99(49), 0), ["p99 is 50.0 ms, at most 49.0 ms allowed"]);
+        // Of 99 one is more than a hundredth.
+        assert_eq!(missed_with(p99(50), 1).len(), 1);
+        assert_eq!(missed(p99(1000)).len(), 1);
     }
 
     #[test]
