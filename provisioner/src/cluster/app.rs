@@ -34,10 +34,14 @@ impl Default for App {
 impl App {
     /// The rate for each pod as the server writes quantities, so that a second apply finds nothing to change.
     pub fn target(&self) -> String {
-        match self.target_milli {
-            milli if milli.is_multiple_of(1000) => (milli / 1000).to_string(),
-            milli => format!("{milli}m"),
+        let (mut number, mut suffixes) = (self.target_milli, ["m", "", "k", "M"].iter());
+        let mut suffix = suffixes.next();
+        // The largest unit that leaves no fraction.
+        while number > 0 && number.is_multiple_of(1000) {
+            let Some(larger) = suffixes.next() else { break };
+            (number, suffix) = (number / 1000, Some(larger));
         }
+        format!("{number}{}", suffix.copied().unwrap_or_default())
     }
 
     /// Its placeholders.
@@ -146,6 +150,12 @@ mod tests {
             ("2.5", Some("2500m")),
             ("0.001", Some("1m")),
             ("3.000", Some("3")),
+            ("1000", Some("1k")),
+            ("10000", Some("10k")),
+            ("1500", Some("1500")),
+            ("1000.5", Some("1000500m")),
+            ("2000000", Some("2M")),
+            ("100000000", Some("100M")),
             ("0", None),
             ("-1", None),
             ("1.2345", None),
