@@ -142,6 +142,9 @@ pub fn target_rate(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::certificate::Certificates;
+    use crate::cluster::manifest;
+    use crate::cluster::values::Values;
 
     #[test]
     fn rates_are_written_as_the_server_writes_them() {
@@ -212,5 +215,27 @@ mod tests {
         assert_eq!(of(&app, "counter_relabelings")[1]["targetLabel"], "__name__");
         assert_eq!(of(&App::default(), "counter_relabel_configs"), json!([]));
         assert_eq!(of(&App::default(), "counter_relabelings"), Value::Null);
+    }
+
+    #[test]
+    fn the_shipped_app_listens_where_it_is_asked() {
+        let mut values = Values::new("demo".parse().unwrap(), "r@sha256:1", "");
+        values.app.port = 9000;
+        let all = manifest::load(None, &[], &values, &Certificates::default()).unwrap();
+        let mut objects = all.iter().flat_map(|component| &component.objects);
+        let is_it = |object: &&kube::core::DynamicObject| {
+            object.metadata.name.as_deref() == Some("web-app") && object.data["spec"]["template"].is_object()
+        };
+        let container = &objects.find(is_it).unwrap().data["spec"]["template"]["spec"]["containers"][0];
+        let env = container["env"].as_array().unwrap();
+        let of = |name: &str| env.iter().find(|one| one["name"] == name).unwrap()["value"].clone();
+        assert_eq!((of("APP_ADDR"), of("PORT")), (json!("0.0.0.0:9000"), json!("9000")));
+        assert_eq!(
+            container["ports"][0],
+            json!({"name": "http", "containerPort": 9000, "protocol": "TCP"})
+        );
+        for probe in ["readinessProbe", "livenessProbe"] {
+            assert_eq!(container[probe]["httpGet"]["port"], "http", "{probe}");
+        }
     }
 }

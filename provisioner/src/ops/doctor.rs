@@ -15,6 +15,7 @@ pub(super) async fn run(context: &Context) -> Result<(Answer, Exit), Error> {
     let session = place.session(stack, patience, &*context.report).await?;
     let scene = Scene {
         namespaces: Namespaces::default(),
+        app: context.config.app.clone(),
         commands: commands(context),
         now: jiff::Timestamp::now(),
     };
