@@ -129,7 +129,7 @@ pub async fn verify(
 /// Looks at every hop and says which is the first that is broken, why, and what to do. Every question takes a few seconds at
 /// most, and what cannot be asked is unknown: there is always a diagnosis.
 pub async fn diagnose(cluster: &Cluster, scene: &Scene) -> Diagnosis {
-    let readings = Box::pin(readings::read(cluster, &scene.namespaces)).await;
+    let readings = Box::pin(readings::read(cluster, &scene.namespaces, &scene.app.metrics_path)).await;
     examine::examine(&readings, scene)
 }
 

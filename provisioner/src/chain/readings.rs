@@ -105,11 +105,17 @@ pub(super) struct Readings {
 struct Asker<'a> {
     cluster: &'a Cluster,
     at: &'a Namespaces,
+    /// The path of the app's metrics.
+    metrics_path: &'a str,
 }
 
 /// Asks everything.
-pub(super) async fn read(cluster: &Cluster, at: &Namespaces) -> Readings {
-    let ask = Asker { cluster, at };
+pub(super) async fn read(cluster: &Cluster, at: &Namespaces, metrics_path: &str) -> Readings {
+    let ask = Asker {
+        cluster,
+        at,
+        metrics_path,
+    };
     let first = futures::join!(ask.app(), ask.parts(), ask.api());
     let ((deployment, pods, hpas, scale, service, slices), parts, (api_service, metrics, values)) = first;
     let (prometheus, prometheus_pods, adapter, adapter_pods, adapter_rules) = parts;
@@ -212,9 +218,10 @@ impl Asker<'_> {
         let asked = ready.take(PODS).filter_map(|pod| {
             let name = pod.pointer("/metadata/name")?.as_str()?;
             let path = format!(
-                "/api/v1/namespaces/{}/pods/http:{name}:{}/proxy/metrics",
+                "/api/v1/namespaces/{}/pods/http:{name}:{}/proxy{}",
                 self.at.app,
-                super::pods::port(pod)?
+                super::pods::port(pod)?,
+                self.metrics_path
             );
             Some(async move { (name.to_owned(), self.text(path).await) })
         });

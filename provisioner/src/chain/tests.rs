@@ -77,6 +77,7 @@ async fn a_diagnosis_ends_also_where_nothing_answers() {
     let cluster = Cluster::from_client(kube::Client::new(hangs, "default"));
     let scene = Scene {
         namespaces: Namespaces::default(),
+        app: crate::cluster::app::App::default(),
         commands: Commands {
             kubectl: "kubectl".to_owned(),
             bootstrap: "provisioner bootstrap".to_owned(),

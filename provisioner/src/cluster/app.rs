@@ -34,10 +34,14 @@ impl Default for App {
 impl App {
     /// The rate for each pod as the server writes quantities, so that a second apply finds nothing to change.
     pub fn target(&self) -> String {
-        match self.target_milli {
-            milli if milli.is_multiple_of(1000) => (milli / 1000).to_string(),
-            milli => format!("{milli}m"),
+        let (mut number, mut suffixes) = (self.target_milli, ["m", "", "k", "M"].iter());
+        let mut suffix = suffixes.next();
+        // The largest unit that leaves no fraction.
+        while number > 0 && number.is_multiple_of(1000) {
+            let Some(larger) = suffixes.next() else { break };
+            (number, suffix) = (number / 1000, Some(larger));
         }
+        format!("{number}{}", suffix.copied().unwrap_or_default())
     }
 
     /// Its placeholders.
@@ -138,6 +142,9 @@ pub fn target_rate(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::certificate::Certificates;
+    use crate::cluster::manifest;
+    use crate::cluster::values::Values;
 
     #[test]
     fn rates_are_written_as_the_server_writes_them() {
@@ -146,6 +153,12 @@ mod tests {
             ("2.5", Some("2500m")),
             ("0.001", Some("1m")),
             ("3.000", Some("3")),
+            ("1000", Some("1k")),
+            ("10000", Some("10k")),
+            ("1500", Some("1500")),
+            ("1000.5", Some("1000500m")),
+            ("2000000", Some("2M")),
+            ("100000000", Some("100M")),
             ("0", None),
             ("-1", None),
             ("1.2345", None),
@@ -202,5 +215,27 @@ mod tests {
         assert_eq!(of(&app, "counter_relabelings")[1]["targetLabel"], "__name__");
         assert_eq!(of(&App::default(), "counter_relabel_configs"), json!([]));
         assert_eq!(of(&App::default(), "counter_relabelings"), Value::Null);
+    }
+
+    #[test]
+    fn the_shipped_app_listens_where_it_is_asked() {
+        let mut values = Values::new("demo".parse().unwrap(), "r@sha256:1", "");
+        values.app.port = 9000;
+        let all = manifest::load(None, &[], &values, &Certificates::default()).unwrap();
+        let mut objects = all.iter().flat_map(|component| &component.objects);
+        let is_it = |object: &&kube::core::DynamicObject| {
+            object.metadata.name.as_deref() == Some("web-app") && object.data["spec"]["template"].is_object()
+        };
+        let container = &objects.find(is_it).unwrap().data["spec"]["template"]["spec"]["containers"][0];
+        let env = container["env"].as_array().unwrap();
+        let of = |name: &str| env.iter().find(|one| one["name"] == name).unwrap()["value"].clone();
+        assert_eq!((of("APP_ADDR"), of("PORT")), (json!("0.0.0.0:9000"), json!("9000")));
+        assert_eq!(
+            container["ports"][0],
+            json!({"name": "http", "containerPort": 9000, "protocol": "TCP"})
+        );
+        for probe in ["readinessProbe", "livenessProbe"] {
+            assert_eq!(container[probe]["httpGet"]["port"], "http", "{probe}");
+        }
     }
 }

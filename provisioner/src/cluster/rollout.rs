@@ -12,32 +12,41 @@ mod standing;
 
 use std::time::Duration;
 
+use kube::core::DynamicObject;
+
 use super::changes::{self, Options};
 use super::connect::Cluster;
 use super::error::ClusterError;
 use super::lease::{self, Terms};
 use super::manifest::Component;
 use super::object::ObjectRef;
-use super::parent;
+use super::ownership;
+use super::parent::{self, Parent};
 use super::wait::wait;
 use crate::names::{APP, StackName};
 use crate::report::{Outcome, Reporter};
 pub use running::{Running, running};
 use standing::Standing;
 
-/// The image that the installed app is told to run; none where no app is installed.
+/// The images that a stack says are its own: what its app is told to run, and what makes load. Those of another stack, or
+/// of nobody, are not among them.
 ///
 /// # Errors
 /// The cluster does not answer.
-pub async fn installed(cluster: &Cluster, namespace: &str) -> Result<Option<String>, ClusterError> {
+pub async fn installed(cluster: &Cluster, stack: &StackName, namespace: &str) -> Result<Vec<String>, ClusterError> {
     let deployment = ObjectRef {
         api_version: "apps/v1".to_owned(),
         kind: "Deployment".to_owned(),
         namespace: Some(namespace.to_owned()),
         name: APP.to_owned(),
     };
-    let live = cluster.get(&deployment).await?;
-    Ok(live.as_ref().and_then(standing::app_image).map(str::to_owned))
+    let record = parent::reference(stack, namespace);
+    let (live, record) = futures::try_join!(cluster.get(&deployment), cluster.get(&record))?;
+    let is_ours = |object: &DynamicObject| ownership::is_ours(object, stack);
+    let live = live.filter(is_ours);
+    let app = live.as_ref().and_then(standing::app_image).map(str::to_owned);
+    let load = record.filter(is_ours).and_then(|record| Parent::of(&record).load_image);
+    Ok(app.into_iter().chain(load).collect())
 }
 
 /// The images of a stack, by digest.

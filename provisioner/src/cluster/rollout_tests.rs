@@ -57,6 +57,23 @@ fn images(app: &str) -> Images {
     }
 }
 
+#[tokio::test]
+async fn only_images_of_this_stack_are_its_own() {
+    let wire = installed().await;
+    let cluster = wire.cluster();
+    let of = async |name: &str| {
+        let stack = name.parse().expect("a name");
+        super::installed(&cluster, &stack, "web-app").await.expect("answered")
+    };
+    let load = "r/load@sha256:00";
+    assert_eq!(of("demo").await, [BEFORE, load]);
+    assert!(of("other").await.is_empty(), "the Deployment is another stack's");
+    wire.state().objects.remove(APP_PATH);
+    assert_eq!(of("demo").await, [load], "the record outlives the app");
+    wire.state().objects.remove(RECORD);
+    assert!(of("demo").await.is_empty(), "a stack that is gone has none");
+}
+
 /// A run, and what it said before its first change.
 async fn run(wire: &Wire, app: &str, rollback: bool) -> (Result<Rolled, ClusterError>, Option<Moved>) {
     let run = Run::new();

@@ -43,6 +43,7 @@ fn cause(diagnosis: &Diagnosis) -> String {
 fn scene(config: &Config) -> Scene {
     Scene {
         namespaces: Namespaces::default(),
+        app: config.app.clone(),
         commands: Commands {
             kubectl: kubectl(config),
             bootstrap: target_command(config, "bootstrap"),

@@ -46,7 +46,7 @@ pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Ans
     files::check(flags.receipt.as_deref())?;
     context.report.phase(CHECK);
     let place = context.place().await?;
-    let registry = images::registry(flags, context, &place).await?;
+    let registry = images::registry(flags, context, &place, stack).await?;
     let teardown = Teardown {
         context,
         flags,

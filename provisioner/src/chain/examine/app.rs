@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
+use super::super::Hop;
 use super::super::code::Code;
 use super::super::finding::{Finding, State};
 use super::super::pods;
-use super::super::{COUNTER, Hop};
 use super::Exam;
 use super::workload::Workload;
 use crate::names::APP;
@@ -54,6 +54,8 @@ impl Exam<'_> {
             return Finding::fail(hop, Code::PortName, says).fix(self.bootstrap("--force-conflicts"));
         }
         let answers = &self.readings.expositions;
+        let (counter, path) = (&self.scene.app.counter, &self.scene.app.metrics_path);
+        let has_counter = |text: &str| has_counter(text, counter);
         let good = answers
             .iter()
             .filter(|(_, text)| text.as_deref().is_ok_and(has_counter));
@@ -61,12 +63,12 @@ impl Exam<'_> {
         let bad = answers.iter().find(|(_, text)| !text.as_deref().is_ok_and(has_counter));
         match bad {
             None if good == 0 => Finding::unknown(hop, Code::NotAsked, "no pod was asked"),
-            None => Finding::pass(hop, format!("{good} of {} pods asked have `{COUNTER}`", answers.len()))
+            None => Finding::pass(hop, format!("{good} of {} pods asked have `{counter}`", answers.len()))
                 .count(good, "pods"),
             Some((pod, Ok(_))) => self.no_counter(pod),
             Some((pod, Err(failure))) => {
                 let code = Code::of_proxied(failure);
-                let says = format!("pod `{pod}` does not answer /metrics: {failure}");
+                let says = format!("pod `{pod}` does not answer {path}: {failure}");
                 // Whoever may not, or whose control plane reaches no pod, sees in Prometheus whether the pods answer.
                 if code == Code::Forbidden || self.is_scraped() {
                     let code = if code == Code::Forbidden {
@@ -85,37 +87,87 @@ impl Exam<'_> {
         }
     }
 
+    /// Of a pod without the counter; its port is that of the name, as the pods were asked.
     fn no_counter(&self, pod: &str) -> Finding {
-        let says = format!("pod `{pod}` answers /metrics without the counter `{COUNTER}`");
+        let app = &self.scene.app;
+        let says = format!(
+            "pod `{pod}` answers {} without the counter `{}`",
+            app.metrics_path, app.counter
+        );
         let namespace = &self.scene.namespaces.app;
-        let look = format!("get --raw /api/v1/namespaces/{namespace}/pods/http:{pod}:8080/proxy/metrics");
+        let asked = pods::of_app(&self.readings.pods)
+            .into_iter()
+            .find(|one| pods::name(one) == pod);
+        let port = asked.and_then(pods::port).unwrap_or(app.port.into());
+        let look = format!(
+            "get --raw /api/v1/namespaces/{namespace}/pods/http:{pod}:{port}/proxy{}",
+            app.metrics_path
+        );
         Finding::fail(Hop::Exposition, Code::NoMetric, says).fix(self.scene.commands.kubectl(&look))
     }
 }
 
 /// Whether an exposition has a sample of the counter.
-fn has_counter(text: &str) -> bool {
+fn has_counter(text: &str, counter: &str) -> bool {
     text.lines().any(|line| {
-        let rest = line.strip_prefix(COUNTER);
+        let rest = line.strip_prefix(counter);
         rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::COUNTER;
+    use super::super::recorded;
     use super::*;
 
     #[test]
     fn only_a_sample_of_the_counter_counts() {
-        assert!(has_counter("# TYPE x counter\nhttp_requests_total{pod=\"a\"} 2\n"));
-        assert!(has_counter("http_requests_total 2"));
+        assert!(has_counter(
+            "# TYPE x counter\nhttp_requests_total{pod=\"a\"} 2\n",
+            COUNTER
+        ));
+        assert!(has_counter("http_requests_total 2", COUNTER));
         for text in [
             "# HELP http_requests_total requests",
             "http_requests_total_total 1",
             "my_http_requests_total 1",
             "",
         ] {
-            assert!(!has_counter(text), "{text}");
+            assert!(!has_counter(text, COUNTER), "{text}");
         }
+    }
+
+    #[test]
+    fn pods_are_looked_at_for_the_apps_own_counter() {
+        let mut scene = recorded::scene();
+        scene.app.counter = "orders_total".to_owned();
+        scene.app.metrics_path = "/internal/metrics".to_owned();
+        let look = |text: &str| {
+            let readings = recorded::broken(|readings| {
+                recorded::of(&mut readings.pods)["items"][0]["spec"]["containers"][0]["ports"][0]["containerPort"] =
+                    9000.into();
+                let pod = pods::name(pods::of_app(&readings.pods)[0]).to_owned();
+                readings.expositions = vec![(pod, Ok(text.to_owned()))];
+            });
+            let exam = Exam {
+                readings: &readings,
+                scene: &scene,
+            };
+            exam.exposition()
+        };
+        assert_eq!(look("orders_total 2").state, State::Pass);
+        let found = look("http_requests_total 2");
+        assert_eq!((found.state, found.code), (State::Fail, Code::NoMetric));
+        assert!(
+            found.says.contains("/internal/metrics") && found.says.contains("`orders_total`"),
+            "{}",
+            found.says
+        );
+        assert!(
+            found.fixes[0].ends_with(":9000/proxy/internal/metrics"),
+            "{:?}",
+            found.fixes
+        );
     }
 }

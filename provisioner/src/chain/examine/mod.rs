@@ -16,6 +16,7 @@ use super::code::Code;
 use super::commands::Commands;
 use super::finding::{Diagnosis, Finding};
 use super::readings::{Part, Readings};
+use crate::cluster::app::App;
 use crate::cluster::error::Failure;
 use crate::cluster::values::Namespaces;
 
@@ -24,6 +25,8 @@ use crate::cluster::values::Namespaces;
 pub struct Scene {
     /// Where the parts live.
     pub namespaces: Namespaces,
+    /// How the app is scraped.
+    pub app: App,
     /// How to say what to do.
     pub commands: Commands,
     /// When it was asked.

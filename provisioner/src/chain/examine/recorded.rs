@@ -22,6 +22,7 @@ pub(super) fn now() -> Timestamp {
 pub(super) fn scene() -> Scene {
     Scene {
         namespaces: Namespaces::default(),
+        app: crate::cluster::app::App::default(),
         commands: Commands {
             kubectl: "kubectl".to_owned(),
             bootstrap: "provisioner bootstrap --cluster demo".to_owned(),

@@ -6,47 +6,78 @@ use crate::cli;
 use crate::cluster::rollout;
 use crate::cluster::values::Namespaces;
 use crate::error::Error;
-use crate::image::ImageRef;
-use crate::names::APP;
+use crate::image::{ImageRef, RegistryPrefix};
+use crate::names::{APP, LOAD, StackName};
 use crate::ops::Context;
 use crate::target::{Found, Place, Registry};
 
-/// The registry of the stack's images: the one that is named, else the one that the installed app is pulled from, else
-/// ECR. None where nobody has to be asked.
+/// The registry of the stack's images: the one that is named, else that of the account of an EKS cluster, else the one
+/// that the stack's own images say. None where nobody has to be asked: behind a context, a stack of the same name may have
+/// its repositories in ECR, so that they are looked for only where this one says that they are its own.
 ///
 /// # Errors
-/// The cluster does not answer, or AWS cannot be connected to although images may be there.
+/// The cluster does not answer, or AWS cannot be connected to although images are there.
 pub(super) async fn registry(
     flags: &cli::Teardown,
     context: &Context,
     place: &Place,
+    stack: &StackName,
 ) -> Result<Option<Registry>, Error> {
     if context.config.target.registry.is_some() || place.aws().is_some() {
         return context.registry(place.aws()).await.map(Some);
     }
     let session = place.connect(&Found::Context, ANSWER, &*context.report).await?;
-    let image = rollout::installed(&session.cluster, &Namespaces::default().app).await?;
-    if let Some(registry) = image.as_deref().and_then(elsewhere) {
-        return Ok(Some(registry));
-    }
-    if flags.keep_images {
-        return Ok(None);
-    }
-    let ecr = context.registry(None).await;
-    ecr.map(Some).map_err(|error| {
+    let images = rollout::installed(&session.cluster, stack, &Namespaces::default().app).await?;
+    let region = match told(&images, stack) {
+        Some(Told::Other(prefix)) => return Ok(Some(Registry::Other(prefix))),
+        Some(Told::Ecr { region }) if !flags.keep_images => region,
+        Some(Told::Ecr { .. }) => return Ok(None),
+        None => {
+            context.report.note(
+                "no image on the cluster says where the stack's images are: none are looked for; what is left of them is told \
+                 with `--registry HOST/PREFIX`, and deleted in its registry",
+            );
+            return Ok(None);
+        }
+    };
+    let ecr = context.registry(None).await.map_err(|error| {
         error.or_hint("give `--registry HOST/PREFIX` where the images are not in ECR, or `--keep-images`")
-    })
+    })?;
+    if ecr.aws().is_some_and(|aws| aws.region() != region) {
+        return Err(Error::usage(format!(
+            "the stack's images are in region `{region}`, which is not the one in use"
+        ))
+        .hint(format!("give `--region {region}`, or `--keep-images`")));
+    }
+    Ok(Some(ecr))
 }
 
-/// The registry of an image that is not in ECR.
-fn elsewhere(image: &str) -> Option<Registry> {
-    let image: ImageRef = image.parse().ok()?;
-    if ecr::Host::of(image.host()).is_some() {
-        return None;
-    }
-    let path = image.repository().strip_suffix(APP)?;
-    let prefix = format!("{}/{path}", image.host());
-    prefix.trim_end_matches('/').parse().ok().map(Registry::Other)
+/// Where images say that they are.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    /// In the stack's repositories in ECR.
+    Ecr { region: String },
+    /// In repositories of another registry.
+    Other(RegistryPrefix),
+}
+
+/// The first that a stack's images tell; one that was made elsewhere is in no repository of the stack.
+fn told(images: &[String], stack: &StackName) -> Option<Told> {
+    let of = |image: &String| {
+        let image: ImageRef = image.parse().ok()?;
+        let repository = image.repository();
+        if let Some(host) = ecr::Host::of(image.host()) {
+            let is_own = [APP, LOAD].iter().any(|name| repository == stack.repository(name));
+            return is_own.then_some(Told::Ecr { region: host.region });
+        }
+        let path = [APP, LOAD].iter().find_map(|name| repository.strip_suffix(name))?;
+        if !path.is_empty() && !path.ends_with('/') {
+            return None;
+        }
+        let prefix = format!("{}/{path}", image.host());
+        prefix.trim_end_matches('/').parse().ok().map(Told::Other)
+    };
+    images.iter().find_map(of)
 }
 
 #[cfg(test)]
@@ -54,21 +85,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_outside_of_ecr_tells_its_registry() {
+    fn a_stacks_images_tell_its_registry() {
         let digest = format!("sha256:{}", "a".repeat(64));
-        for (image, prefix) in [
-            ("ghcr.io/team/web-app", Some("ghcr.io/team")),
-            ("localhost:5001/web-app", Some("localhost:5001")),
-            ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/demo/web-app", None),
-            // An image that was made elsewhere is in no repository of the stack.
-            ("ghcr.io/others/shop", None),
+        let ecr = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+        for (image, told_of) in [
+            ("ghcr.io/team/web-app".to_owned(), "ghcr.io/team"),
+            ("ghcr.io/team/load".to_owned(), "ghcr.io/team"),
+            ("localhost:5001/web-app".to_owned(), "localhost:5001"),
+            (format!("{ecr}/demo/web-app"), "ecr eu-west-1"),
+            (format!("{ecr}/demo/load"), "ecr eu-west-1"),
+            // Images of others, and made elsewhere, are in no repository of the stack.
+            (format!("{ecr}/other/web-app"), ""),
+            (format!("{ecr}/demo/shop"), ""),
+            ("ghcr.io/others/shop".to_owned(), ""),
+            ("ghcr.io/others/my-web-app".to_owned(), ""),
+            ("ghcr.io/others/download".to_owned(), ""),
         ] {
-            let found = match elsewhere(&format!("{image}@{digest}")) {
-                Some(Registry::Other(prefix)) => Some(prefix.to_string()),
-                Some(Registry::Ecr(_)) => panic!("{image} is not in ECR"),
-                None => None,
+            let found = match told(&[format!("{image}@{digest}")], &"demo".parse().unwrap()) {
+                Some(Told::Other(prefix)) => prefix.to_string(),
+                Some(Told::Ecr { region }) => format!("ecr {region}"),
+                None => String::new(),
             };
-            assert_eq!(found.as_deref(), prefix, "{image}");
+            assert_eq!(found, told_of, "{image}");
         }
+        assert_eq!(
+            told(&[], &"demo".parse().unwrap()),
+            None,
+            "a second teardown asks nobody"
+        );
     }
 }
