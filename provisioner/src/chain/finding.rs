@@ -103,7 +103,7 @@ impl Finding {
 /// All hops, and the first one that is broken.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Diagnosis {
-    /// Whether no hop is broken.
+    /// Whether no hop is broken, and those were looked at without which nobody knows that the app scales.
     pub healthy: bool,
     /// The first hop that is broken: what comes after it may only follow from it.
     pub broken: Option<Hop>,
@@ -119,7 +119,7 @@ impl Diagnosis {
     pub(super) fn of(hops: Vec<Finding>) -> Self {
         let broken = hops.iter().find(|finding| finding.state == State::Fail);
         Self {
-            healthy: broken.is_none(),
+            healthy: broken.is_none() && !hops.iter().any(decides_unseen),
             broken: broken.map(|finding| finding.hop),
             code: broken.map(|finding| finding.code),
             unknown: hops.iter().filter(|finding| finding.state == State::Unknown).count(),
@@ -136,6 +136,11 @@ impl Diagnosis {
     pub fn at(&self, hop: Hop) -> Option<&Finding> {
         self.hops.iter().find(|finding| finding.hop == hop)
     }
+}
+
+/// A hop that decides, and that nobody could look at: what is not known is not healthy.
+fn decides_unseen(finding: &Finding) -> bool {
+    matches!(finding.hop, Hop::Values | Hop::Hpa) && finding.state == State::Unknown
 }
 
 impl fmt::Display for Finding {
@@ -191,7 +196,12 @@ impl fmt::Display for Diagnosis {
                 }
             }
             None if self.unknown == 0 => writeln!(f, "\nevery hop works")?,
-            None => writeln!(f, "\nno hop is broken; {} could not be looked at", self.unknown)?,
+            None if self.healthy => writeln!(f, "\nno hop is broken; {} could not be looked at", self.unknown)?,
+            None => writeln!(
+                f,
+                "\nno hop is seen to be broken, but {} could not be looked at: whether the app scales is not known",
+                self.unknown
+            )?,
         }
         // What works and wants attention all the same.
         let due = self.hops.iter().filter(|finding| finding.state == State::Pass);

@@ -124,23 +124,44 @@ async fn query(cluster: &Cluster, route: &Route, promql: &str) -> Result<Result<
 }
 
 /// Values of the custom metrics API, by pod, in requests per second.
-pub(crate) async fn per_pod(cluster: &Cluster, at: &Namespaces) -> Result<BTreeMap<String, f64>, Broken> {
-    let path = format!(
-        "/apis/custom.metrics.k8s.io/v1beta1/namespaces/{}/pods/*/{METRIC}?labelSelector=app%3D{APP}",
-        at.app
-    );
-    pod_values(&cluster.get_json(&path).await?)
+pub(super) async fn per_pod(cluster: &Cluster, at: &Namespaces) -> Result<BTreeMap<String, f64>, Broken> {
+    pod_values(&cluster.get_json(&values_path(at)).await?)
 }
 
-pub(super) fn pod_values(answer: &Value) -> Result<BTreeMap<String, f64>, Broken> {
-    let items = answer["items"].as_array().cloned().unwrap_or_default();
-    let values: BTreeMap<String, f64> = items
-        .iter()
+/// The same, where no value is a figure too: that of an app without requests. An error is a request that failed, of which
+/// nothing follows for the app.
+pub(crate) async fn per_pod_or_none(cluster: &Cluster, at: &Namespaces) -> Result<BTreeMap<String, f64>, Failure> {
+    values_or_none(cluster.get_json(&values_path(at)).await)
+}
+
+fn values_or_none(answer: Result<Value, Failure>) -> Result<BTreeMap<String, f64>, Failure> {
+    match answer {
+        Ok(answer) => Ok(values_of(&answer)),
+        // So the adapter says that it has none.
+        Err(failure) if failure.code == Some(404) => Ok(BTreeMap::new()),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn values_path(at: &Namespaces) -> String {
+    format!(
+        "/apis/custom.metrics.k8s.io/v1beta1/namespaces/{}/pods/*/{METRIC}?labelSelector=app%3D{APP}",
+        at.app
+    )
+}
+
+fn values_of(answer: &Value) -> BTreeMap<String, f64> {
+    let items = answer["items"].as_array().into_iter().flatten();
+    items
         .filter_map(|item| {
             let pod = item.pointer("/describedObject/name")?.as_str()?;
             Some((pod.to_owned(), quantity::parse(item["value"].as_str()?)?))
         })
-        .collect();
+        .collect()
+}
+
+pub(super) fn pod_values(answer: &Value) -> Result<BTreeMap<String, f64>, Broken> {
+    let values = values_of(answer);
     if values.is_empty() {
         return Err(Broken(format!("metric `{METRIC}` has no value for any pod")));
     }
@@ -220,6 +241,28 @@ mod tests {
         let want = BTreeMap::from([("a".to_owned(), 9.9), ("b".to_owned(), 10.0)]);
         assert_eq!(pod_values(&answer), Ok(want));
         assert!(pod_values(&json!({"items": []})).is_err());
+    }
+
+    #[test]
+    fn no_value_is_a_figure_and_a_request_that_failed_is_none() {
+        let refused = |code: Option<u16>| {
+            let failure = Failure {
+                code,
+                reason: String::new(),
+                message: "no".to_owned(),
+                causes: Vec::new(),
+                transient: false,
+            };
+            values_or_none(Err(failure))
+        };
+        let none = BTreeMap::new();
+        assert_eq!(refused(Some(404)).ok(), Some(none.clone()));
+        assert_eq!(values_or_none(Ok(json!({"items": []}))).ok(), Some(none));
+        assert!(
+            [Some(503), Some(403), None]
+                .into_iter()
+                .all(|code| refused(code).is_err())
+        );
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub use commands::Commands;
 pub use examine::Scene;
 pub use finding::{Diagnosis, Figure, Finding, State};
 pub use hop::Hop;
-pub(crate) use hops::per_pod;
+pub(crate) use hops::per_pod_or_none;
 pub use hops::{Broken, Look, probe};
 pub use route::Route;
 pub use sample::{Sample, sample, sample_of};

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::report::Answer;
 
-/// Asks everything, changes nothing. The exit code says whether a hop is broken.
+/// Asks everything, changes nothing. The exit code says whether a hop is broken, or those that decide could not be looked at.
 pub(super) async fn run(context: &Context) -> Result<(Answer, Exit), Error> {
     let (_, stack) = context.target()?;
     let place = context.place().await?;

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::printable;
 use crate::config::Format;
 
 /// Version of every JSON result.
@@ -27,7 +28,8 @@ impl Answer {
         let mut object = Map::from_iter([("schema".to_owned(), SCHEMA.into())]);
         object.append(&mut serde_json::from_value(serde_json::to_value(value)?)?);
         Ok(Self {
-            text: value.to_string(),
+            // Some of it is what programs in the cluster wrote.
+            text: printable(&value.to_string()),
             json: Value::Object(object),
         })
     }
@@ -96,6 +98,16 @@ mod tests {
             written(Format::Json),
             "{\"schema\":1,\"reference\":\"host/app@sha256:1\",\"total_s\":1.5}\n"
         );
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_not_printed() {
+        let answer = Answer::of(&Pushed {
+            reference: "a\u{1b}]0;title\u{7}b\tc",
+            total_s: 1.0,
+        });
+        let text = answer.unwrap().text(Format::Text);
+        assert_eq!(text, "a\u{fffd}]0;title\u{fffd}b\tc\n");
     }
 
     #[test]

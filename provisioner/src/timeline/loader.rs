@@ -19,7 +19,7 @@ pub enum Said {
     FirstHit {
         /// Its name.
         pod: String,
-        /// When, in seconds from the first request.
+        /// When, in seconds from the start.
         t_s: f64,
     },
 }

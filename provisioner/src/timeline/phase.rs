@@ -73,14 +73,23 @@ async fn knock(cluster: &Cluster, path: &str, period: Duration, recorder: &Recor
 async fn rest(cluster: &Cluster, at: &Namespaces, report: &dyn Reporter) -> Result<(), Unobserved> {
     let mut pace = Pace::new(report);
     loop {
-        let rate: f64 = chain::per_pod(cluster, at).await.unwrap_or_default().values().sum();
-        if rate <= 0.0 {
-            return Ok(());
-        }
+        let answer = chain::per_pod_or_none(cluster, at).await;
+        let (still, why) = match answer.map(|per_pod| per_pod.values().sum::<f64>()) {
+            Ok(rate) if rate <= 0.0 => return Ok(()),
+            Ok(rate) => (
+                format!("still {rate:.1} requests/s"),
+                format!("others send {rate:.1} requests/s to the app"),
+            ),
+            // Not known is not none.
+            Err(failure) => (
+                format!("not known: {failure}"),
+                format!("the custom metrics API does not say whether the app is at rest: {failure}"),
+            ),
+        };
         if pace.elapsed() >= QUIET {
-            return Err(Unobserved(format!("others send {rate:.1} requests/s to the app")));
+            return Err(Unobserved(why));
         }
-        pace.waiting("the app's rate", &format!("still {rate:.1} requests/s"));
+        pace.waiting("the app's rate", &still);
         sleep(EVERY).await;
     }
 }

@@ -1,7 +1,7 @@
 //! What was seen of one load, each thing with the moment at which it was seen.
 //!
 //! All moments are seconds since the Unix epoch by the clock of this machine, but those that the loader gives, which count
-//! from its first request.
+//! from its start, and from its first request once [`Recording::count_from_first_request`] was told of that.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub struct Recording {
     pub rates: Vec<Rates>,
     /// The loader's seconds, where it tells of them.
     pub seconds: Vec<Second>,
-    /// When each pod first answered, in seconds from the first request.
+    /// When each pod first answered, in seconds.
     pub first_hits: BTreeMap<String, f64>,
     /// When the load began, by the clock of the cluster, where the loader tells.
     pub started: Option<f64>,
@@ -68,7 +68,7 @@ pub struct Rates {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Second {
-    /// Its end, in seconds from the first request.
+    /// Its end, in seconds.
     pub t_s: f64,
     /// Requests sent in it.
     pub sent: u64,
@@ -125,6 +125,14 @@ pub(super) fn at<T: Seen>(states: &[T], moment: f64) -> Option<&T> {
 }
 
 impl Recording {
+    /// Counts what the loader timed from its start on from the first request on, which came `lead` later: a schedule may begin
+    /// with a time of nothing.
+    pub fn count_from_first_request(&mut self, lead: f64) {
+        let lead = lead.max(0.0);
+        self.seconds.iter_mut().for_each(|second| second.t_s -= lead);
+        self.first_hits.values_mut().for_each(|at| *at = (*at - lead).max(0.0));
+    }
+
     /// The number of pods that the HPA may make at most; none where there is no HPA.
     pub fn max(&self) -> Option<u64> {
         self.hpa.last().map(|hpa| hpa.max)

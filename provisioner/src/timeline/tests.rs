@@ -107,6 +107,28 @@ fn the_same_times_on_another_clock_are_the_same() {
 }
 
 #[test]
+fn a_schedule_that_begins_with_nothing_has_the_same_times() {
+    let lead = 30.0;
+    let mut seen = recording();
+    // The loader counts from its start; everything else has the first request's moment.
+    seen.started = Some(SPAN.first - lead);
+    seen.seconds.iter_mut().for_each(|second| second.t_s += lead);
+    seen.first_hits.values_mut().for_each(|at| *at += lead);
+    seen.seconds.insert(0, second(lead, 0, 0.0));
+    seen.count_from_first_request(lead);
+    let (late, plain) = (Timeline::of(&seen, SPAN, 0.05), Timeline::of(&recording(), SPAN, 0.05));
+    for (late, plain) in [
+        (late.first_sample_s, plain.first_sample_s),
+        (late.spread_s, plain.spread_s),
+        (late.recovered_s, plain.recovered_s),
+    ] {
+        let (late, plain) = (late.expect("a time"), plain.expect("a time"));
+        assert!((late - plain).abs() < 1e-9, "{late} {plain}");
+    }
+    assert_eq!((late.ready_s, late.back_s), (plain.ready_s, plain.back_s));
+}
+
+#[test]
 fn what_did_not_happen_has_no_time() {
     let seen = Recording {
         pods: vec![pods(101.0, 4, 4)],

@@ -1,6 +1,7 @@
 //! Fills a [`Recording`] while a load runs. Nothing here fails the load: what cannot be watched is said once and missing.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -85,13 +86,12 @@ impl Recorder {
         }
     }
 
-    /// Takes values; how long to wait for the next ones.
-    fn rates(&self, rates: Rates) -> Duration {
-        let mut seen = self.seen();
+    /// How long to wait for the next values after those of a moment.
+    fn until_next_rates(&self, at: f64) -> Duration {
+        let seen = self.seen();
         let wants_max = seen.hpa.last().is_some_and(|hpa| hpa.desired >= Some(hpa.max));
-        let started = seen.started.unwrap_or(rates.at);
-        seen.rates.push(rates);
-        if wants_max || rates.at - started > RISING {
+        let started = seen.started.unwrap_or(at);
+        if wants_max || at - started > RISING {
             SELDOM
         } else {
             OFTEN
@@ -122,7 +122,7 @@ pub async fn everything(cluster: &Cluster, at: &Namespaces, recorder: &Recorder,
     tokio::join!(
         pods(cluster, &at.app, recorder, report),
         hpa(cluster, &at.app, recorder, report),
-        rates(cluster, at, recorder),
+        rates(cluster, at, recorder, report),
     );
 }
 
@@ -170,20 +170,25 @@ async fn hpa(cluster: &Cluster, namespace: &str, recorder: &Recorder, report: &d
     }
 }
 
-async fn rates(cluster: &Cluster, at: &Namespaces, recorder: &Recorder) {
+async fn rates(cluster: &Cluster, at: &Namespaces, recorder: &Recorder, report: &dyn Reporter) {
+    let mut told = false;
     loop {
-        // No value is what an app without requests has.
-        let per_pod = chain::per_pod(cluster, at).await.unwrap_or_default();
-        let rates = Rates {
-            at: now(),
-            total: per_pod.values().sum(),
-            pods: per_pod.len() as u64,
-        };
-        tokio::time::sleep(recorder.rates(rates)).await;
+        // No value is what an app without requests has; a request that fails says nothing about the app.
+        let answer = chain::per_pod_or_none(cluster, at).await;
+        let now = now();
+        match answer {
+            Ok(per_pod) => recorder.seen().rates.push(Rates {
+                at: now,
+                total: per_pod.values().sum(),
+                pods: per_pod.len() as u64,
+            }),
+            Err(error) => say_once(&mut told, report, "the custom metrics API", &error),
+        }
+        tokio::time::sleep(recorder.until_next_rates(now)).await;
     }
 }
 
-fn say_once(told: &mut bool, report: &dyn Reporter, what: &str, error: &dyn std::error::Error) {
+fn say_once(told: &mut bool, report: &dyn Reporter, what: &str, error: &dyn Display) {
     if !std::mem::replace(told, true) {
         report.warning(&format!("cannot watch {what}, times will be missing: {error}"));
     }

@@ -105,8 +105,9 @@ impl Load<'_> {
         let offset = self.recorder.clock_offset();
         let unix = |key: &str| run.report[key].as_f64().map(|at| at + offset);
         let started = self.recorder.seen().started.map(|at| at + offset);
+        let first_request = unix("first_request_unix_s");
         let span = Span {
-            first: unix("first_request_unix_s").or(started).unwrap_or(began),
+            first: first_request.or(started).unwrap_or(began),
             last: unix("last_request_unix_s").unwrap_or_else(watch::now),
         };
         let mut verdict = run.failed.map_or(Ok(()), |why| Err(Error::failed(JobFailed(why))));
@@ -116,6 +117,9 @@ impl Load<'_> {
         let scraped = self.scraped(span, offset).await;
         let mut seen = self.recorder.seen().clone();
         seen.scraped = scraped;
+        if let (Some(first), Some(started)) = (first_request, started) {
+            seen.count_from_first_request(first - started);
+        }
         let known = Known {
             span,
             bound: self.flags.recovered_below.as_secs_f64(),

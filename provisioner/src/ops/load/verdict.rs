@@ -35,6 +35,9 @@ impl Bounds {
 
     fn scaled(&self, times: &Timeline) -> Option<String> {
         match (times.ready_s, self.max_scale_up) {
+            (Some(ready), most) if ready <= 0.0 && (self.until_scaled || most.is_some()) => {
+                Some("the maximum of pods was ready before the first request, so no scaling was seen".to_owned())
+            }
             (Some(ready), Some(most)) if ready > most.as_secs_f64() => Some(format!(
                 "the maximum of pods was ready after {ready:.1} s, at most {:.1} s are allowed",
                 most.as_secs_f64()
@@ -94,6 +97,12 @@ mod tests {
         );
         let never = Some("the maximum of pods did not get ready while the load ran".to_owned());
         assert_eq!(judged(bounds, None, 0), never);
+        let before = judged(bounds, Some(0.0), 0).expect("missed");
+        assert_eq!(
+            before,
+            "the maximum of pods was ready before the first request, so no scaling was seen"
+        );
+        assert_eq!(judged(Bounds::default(), Some(0.0), 0), None, "nothing was asked");
         let until_scaled = Bounds {
             until_scaled: true,
             ..Bounds::default()

@@ -28,12 +28,13 @@ fn a_cluster_that_answers_nothing_is_unknown_at_every_hop_and_broken_at_none() {
     readings.expositions.clear();
     series(&mut readings).answers = Err(status(403, "Forbidden", "is forbidden"));
     let diagnosis = diagnosed(&readings);
-    assert!(diagnosis.healthy, "{diagnosis}");
+    // What is not known is not healthy.
+    assert!(!diagnosis.healthy && diagnosis.broken.is_none(), "{diagnosis}");
     assert_eq!(diagnosis.unknown, Hop::ALL.len(), "{diagnosis}");
     assert!(
         diagnosis
             .to_string()
-            .contains("no hop is broken; 13 could not be looked at")
+            .contains("no hop is seen to be broken, but 13 could not be looked at")
     );
 }
 
