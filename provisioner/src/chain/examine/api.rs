@@ -189,11 +189,11 @@ impl Exam<'_> {
         {
             let changed = pods::changed_by(rules, &["data", "config.yaml"]);
             let says = format!("no rule of the adapter makes `{METRIC}`{}", by(changed));
-            // Rules that are as they were before start no pod.
-            let restart = format!("rollout restart deployment/{SERVICE}");
+            // Rules that are as they were before start no pod, and a bootstrap waits for the chain.
+            let delete = format!("delete deployment/{SERVICE}");
             return Finding::fail(hop, Code::NoRule, says)
-                .fix(self.bootstrap("--force-conflicts"))
-                .fix(self.scene.commands.kubectl_in(&self.scene.namespaces.metrics, &restart));
+                .fix(self.scene.commands.kubectl_in(&self.scene.namespaces.metrics, &delete))
+                .fix(self.bootstrap("--force-conflicts"));
         }
         let told = self.last_error();
         let told = told.map_or_else(String::new, |line| format!("; it said last: {line}"));

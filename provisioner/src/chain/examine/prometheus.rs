@@ -154,18 +154,16 @@ impl Exam<'_> {
         }
     }
 
-    /// With what sets the configuration right, and makes Prometheus read it: a file that is as it was before starts no pod.
+    /// With what sets the configuration right, and makes Prometheus read it: a file that is as it was before starts no pod, and
+    /// a bootstrap waits for the chain. So the pod goes first.
     fn configured(&self, finding: Finding) -> Finding {
-        let finding = finding.fix(self.bootstrap("--force-conflicts"));
+        let bootstrap = self.bootstrap("--force-conflicts");
         if self.readings.foreign.is_some() {
-            return finding;
+            return finding.fix(bootstrap);
         }
-        let restart = format!("rollout restart deployment/{PROMETHEUS}");
-        finding.fix(
-            self.scene
-                .commands
-                .kubectl_in(&self.scene.namespaces.monitoring, &restart),
-        )
+        let delete = format!("delete deployment/{PROMETHEUS}");
+        let delete = self.scene.commands.kubectl_in(&self.scene.namespaces.monitoring, &delete);
+        finding.fix(delete).fix(bootstrap)
     }
 
     fn no_target(&self, targets: &Targets<'_>) -> Finding {

@@ -49,8 +49,8 @@ fn what_is_broken_is_told_with_what_mends_it_and_nothing_that_a_terminal_obeys()
     let end = text.split_once("\n\n").expect("an end").1;
     insta::assert_snapshot!(end, @r"
     first broken: metric in the API (no_rule)
-    fix:  provisioner bootstrap --cluster demo --force-conflicts
-    also: kubectl --namespace custom-metrics rollout restart deployment/custom-metrics-apiserver
+    fix:  kubectl --namespace custom-metrics delete deployment/custom-metrics-apiserver
+    also: provisioner bootstrap --cluster demo --force-conflicts
           with the flags that the stack is made with, where they are not in provisioner.toml
     ");
     let said = broken(|r| {

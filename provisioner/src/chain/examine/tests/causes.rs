@@ -3,6 +3,8 @@
 use super::*;
 
 const BOOTSTRAP: &str = "provisioner bootstrap --cluster demo";
+/// What makes Prometheus read its configuration anew, before the bootstrap that waits for that.
+const ANEW: &str = "--namespace monitoring delete deployment/prometheus";
 const FORCE: &str = "provisioner bootstrap --cluster demo --force-conflicts";
 
 #[test]
@@ -204,7 +206,7 @@ fn a_target_that_is_down_says_why_and_one_that_is_missing_too() {
         let fix = if code == Code::Timeout {
             "describe networkpolicies"
         } else {
-            FORCE
+            ANEW
         };
         let found = first(&down, Hop::Target, code, fix);
         assert!(found.first().expect("one").says.contains(error), "{found}");
@@ -269,7 +271,7 @@ fn samples_that_are_missing_old_or_too_far_apart_are_told_with_their_age() {
         series(r).targets = targets(&[every_minute], 0);
         series(r).ages = vector(&["31"]);
     });
-    let found = first(&slow, Hop::Series, Code::SlowScrape, FORCE);
+    let found = first(&slow, Hop::Series, Code::SlowScrape, ANEW);
     let says = &found.first().expect("one").says;
     assert!(says.contains("every 60 s") && says.contains("the last 3.0 s"), "{says}");
 }
