@@ -162,7 +162,10 @@ impl Exam<'_> {
             return finding.fix(bootstrap);
         }
         let delete = format!("delete deployment/{PROMETHEUS}");
-        let delete = self.scene.commands.kubectl_in(&self.scene.namespaces.monitoring, &delete);
+        let delete = self
+            .scene
+            .commands
+            .kubectl_in(&self.scene.namespaces.monitoring, &delete);
         finding.fix(delete).fix(bootstrap)
     }
 

@@ -218,7 +218,12 @@ fn a_metric_that_is_not_listed_says_what_the_adapter_said() {
         r.metrics = Ok(none);
         r.adapter_rules = Ok(json!({"data": {"config.yaml": "rules: []"}}));
     });
-    first(&no_rule, Hop::Metric, Code::NoRule, "delete deployment/custom-metrics-apiserver");
+    first(
+        &no_rule,
+        Hop::Metric,
+        Code::NoRule,
+        "delete deployment/custom-metrics-apiserver",
+    );
 }
 
 #[test]
