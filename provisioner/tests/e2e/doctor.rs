@@ -34,6 +34,15 @@ fn each_broken_set_up_is_named_with_its_hop_and_code_and_mended_by_what_is_told(
         healthy(&sandbox, case.what);
     }
     a_second_hpa_is_told(&sandbox);
+    sandbox.run(&TEARDOWN);
+    sandbox.reset();
+}
+
+#[test]
+fn what_takes_more_than_a_command_to_break_is_named_and_mended_too() {
+    let sandbox = Sandbox::from_env();
+    sandbox.reset();
+    sandbox.json(&BOOTSTRAP);
     a_scrape_that_is_refused_and_one_that_is_too_slow_are_told(&sandbox);
     a_certificate_that_ended_and_a_bundle_that_trusts_another_are_told(&sandbox);
     pods_of_others_that_the_hpa_counts_are_told(&sandbox);
@@ -75,8 +84,8 @@ fn configure_prometheus(sandbox: &Sandbox, from: &str, to: &str) {
 fn a_scrape_that_is_refused_and_one_that_is_too_slow_are_told(sandbox: &Sandbox) {
     for (from, to, hop, code) in [
         (
-            "job_name: web-app-service\n",
-            "job_name: web-app-service\n  metrics_path: /nope\n",
+            "metrics_path: \"/metrics\"\n",
+            "metrics_path: /nope\n",
             "target",
             "http_error",
         ),
