@@ -39,6 +39,7 @@ fn each_broken_set_up_is_named_with_its_hop_and_code_and_mended_by_what_is_told(
 }
 
 #[test]
+#[ignore = "minutes: `make test-full` runs it"]
 fn what_takes_more_than_a_command_to_break_is_named_and_mended_too() {
     let sandbox = Sandbox::from_env();
     sandbox.reset();
