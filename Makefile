@@ -60,7 +60,7 @@ python: venv ## tests of the AWS endpoint, lints of the foundation's template, a
 	target/aws-venv/bin/ruff check $(RUFF) && target/aws-venv/bin/ruff format --check $(RUFF)
 	target/aws-venv/bin/cfn-lint provisioner/src/aws/foundation.json
 	cd sandbox/aws && ../../target/aws-venv/bin/python -m pytest -q
-	for script in $(filter-out %/sandbox.py %/peer.py %/servers.py,$(wildcard provisioner/benches/*.py app/benches/*.py)); do python3 $$script --help >/dev/null || exit 1; done
+	for script in $(filter-out %/page.py %/sandbox.py %/objects.py %/peer.py %/servers.py,$(wildcard provisioner/benches/*.py app/benches/*.py)); do PYTHONPATH=provisioner/benches python3 $$script --help >/dev/null || exit 1; done
 
 CHECKOV = target/checkov-venv/bin/checkov --config-file .checkov.yaml
 
@@ -212,7 +212,7 @@ bench-app: setup target/bench-app-venv/.made ## the service beside bare axum and
 	$(IMAGE) --bin app --no-default-features && cp $(BIN)/../$(TARGET)/image/app target/bench/app-plain
 	$(IMAGE) --bin app && cp $(BIN)/../$(TARGET)/image/app target/bench/app
 	$(IMAGE) --example bare
-	python3 app/benches/service.py --app target/bench/app --plain target/bench/app-plain \
+	PYTHONPATH=provisioner/benches python3 app/benches/service.py --app target/bench/app --plain target/bench/app-plain \
 	  --bare $(BIN)/../$(TARGET)/image/examples/bare --gunicorn target/bench-app-venv/bin/gunicorn
 
 OHA = $(abspath target/bench/bin/oha)

@@ -10,7 +10,6 @@ import datetime
 import gzip
 import json
 import os
-import platform
 import re
 import statistics
 import subprocess
@@ -20,10 +19,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from page import PAGE, machine, write_section
+
 from servers import LOAD_CORE, Contender, collector, running
 
-ROOT = Path(__file__).resolve().parents[2]
-BEGIN, END = "<!-- app: begin -->", "<!-- app: end -->"
 PATH = "/api/data"
 CONNECTIONS = 32
 RATE = 100
@@ -203,16 +202,6 @@ def size(program: Path) -> str:
     return f"{len(gzip.compress(content, 9)) / 1e6:.2f} MB ({len(content) / 1e6:.2f} MB unpacked)"
 
 
-def machine() -> str:
-    """What it ran on."""
-    info = Path("/proc/cpuinfo").read_text()
-    model = re.search(r"model name\s*: (.*)", info)
-    memory = re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
-    gigabytes = int(memory.group(1)) / 1e6 if memory else 0
-    cpu = model.group(1) if model else platform.machine()
-    return f"{os.cpu_count()} cores of {cpu}, {gigabytes:.0f} GB, Linux {platform.release()}"
-
-
 def versions(gunicorn: Path) -> str:
     """Of the peer's packages and of the load generator."""
     pip = [str(gunicorn.with_name("pip")), "list", "--format", "json"]
@@ -228,18 +217,6 @@ def versions(gunicorn: Path) -> str:
     return f"{python}, {packages}; {wrk_version.group() if wrk_version else 'wrk'}"
 
 
-def written(path: Path, section: str) -> None:
-    """Puts the section into the page, in place of the one before."""
-    text = path.read_text() if path.is_file() else "# Benchmarks\n"
-    section = f"{BEGIN}\n{section}\n{END}\n"
-    if BEGIN in text and END in text:
-        before, rest = text.split(BEGIN, 1)
-        text = before + section + rest.split(END, 1)[1].lstrip("\n")
-    else:
-        text = f"{text.rstrip()}\n\n{section}"
-    path.write_text(text)
-
-
 def main() -> None:
     """Measures, and writes down."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -249,7 +226,7 @@ def main() -> None:
     parser.add_argument("--gunicorn", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--page", type=Path, default=ROOT / "docs/benchmarks.md")
+    parser.add_argument("--page", type=Path, default=PAGE)
     given = parser.parse_args()
     # Servers are started in another folder.
     program, bare = str(given.app.absolute()), str(given.bare.absolute())
@@ -290,7 +267,7 @@ def main() -> None:
         "",
         f"The program takes {size(given.app)} in the image; without the feature `otlp`, {size(given.plain)}.",
     ]
-    written(given.page, "\n".join(section))
+    write_section(given.page, "app", "\n".join(section))
 
 
 if __name__ == "__main__":

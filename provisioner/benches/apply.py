@@ -26,19 +26,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import page
 import sandbox
+from objects import HOME, MANAGER, Object, as_applied, further
 
 NAME = "demo"
-HOME = "web-app"
-MANAGER = "provisioner"
 TOOLS = ("provisioner", "kubectl")
 CASES = ("first", "again")
 KINDS = "applyset.kubernetes.io/contains-group-kinds"
 # Grafana's image cannot be had here.
 COMMAND = ["bootstrap", "--cluster", NAME, "--create-cluster", "--without", "grafana", "--yes"]
 TEARDOWN = ["teardown", "--cluster", NAME, "--keep-images", "--yes"]
-
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -88,78 +86,6 @@ def cost_of_bootstrap(
     return Cost(applied, check + done - stack, len(of_apply), dry_runs, usage)
 
 
-def as_applied(live: Object) -> Object | None:
-    """What provisioner applied of an object and still owns; none where it applied nothing of it."""
-    for entry in live["metadata"].get("managedFields", []):
-        ours = entry["manager"] == MANAGER and entry["operation"] == "Apply"
-        if ours and "subresource" not in entry:
-            wanted = part(entry["fieldsV1"], live)
-            wanted.update({key: live[key] for key in ("apiVersion", "kind")})
-            names = {key: live["metadata"].get(key) for key in ("name", "namespace")}
-            wanted.setdefault("metadata", {}).update({k: v for k, v in names.items() if v})
-            return wanted
-    return None
-
-
-def part(fields: Object, live: Any) -> Any:
-    """The part of a value that a set of fields (FieldsV1) names."""
-    if not fields:
-        return live
-    if isinstance(live, dict):
-        named = ((key[2:], inner) for key, inner in fields.items() if key.startswith("f:"))
-        return {name: part(inner, live[name]) for name, inner in named if name in live}
-    if isinstance(live, list):
-        return [found for item in live if (found := item_of(fields, item)) is not None]
-    return live
-
-
-def item_of(fields: Object, item: Any) -> Any:
-    """An item of a list where the set names it, by its value or by keys of its fields; else none."""
-    for key, inner in fields.items():
-        if key.startswith("v:") and json.loads(key[2:]) == item:
-            return item
-        if key.startswith("k:"):
-            keys = json.loads(key[2:])
-            if all(item.get(name) == value for name, value in keys.items()):
-                return {**part(inner, item), **keys}
-    return None
-
-
-def further(count: int) -> list[Object]:
-    """So many objects, none of which makes a pod."""
-    made = []
-    for number in range(count):
-        metadata = {"name": f"bench-{number}", "namespace": HOME}
-        labels = {"bench": str(number)}
-        match number % 3:
-            case 0:
-                data = {"key": "value", "number": str(number)}
-                made.append(
-                    {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
-                )
-            case 1:
-                ports = [{"name": "http", "port": 8080, "protocol": "TCP"}]
-                spec = {"clusterIP": "None", "selector": labels, "ports": ports}
-                made.append(
-                    {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
-                )
-            case _:
-                made.append(deployment(metadata, labels))
-    return made
-
-
-def deployment(metadata: Object, labels: Object) -> Object:
-    """A Deployment of no pods."""
-    resources = {"requests": {"cpu": "10m", "memory": "16Mi"}}
-    container = {"name": "app", "image": "registry.invalid/none:1", "resources": resources}
-    spec = {
-        "replicas": 0,
-        "selector": {"matchLabels": labels},
-        "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-    }
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
-
-
 class Bench:
     """The cluster, and the two tools."""
 
@@ -177,7 +103,7 @@ class Bench:
             command,
             check=False,
             env=environment,
-            cwd=sandbox.ROOT,
+            cwd=page.ROOT,
             capture_output=True,
             text=True,
         )
@@ -374,7 +300,7 @@ def section(bench: Bench, numbers: list[int], runs: int) -> str:
     head = [
         "## Applies",
         "",
-        f"`make bench-apply` on {datetime.date.today()}: {sandbox.machine()}.",
+        f"`make bench-apply` on {datetime.date.today()}: {page.machine()}.",
         f"provisioner {ours} ({build} build) beside `kubectl apply --server-side` {theirs}, in turn, {runs} times each; the",
         "sandbox's cluster on the same machine. Median, of times also the least and the most. The same objects with the same",
         "fields under the same field manager, through the same proxy, which counts requests. `applied`: of kubectl the whole",
@@ -390,7 +316,7 @@ def section(bench: Bench, numbers: list[int], runs: int) -> str:
 def main() -> None:
     """Measures, and writes down."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--provisioner", default=str(sandbox.ROOT / "target/debug/provisioner"))
+    parser.add_argument("--provisioner", default=str(page.ROOT / "target/debug/provisioner"))
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument(
         "--objects",
@@ -399,14 +325,14 @@ def main() -> None:
         default=[0, 100, 500],
         help="how many further objects, each a comparison",
     )
-    parser.add_argument("--page", type=Path, default=sandbox.PAGE)
+    parser.add_argument("--page", type=Path, default=page.PAGE)
     given = parser.parse_args()
     control = sandbox.endpoint("bench-apply")
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(given.provisioner, Path(name), control)
         text = section(bench, given.objects, given.runs)
         bench.tool(["teardown", "--cluster", NAME, "--delete-cluster", "--yes"])
-    sandbox.write_section(given.page, "apply", text)
+    page.write_section(given.page, "apply", text)
 
 
 if __name__ == "__main__":

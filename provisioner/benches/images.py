@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import page
 import sandbox
 
 USER, PASSWORD = "AWS", "sandbox-registry"
@@ -230,13 +231,13 @@ def own_image(program: str, places: Places, folder: Path) -> str:
 def main() -> None:
     """Measures, and writes down."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--provisioner", default=str(sandbox.ROOT / "target/debug/provisioner"))
-    parser.add_argument("--crane", default=str(sandbox.ROOT / "target/bench/crane"))
+    parser.add_argument("--provisioner", default=str(page.ROOT / "target/debug/provisioner"))
+    parser.add_argument("--crane", default=str(page.ROOT / "target/bench/crane"))
     parser.add_argument("--skopeo", default="skopeo")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--front", default="127.0.0.1:5001")
     parser.add_argument("--registry", default="127.0.0.1:5000")
-    parser.add_argument("--page", type=Path, default=sandbox.PAGE)
+    parser.add_argument("--page", type=Path, default=page.PAGE)
     given = parser.parse_args()
     places = Places(sandbox.endpoint("bench-images"), given.front, given.registry)
     programs = {"provisioner": given.provisioner, "skopeo": given.skopeo, "crane": given.crane}
@@ -254,7 +255,7 @@ def main() -> None:
     head = [
         "## Images",
         "",
-        f"`make bench-images` on {datetime.date.today()}: {sandbox.machine()}.",
+        f"`make bench-images` on {datetime.date.today()}: {page.machine()}.",
         f"{versions}; the sandbox's registry, on the same machine and without TLS.",
         f"Layers of {LAYER // 1024} KiB that do not compress; median of {given.runs}, of the time also the least and the",
         "most. Requests and bytes as they arrived at the registry.",
@@ -262,7 +263,7 @@ def main() -> None:
         "| layers | push | by | seconds | requests | MB sent | CPU seconds | peak MB |",
         "| ---: | --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    sandbox.write_section(given.page, "images", "\n".join([*head, *rows, "", own]))
+    page.write_section(given.page, "images", "\n".join([*head, *rows, "", own]))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox import ROOT, Peak, machine, write_section
+from page import PAGE, ROOT, machine, write_section
+from sandbox import Peak
 
 RATES = (100, 1000)
 TOOLS = ("app load", "oha")
@@ -201,7 +202,7 @@ def main() -> None:
     parser.add_argument("--oha", default=str(ROOT / "target/bench/bin/oha"))
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--page", type=Path, default=ROOT / "docs/benchmarks.md")
+    parser.add_argument("--page", type=Path, default=PAGE)
     given = parser.parse_args()
     programs = dict(zip(TOOLS, (given.app, given.oha), strict=True))
     rows, missed = [], []

@@ -1,8 +1,7 @@
-"""What every benchmark needs: the calls that the sandbox's front wrote down, what a process took, the page."""
+"""What benchmarks on the sandbox need: the calls that its front wrote down, and what a process took."""
 
 import json
 import os
-import platform
 import re
 import statistics
 import subprocess
@@ -16,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs/benchmarks.md"
+from page import ROOT
 
 
 @dataclass(frozen=True)
@@ -119,26 +117,3 @@ def version(command: list[str]) -> str:
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = re.search(r"v?\d+\.\d+\.\d+[^\s\",}]*", said)
     return found.group() if found else said.strip()
-
-
-def machine() -> str:
-    """What it ran on."""
-    info = Path("/proc/cpuinfo").read_text()
-    model = re.search(r"model name\s*: (.*)", info)
-    memory = re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
-    gigabytes = int(memory.group(1)) / 1e6 if memory else 0
-    cpu = model.group(1) if model else platform.machine()
-    return f"{os.cpu_count()} cores of {cpu}, {gigabytes:.0f} GB, Linux {platform.release()}"
-
-
-def write_section(path: Path, name: str, section: str) -> None:
-    """Puts a section into the page, in place of the one before."""
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    text = path.read_text() if path.is_file() else "# Benchmarks\n"
-    section = f"{begin}\n{section}\n{end}\n"
-    if begin in text and end in text:
-        before, rest = text.split(begin, 1)
-        text = before + section + rest.split(end, 1)[1].removeprefix("\n")
-    else:
-        text = f"{text.rstrip()}\n\n{section}"
-    path.write_text(text)

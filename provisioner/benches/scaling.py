@@ -21,9 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sandbox import machine
+from page import PAGE, ROOT, machine, write_section
 
-ROOT = Path(__file__).resolve().parents[2]
 # Between two looks of the HPA's controller.
 PERIOD = 15.0
 # After so many seconds a constant rate has had its pods.
@@ -231,19 +230,6 @@ def steady_row(result: dict[str, Any], rate: int, arrivals: str, duration: float
     return f"| {' | '.join(cells)} |"
 
 
-def written(page: Path, name: str, lines: list[str]) -> None:
-    """Puts a section into the page, in place of the one before."""
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    text = page.read_text() if page.is_file() else "# Benchmarks\n"
-    section = "\n".join([begin, *lines, end, ""])
-    if begin in text and end in text:
-        before, rest = text.split(begin, 1)
-        text = before + section + rest.split(end, 1)[1].lstrip("\n")
-    else:
-        text = f"{text.rstrip()}\n\n{section}"
-    page.write_text(text)
-
-
 def stamp(what: str) -> str:
     """What was run, when and on what."""
     return f"`make bench-scaling` ({what}) on {datetime.date.today()}: {machine()}; the sandbox."
@@ -259,14 +245,18 @@ def measure(bench: Bench, given: argparse.Namespace) -> None:
         picture = "![A load of 100 requests/s in the fast profile](scaling-fast.svg)"
         head = ["## Scaling, `--reaction fast`", "", stamp(f"fast, {given.starts} starts"), MEANING]
         table = ["", *HEAD, *[run.row() for run in runs], "", summary(runs), "", picture]
-        written(bench.page, "scaling", [*head, *table])
+        write_section(bench.page, "scaling", "\n".join([*head, *table]))
     if "steady" in given.parts:
         rows = steady(bench, given.rates, given.minutes)
         what = stamp(f"steady, {given.minutes:g} minutes each")
         meaning = (
             f"Changes after: of the number of pods that the HPA wants, from {SETTLED:.0f} s on."
         )
-        written(bench.page, "scaling-steady", ["## Constant rates", "", what, meaning, "", *rows])
+        write_section(
+            bench.page,
+            "scaling-steady",
+            "\n".join(["## Constant rates", "", what, meaning, "", *rows]),
+        )
     if "seed" in given.parts:
         bench.bootstrap("seed")
         runs = seed(bench, given.seed_starts)
@@ -274,7 +264,7 @@ def measure(bench: Bench, given: argparse.Namespace) -> None:
         picture = "![The same load with the seed's settings](scaling-seed.svg)"
         head = ["## Scaling, `--reaction seed`", "", stamp(f"seed, {given.seed_starts} starts")]
         table = ["", *HEAD, *[run.row() for run in runs], "", summary(runs), "", picture]
-        written(bench.page, "scaling-seed", [*head, *table])
+        write_section(bench.page, "scaling-seed", "\n".join([*head, *table]))
         bench.bootstrap("fast")
 
 
@@ -304,7 +294,7 @@ def main() -> None:
     parser.add_argument("--seed-starts", type=int, default=3)
     parser.add_argument("--rates", type=numbers, default=[15, 55, 100])
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--page", type=Path, default=ROOT / "docs/benchmarks.md")
+    parser.add_argument("--page", type=Path, default=PAGE)
     given = parser.parse_args()
     if given.steady:
         given.parts = ["steady"]

@@ -17,6 +17,7 @@ pub mod chain;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod drawing;
 pub mod error;
 pub mod image;
 pub mod kubeconfig;

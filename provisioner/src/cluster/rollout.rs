@@ -28,18 +28,23 @@ use crate::report::{Outcome, Reporter};
 pub use running::{Running, running};
 use standing::Standing;
 
+/// The app's Deployment.
+fn deployment_of(namespace: &str) -> ObjectRef {
+    ObjectRef {
+        api_version: "apps/v1".to_owned(),
+        kind: "Deployment".to_owned(),
+        namespace: Some(namespace.to_owned()),
+        name: APP.to_owned(),
+    }
+}
+
 /// The images that a stack says are its own: what its app is told to run, and what makes load. Those of another stack, or
 /// of nobody, are not among them.
 ///
 /// # Errors
 /// The cluster does not answer.
 pub async fn installed(cluster: &Cluster, stack: &StackName, namespace: &str) -> Result<Vec<String>, ClusterError> {
-    let deployment = ObjectRef {
-        api_version: "apps/v1".to_owned(),
-        kind: "Deployment".to_owned(),
-        namespace: Some(namespace.to_owned()),
-        name: APP.to_owned(),
-    };
+    let deployment = deployment_of(namespace);
     let record = parent::reference(stack, namespace);
     let (live, record) = futures::try_join!(cluster.get(&deployment), cluster.get(&record))?;
     let is_ours = |object: &DynamicObject| ownership::is_ours(object, stack);

@@ -38,12 +38,12 @@ use tokio::time::Instant;
 use crate::chain::JOB;
 use crate::cluster::Cluster;
 use crate::cluster::values::dashboard;
+use crate::drawing::DrawError;
 use crate::error::Error;
 use board::Board;
 use frame::{Frame, Source};
 use prometheus::{Prometheus, Trouble};
 
-pub use picture::PictureError;
 pub use server::{listen, serve};
 pub use span::Range;
 pub use theme::Theme;
@@ -120,8 +120,8 @@ impl From<ViewerError> for Error {
     }
 }
 
-impl From<PictureError> for Error {
-    fn from(error: PictureError) -> Self {
+impl From<DrawError> for Error {
+    fn from(error: DrawError) -> Self {
         Self::failed(error)
     }
 }

@@ -1,10 +1,6 @@
 //! The dashboard as one picture.
 
-use std::sync::Arc;
-
 use jiff::tz::TimeZone;
-use resvg::tiny_skia::{Pixmap, Transform};
-use resvg::usvg::{Options, Tree, fontdb};
 
 use super::board::Board;
 use super::frame::Frame;
@@ -12,20 +8,7 @@ use super::layout;
 use super::panel;
 use super::svg::{Area, Hold, Svg, fitted};
 use super::theme::Theme;
-
-/// The font of pictures and of the page: Roboto's Latin letters (Apache License 2.0), so that a text is as wide on every machine.
-pub(super) const REGULAR: &[u8] = include_bytes!("font/Roboto-Regular.ttf");
-/// The same for titles and figures.
-pub(super) const MEDIUM: &[u8] = include_bytes!("font/Roboto-Medium.ttf");
-const FAMILY: &str = "Roboto";
-
-/// Pixels of the picture for each unit of the drawing: as dense displays show it.
-const SCALE: f32 = 2.0;
-
-/// A drawing became no picture.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot draw the picture: {0}")]
-pub struct PictureError(String);
+use crate::drawing::{self, DrawError, FAMILY};
 
 /// The whole dashboard as SVG: width, height, text.
 pub(super) fn svg(board: &Board, frame: &Frame, subtitle: &str, width: f64, zone: &TimeZone) -> (f64, f64, String) {
@@ -59,26 +42,10 @@ pub(super) fn svg(board: &Board, frame: &Frame, subtitle: &str, width: f64, zone
 ///
 /// # Errors
 /// It is too large for memory, or no SVG at all.
-pub(super) fn png(drawing: &(f64, f64, String), theme: Theme) -> Result<Vec<u8>, PictureError> {
-    let (width, height, inner) = drawing;
+pub(super) fn png(elements: &(f64, f64, String), theme: Theme) -> Result<Vec<u8>, DrawError> {
+    let (width, height, inner) = elements;
     let text = format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="{FAMILY}">{inner}</svg>"#
     );
-    let mut fonts = fontdb::Database::new();
-    fonts.load_font_data(REGULAR.to_vec());
-    fonts.load_font_data(MEDIUM.to_vec());
-    let options = Options {
-        font_family: FAMILY.to_owned(),
-        fontdb: Arc::new(fonts),
-        style_sheet: Some(theme.rules()),
-        ..Options::default()
-    };
-    let wrong = |error: &dyn std::fmt::Display| PictureError(error.to_string());
-    let tree = Tree::from_str(&text, &options).map_err(|error| wrong(&error))?;
-    let size = tree.size().to_int_size().scale_by(SCALE);
-    let size = size.ok_or_else(|| PictureError("it has no size".to_owned()))?;
-    let pixels = Pixmap::new(size.width(), size.height());
-    let mut pixels = pixels.ok_or_else(|| PictureError("it is too large".to_owned()))?;
-    resvg::render(&tree, Transform::from_scale(SCALE, SCALE), &mut pixels.as_mut());
-    pixels.encode_png().map_err(|error| wrong(&error))
+    drawing::png(&drawing::tree(&text, Some(theme.rules()))?)
 }

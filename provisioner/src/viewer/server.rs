@@ -19,8 +19,8 @@ use url::Host;
 
 use super::Viewer;
 use super::page::{self, Head, Update};
-use super::picture::{MEDIUM, REGULAR};
 use super::span::Range;
+use crate::drawing::{MEDIUM, REGULAR};
 use crate::loopback::is_loopback;
 
 /// Nothing but what this program serves, and nothing of it inside another page.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::controllers::Controller;
 use crate::queries::Prometheus;
-use crate::story::{BOOTSTRAP, TEARDOWN};
+use crate::story::{BOOTSTRAP, TEARDOWN, scaled};
 use crate::support::Sandbox;
 
 const NAMESPACE: &str = "observability";
@@ -93,21 +93,7 @@ fn rules(prometheus: &Prometheus<'_>) -> Vec<Value> {
 }
 
 fn the_app_is_scaled_by_it(sandbox: &Sandbox) {
-    let load = [
-        "load",
-        "--cluster",
-        "demo",
-        "--rate",
-        "100",
-        "--duration",
-        "60s",
-        "--until-scaled",
-    ];
-    let report = sandbox.json(&load);
-    assert!(
-        report["timeline"]["ready_s"].is_number(),
-        "10 pods became ready: {report}"
-    );
+    let report = scaled(sandbox, &[]);
     assert_eq!(report["failed"], 0, "{report}");
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::queries::{OWN, Prometheus};
-use crate::story::{BOOTSTRAP, TEARDOWN};
+use crate::story::{BOOTSTRAP, TEARDOWN, scaled};
 use crate::support::{Sandbox, done};
 
 const URL: &str = "http://theirs.observability.svc:9090";
@@ -35,21 +35,7 @@ fn an_app_without_labels_of_its_own_is_scaled_too() {
             "{one}"
         );
     }
-    let load = [
-        "load",
-        "--cluster",
-        "demo",
-        "--rate",
-        "100",
-        "--duration",
-        "60s",
-        "--until-scaled",
-    ];
-    let report = sandbox.json(&load);
-    assert!(
-        report["timeline"]["ready_s"].is_number(),
-        "10 pods became ready: {report}"
-    );
+    scaled(&sandbox, &[]);
     sandbox.run(&TEARDOWN);
     sandbox.reset();
 }

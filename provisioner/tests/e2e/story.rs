@@ -161,18 +161,21 @@ fn a_second_bootstrap_changes_nothing(sandbox: &Sandbox) {
     assert!(cost["per_hour"].is_number() && cost["estimate"] == true, "{summary}");
 }
 
+/// A load of ten pods for a minute, until one is left again: what it reports.
+#[track_caller]
+pub(crate) fn scaled(sandbox: &Sandbox, more: &[&str]) -> Value {
+    let load = "load --cluster demo --rate 100 --duration 60s --until-scaled".split(' ');
+    let load: Vec<&str> = load.chain(more.iter().copied()).collect();
+    let report = sandbox.json(&load);
+    let ready = &report["timeline"]["ready_s"];
+    assert!(ready.is_number(), "10 pods became ready: {report}");
+    report
+}
+
 fn load_scales_to_ten_pods(sandbox: &Sandbox) {
     let folder = tempfile::tempdir().expect("a folder");
     let picture = folder.path().join("load.svg");
-    let report = sandbox.json(&[
-        "load",
-        "--cluster",
-        "demo",
-        "--rate",
-        "100",
-        "--duration",
-        "60s",
-        "--until-scaled",
+    let more = [
         "--max-scale-up",
         "50s",
         "--error-rate",
@@ -181,7 +184,8 @@ fn load_scales_to_ten_pods(sandbox: &Sandbox) {
         "5",
         "--picture",
         picture.to_str().expect("text"),
-    ]);
+    ];
+    let report = scaled(sandbox, &more);
     let times = &report["timeline"];
     let order = [
         "first_sample_s",

@@ -33,12 +33,7 @@ impl Standing {
         namespace: &str,
         options: Options,
     ) -> Result<Self, ClusterError> {
-        let deployment = ObjectRef {
-            api_version: "apps/v1".to_owned(),
-            kind: "Deployment".to_owned(),
-            namespace: Some(namespace.to_owned()),
-            name: APP.to_owned(),
-        };
+        let deployment = super::deployment_of(namespace);
         let record = parent::reference(stack, namespace);
         let component = Component {
             name: APP.to_owned(),

@@ -9,24 +9,12 @@ mod svg;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 
-use resvg::tiny_skia::{Pixmap, Transform};
-use resvg::usvg::{Options, Tree, WriteOptions, fontdb};
+use resvg::usvg::{Tree, WriteOptions};
 
 use super::{Recording, Span, Timeline};
+use crate::drawing::{self, DrawError};
 use scene::Scene;
-
-/// Roboto's Latin letters (Apache License 2.0), as the dashboard has them.
-const FONTS: [&[u8]; 2] = [
-    include_bytes!("../../viewer/font/Roboto-Regular.ttf"),
-    include_bytes!("../../viewer/font/Roboto-Medium.ttf"),
-];
-const FAMILY: &str = "Roboto";
-/// The bolder one is a family of its own.
-const BOLD: &str = "Roboto Medium";
-/// Pixels of a PNG for each unit of the drawing: as dense displays show it.
-const SCALE: f32 = 2.0;
 
 /// Where the picture goes; its form follows from the name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +51,8 @@ impl FromStr for PictureFile {
 #[derive(Debug, thiserror::Error)]
 pub enum PictureError {
     /// It cannot be drawn.
-    #[error("cannot draw the picture: {0}")]
-    Draw(String),
+    #[error(transparent)]
+    Draw(#[from] DrawError),
     /// Its file cannot be written.
     #[error("cannot write the picture `{}`", .0.display())]
     Write(PathBuf, #[source] std::io::Error),
@@ -93,25 +81,16 @@ impl PictureFile {
         let tree = tree(seen, span, times, heading)?;
         let content = match self.form {
             Form::Svg => outlined(&tree).into_bytes(),
-            Form::Png => png(&tree)?,
+            Form::Png => drawing::png(&tree)?,
         };
         std::fs::write(&self.path, content).map_err(|error| PictureError::Write(self.path.clone(), error))
     }
 }
 
-fn tree(seen: &Recording, span: Span, times: &Timeline, heading: Heading) -> Result<Tree, PictureError> {
+fn tree(seen: &Recording, span: Span, times: &Timeline, heading: Heading) -> Result<Tree, DrawError> {
     let scene = Scene::of(seen, span, times, (heading.title, heading.subtitle));
-    let (drawing, size) = plot::draw(&scene);
-    let mut fonts = fontdb::Database::new();
-    for font in FONTS {
-        fonts.load_font_data(font.to_vec());
-    }
-    let options = Options {
-        font_family: FAMILY.to_owned(),
-        fontdb: Arc::new(fonts),
-        ..Options::default()
-    };
-    Tree::from_str(&drawing.document(size), &options).map_err(|error| PictureError::Draw(error.to_string()))
+    let (drawn, size) = plot::draw(&scene);
+    drawing::tree(&drawn.document(size), None)
 }
 
 /// SVG without texts: their outlines need no font.
@@ -122,16 +101,6 @@ fn outlined(tree: &Tree) -> String {
         ..WriteOptions::default()
     };
     tree.to_string(&options)
-}
-
-fn png(tree: &Tree) -> Result<Vec<u8>, PictureError> {
-    let wrong = |why: &str| PictureError::Draw(why.to_owned());
-    let size = tree.size().to_int_size().scale_by(SCALE);
-    let size = size.ok_or_else(|| wrong("it has no size"))?;
-    let pixels = Pixmap::new(size.width(), size.height());
-    let mut pixels = pixels.ok_or_else(|| wrong("it is too large"))?;
-    resvg::render(tree, Transform::from_scale(SCALE, SCALE), &mut pixels.as_mut());
-    pixels.encode_png().map_err(|error| wrong(&error.to_string()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{BOLD, FAMILY};
+use crate::drawing::FAMILY;
 
 /// How a line is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,18 +104,18 @@ impl Svg {
             anchor,
             is_bold,
         } = kind;
-        let family = if is_bold { BOLD } else { FAMILY };
+        let weight = if is_bold { 500 } else { 400 };
         let text = escaped(text);
         let _ = write!(
             self.0,
-            r#"<text x="{x:.1}" y="{y:.1}" font-size="{size}" font-family="{family}" fill="{color}" text-anchor="{anchor}">{text}</text>"#
+            r#"<text x="{x:.1}" y="{y:.1}" font-size="{size}" font-weight="{weight}" fill="{color}" text-anchor="{anchor}">{text}</text>"#
         );
     }
 
     /// The drawing as a document.
     pub(super) fn document(&self, (w, h): (f64, f64)) -> String {
         format!(
-            r#"<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}">{}</svg>"#,
+            r#"<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" font-family="{FAMILY}">{}</svg>"#,
             self.0
         )
     }
