@@ -104,7 +104,7 @@ fn manifests_on_another_port() -> tempfile::TempDir {
         for file in fs::read_dir(&component).expect("a component") {
             let file = file.expect("an entry").path();
             let manifest = fs::read_to_string(&file).expect("text");
-            let changed = manifest.replace("name: http, port: 8080, targetPort", "name: http, port: 80, targetPort");
+            let changed = manifest.replace("port: ${app_port}, targetPort", "port: 80, targetPort");
             fs::write(to.join(file.file_name().expect("a name")), changed).expect("written");
         }
     }
