@@ -169,7 +169,7 @@ test: lint build ## what CI runs: lints, unit, integration, sandbox, end to end
 	$(MAKE) unit
 	$(CARGO) test --workspace --test lifecycle -- --test-threads=1
 	$(MAKE) python
-	$(MAKE) monitoring dashboards workflows
+	$(MAKE) monitoring dashboards workflows deny
 	$(MAKE) e2e
 	$(SANDBOX) down
 

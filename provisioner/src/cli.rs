@@ -27,6 +27,7 @@ pub use made::MadeArgs;
 pub use plan::BootstrapArgs;
 pub use teardown::Teardown;
 
+use crate::cluster::manifest;
 use crate::config::Layer;
 
 const AFTER_HELP: &str = "\
@@ -175,8 +176,8 @@ pub struct Bootstrap {
     /// Create the cluster where it is missing (billable, takes about 15 minutes)
     #[arg(long)]
     pub create_cluster: bool,
-    /// Leave a component out: app, prometheus, kube-state-metrics, adapter, grafana, or one of yours; may be repeated
-    #[arg(long, value_name = "COMPONENT", value_delimiter = ',')]
+    /// Components that are left out.
+    #[arg(long, value_name = "COMPONENT", value_delimiter = ',', help = help_of_without())]
     pub without: Vec<String>,
     /// Folder of components (NN-NAME/*.yaml) that replace shipped ones of the same name, or join them
     #[arg(long, value_name = "DIR")]
@@ -212,6 +213,16 @@ pub struct Bootstrap {
     /// What a new cluster is like.
     #[command(flatten)]
     pub eks: EksArgs,
+}
+
+/// Names what can be left out: the folders of `manifests/`, but for the namespaces that all others need.
+fn help_of_without() -> String {
+    let mut components = manifest::components();
+    components.retain(|name| name != "namespaces");
+    format!(
+        "Leave a component out: {}, or one of yours; may be repeated",
+        components.join(", ")
+    )
 }
 
 /// Flags of `push`.

@@ -3,11 +3,11 @@
 //! Values move down once:
 //!
 //! ```text
-//! flags + env + provisioner.toml --config--> Config
-//! Config --target.provision--> Site { cluster, registry }      ECR, foundation, EKS
-//! Config --image::publish----> Images { name -> repo@sha256 }
-//! manifests --cluster::manifest--> objects --apply--> ChangeSet --wait--> Readiness --chain::verify--> Chain
-//! all of it --------------------> Summary
+//! flags + env + provisioner.toml --config--> Config --Plan::build--> Plan
+//! Config --target, aws::{ecr, foundation, eks}--> cluster endpoint, repositories
+//! Config --image::{build, assemble, publish}--> repo@sha256
+//! manifests --cluster::manifest--> objects --ownership--> --apply--> changes --wait--> --chain::verify--> figures
+//! all of it --> summary
 //! ```
 //!
 //! Logic never prints: it hands [`report::Event`]s to a [`report::Reporter`].

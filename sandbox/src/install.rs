@@ -21,10 +21,10 @@ const VENV_LIMIT: Duration = Duration::from_mins(15);
 const BUILD_LIMIT: Duration = Duration::from_mins(90);
 
 /// A Go program: its file name, the module folder below `sandbox/kubernetes`, the package, extra flags.
-struct GoProgram {
-    file: &'static str,
-    module: &'static str,
-    package: &'static str,
+pub(crate) struct GoProgram {
+    pub(crate) file: &'static str,
+    pub(crate) module: &'static str,
+    pub(crate) package: &'static str,
     flags: &'static [&'static str],
 }
 
@@ -50,7 +50,7 @@ const fn plain(file: &'static str, package: &'static str) -> GoProgram {
     }
 }
 
-const PROGRAMS: [GoProgram; 9] = [
+pub(crate) const PROGRAMS: &[GoProgram] = &[
     GoProgram {
         flags: &["-ldflags", STAMP],
         ..plain("kubernetes", ".")
@@ -83,7 +83,7 @@ pub(crate) fn ensure(dirs: &Dirs) -> Result<(), Error> {
     packages::ensure()?;
     let venv = venv(dirs)?;
     link(dirs, "venv", &venv)?;
-    for program in &PROGRAMS {
+    for program in PROGRAMS {
         let built = build(dirs, program)?;
         link(dirs, program.file, &built)?;
     }
@@ -113,7 +113,7 @@ pub(crate) fn require_tools(dirs: &Dirs) -> Result<(), Error> {
 /// The highest version that a `go` line of our modules asks for.
 fn go_needed(dirs: &Dirs) -> Result<(String, Vec<u32>), Error> {
     let mut highest = (String::new(), Vec::new());
-    for program in &PROGRAMS {
+    for program in PROGRAMS {
         let file = dirs.source.join("kubernetes").join(program.module).join("go.mod");
         let text = read(&file)?;
         let text = String::from_utf8_lossy(&text);

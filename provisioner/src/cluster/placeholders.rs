@@ -1,7 +1,7 @@
 //! The placeholders that are the tool's own, and what each stands for.
 
 /// Every name with what it stands for; the values come from `cluster::values`, those of the load Job from `cluster::load_job`.
-pub(crate) const OWN: [(&str, &str); 47] = [
+pub(crate) const OWN: &[(&str, &str)] = &[
     ("stack", "name of the stack"),
     (
         "app_image",

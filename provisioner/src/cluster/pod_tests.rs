@@ -64,10 +64,9 @@ fn changed_configuration_rolls_its_pods_and_no_others() {
         sums.collect()
     };
     let before = checksums(&values());
-    assert_eq!(
-        before.keys().collect::<Vec<_>>(),
-        ["custom-metrics-apiserver", "grafana", "prometheus"]
-    );
+    for name in ["custom-metrics-apiserver", "grafana", "prometheus"] {
+        assert!(before.contains_key(name), "{name}");
+    }
     let mut changed = values();
     changed.grafana_password = "new".to_owned();
     let after = checksums(&changed);

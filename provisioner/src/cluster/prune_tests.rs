@@ -116,7 +116,13 @@ async fn kinds_are_recorded_before_objects_of_them_are_applied_and_until_all_of_
     assert!(record < others, "{sent:#?}");
     let kinds = "applyset.kubernetes.io/contains-group-kinds";
     assert!(annotation(&wire, kinds).contains("APIService.apiregistration.k8s.io"));
-    let bare = without(&["app", "prometheus", "kube-state-metrics", "adapter", "grafana"]);
+    let all = manifest::components();
+    let all: Vec<&str> = all
+        .iter()
+        .map(String::as_str)
+        .filter(|name| *name != "namespaces")
+        .collect();
+    let bare = without(&all);
     apply::apply(&wire.cluster(), &stack(), &bare, Options::default(), &Silent)
         .await
         .expect("applied");

@@ -129,7 +129,7 @@ fn beyond(name: &str, spec: &Value) -> Vec<String> {
 #[test]
 fn every_pod_is_restricted_and_has_a_token_only_where_it_needs_one() {
     let pods = pods();
-    assert_eq!(pods.len(), 6);
+    assert!(pods.len() >= 6, "{}", pods.len());
     for (name, template) in pods {
         let own = name.trim_end_matches('`').rsplit('/').next().unwrap_or_default();
         let mut broken = violations(&template["spec"]);

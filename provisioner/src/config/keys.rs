@@ -46,7 +46,7 @@ const fn key(path: &'static str, flag: &'static str, kind: Kind) -> Key {
 }
 
 /// Every setting. A new one is a line here, a field in `Config` and a flag in `cli.rs`.
-pub(crate) const KEYS: [Key; 50] = [
+pub(crate) const KEYS: &[Key] = &[
     key("target.cluster", "cluster", Kind::Text),
     key("target.kube-context", "kube-context", Kind::Text),
     key("target.registry", "registry", Kind::Text),

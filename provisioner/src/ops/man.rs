@@ -39,8 +39,8 @@ pub(super) fn run(folder: &Path) -> Result<Answer, Error> {
 fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let mut cli = Cli::command();
     cli.build();
-    let mut commands: Vec<&Command> = vec![&cli];
-    commands.extend(cli.get_subcommands().filter(|command| command.get_name() != "help"));
+    let mut commands = vec![&cli];
+    with_all_inside(&cli, &mut commands);
     let page = |command: &&Command| {
         let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
         let mut page = Vec::new();
@@ -48,6 +48,14 @@ fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
         Ok((format!("{name}.1"), page))
     };
     commands.iter().map(page).collect()
+}
+
+/// The commands of a command, and theirs; not `help`, which clap makes for each.
+fn with_all_inside<'a>(command: &'a Command, all: &mut Vec<&'a Command>) {
+    for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+        all.push(inner);
+        with_all_inside(inner, all);
+    }
 }
 
 impl fmt::Display for Written {
@@ -68,7 +76,11 @@ mod tests {
             names.starts_with(&["provisioner.1", "provisioner-bootstrap.1"]),
             "{names:?}"
         );
-        assert_eq!(names.len(), Cli::command().get_subcommands().count() + 1);
+        for command in Cli::command().get_subcommands() {
+            let page = format!("provisioner-{}.1", command.get_name());
+            assert!(names.contains(&page.as_str()), "{page}");
+        }
+        assert!(names.contains(&"provisioner-config-show.1"), "{names:?}");
         let bootstrap = String::from_utf8(pages[1].1.clone()).unwrap();
         assert!(
             bootstrap.contains("provisioner\\-bootstrap") && bootstrap.contains("without"),

@@ -4,7 +4,7 @@ use super::{CHECK, Context};
 use crate::cli::Command;
 use crate::cluster::load_job::LOAD_JOB;
 use crate::cluster::values::Namespaces;
-use crate::config::Config;
+use crate::config::{Config, Target};
 use crate::error::{Error, Exit, Remains, RollsOut};
 use crate::image::RegistryPrefix;
 use crate::report::Entries;
@@ -18,14 +18,8 @@ pub fn with_remains(
     mut entries: Entries,
     arguments: impl IntoIterator<Item = String>,
 ) -> Error {
-    let changes = match command {
-        Command::Bootstrap(flags) => !flags.dry_run,
-        Command::Teardown(flags) => !flags.dry_run,
-        Command::Push(_) | Command::Load(_) => true,
-        _ => false,
-    };
     let untouched = !entries.changed && entries.pending.is_empty();
-    if !changes || (error.exit() == Exit::Usage && untouched) {
+    if !command.changes() || (error.exit() == Exit::Usage && untouched) {
         return error;
     }
     // Whoever was only looking around has nothing to remove, and may have a stack of an earlier run.
@@ -99,19 +93,27 @@ pub(super) fn kubectl(config: &Config) -> String {
 
 /// `provisioner VERB` with the flags that name the target.
 pub(super) fn target_command(config: &Config, verb: &str) -> String {
-    let target = &config.target;
-    let name = target.stack.as_ref().map(ToString::to_string);
-    let name = name.filter(|name| Some(name) != target.cluster.as_ref().or(target.kube_context.as_ref()));
+    // Every field: what names another kind of target has to be said here, too.
+    let Target {
+        cluster,
+        kube_context,
+        registry,
+        stack,
+        region,
+        profile,
+    } = &config.target;
+    let name = stack.as_ref().map(ToString::to_string);
+    let name = name.filter(|name| Some(name) != cluster.as_ref().or(kube_context.as_ref()));
     // Looking at a stack needs no registry; loading it may have to push a loader.
-    let registry = target.registry.as_ref().filter(|_| verb != "status");
+    let registry = registry.as_ref().filter(|_| verb != "status");
     let registry = registry.map(RegistryPrefix::argument);
     let flags = [
-        ("--cluster", &target.cluster),
-        ("--kube-context", &target.kube_context),
+        ("--cluster", cluster),
+        ("--kube-context", kube_context),
         ("--registry", &registry),
         ("--name", &name),
-        ("--region", &target.region),
-        ("--profile", &target.profile),
+        ("--region", region),
+        ("--profile", profile),
     ];
     let given = flags
         .into_iter()

@@ -15,7 +15,7 @@ pub fn schema() -> String {
         "additionalProperties": false,
         "properties": {},
     });
-    for key in &KEYS {
+    for key in KEYS {
         match key.path.split_once('.') {
             None => schema["properties"][key.path] = property(key),
             Some((section, field)) => {
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn choices_are_those_that_the_settings_take() {
-        for key in &KEYS {
+        for key in KEYS {
             for choice in choices(key.path) {
                 assert!(takes(key, choice), "{} = {choice}", key.path);
                 assert!(!takes(key, "no-such-thing"), "{}", key.path);
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn every_key_is_in_the_schema_with_its_type() {
         let schema: Value = serde_json::from_str(&schema()).expect("JSON");
-        for key in &KEYS {
+        for key in KEYS {
             let place = key
                 .path
                 .split('.')

@@ -89,6 +89,41 @@ fn every_page_is_reached_from_the_readme() {
     assert!(lost.is_empty(), "{lost:#?}");
 }
 
+/// The crates that the workspace names, from its one list of versions.
+fn dependencies() -> Vec<String> {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (_, list) = manifest.split_once("[workspace.dependencies]").unwrap();
+    let lines = list.lines().skip(1).take_while(|line| !line.starts_with('['));
+    lines
+        .filter_map(|line| Some(line.split_once(" = ")?.0.to_owned()))
+        .collect()
+}
+
+/// Each crate has its reason; crates of AWS's SDK share one.
+#[test]
+fn every_dependency_has_its_line_in_the_map_of_the_code() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let (_, table) = map.split_once("## Dependencies").unwrap();
+    let named: BTreeSet<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
+        .flat_map(|cell| cell.split([',', ' ']))
+        .collect();
+    let all = dependencies();
+    assert!(all.len() > 50, "{all:?}");
+    let missing: Vec<_> = all
+        .iter()
+        .filter(|name| !name.starts_with("aws-sdk-") && !named.contains(name.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "no reason in ARCHITECTURE.md: {missing:?}");
+}
+
+#[test]
+fn the_map_of_the_code_stays_one_that_is_read() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    assert!(map.lines().count() <= 120, "{} lines", map.lines().count());
+}
+
 #[test]
 fn every_action_is_the_one_of_the_table() {
     let table = fs::read_to_string(root().join("docs/actions.md")).unwrap();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use oci_client::RegistryOperation;
 
 use super::Sbom;
-use crate::image::content::{Descriptor, Image};
+use crate::image::content::{Blob, Descriptor, Image};
 use crate::image::referrers::Referrer;
 use crate::image::repository::Repository;
 use crate::image::{ImageError, RegistryTarget, RetryPolicy, media};
@@ -44,7 +44,7 @@ pub async fn attach(
             platform: sbom.platform,
             digest: image.digest().clone(),
         })?;
-        let referrer = Referrer::new(subject, sbom.document.clone());
+        let referrer = Referrer::new(subject, Blob::new(sbom.format.media_type(), sbom.document.clone()));
         let sent = referrer.ensure(&repository, reporter).await?;
         let digest = referrer.digest();
         let reference = format!("{}@{digest}", target.reference_base);

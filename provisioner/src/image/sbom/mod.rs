@@ -21,7 +21,6 @@ pub use attach::{Attached, attach};
 use tokio::process::Command;
 
 use super::cargo::{self, Toolchain, command_line};
-use super::content::Blob;
 use super::inputs::Lock;
 use super::layout::Epoch;
 use super::platform::Platform;
@@ -70,7 +69,8 @@ pub struct Sbom {
     pub format: SbomFormat,
     /// How many crates it lists, the package itself included.
     pub crates: usize,
-    document: Blob,
+    /// The document, JSON.
+    pub document: String,
 }
 
 /// What a document says of itself, beside the crates.
@@ -121,7 +121,7 @@ async fn sboms_with(toolchain: &Toolchain, spec: &ImageSpec, format: SbomFormat)
             platform: target.platform,
             format,
             crates: crates.all().len(),
-            document: Blob::new(format.media_type(), document),
+            document,
         });
     }
     Ok(sboms)
