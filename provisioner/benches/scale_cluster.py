@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import platform
 import ssl
 import subprocess
 import sys
@@ -27,6 +28,11 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 HEARTBEAT = 5.0
 MERGE = "application/merge-patch+json"
 WRITERS = 4
+# What `bootstrap` looks at: whether the nodes can run its image.
+PLATFORM = {
+    "kubernetes.io/os": "linux",
+    "kubernetes.io/arch": "arm64" if platform.machine() == "aarch64" else "amd64",
+}
 NAMES = {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace"}
 
 
@@ -113,7 +119,7 @@ def node() -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": NODE, "labels": {"bench": "scale"}},
+        "metadata": {"name": NODE, "labels": {"bench": "scale", **PLATFORM}},
         "spec": {
             "unschedulable": True,
             "taints": [{"key": "bench", "value": "scale", "effect": "NoSchedule"}],

@@ -19,6 +19,11 @@ LIST = (
     f"/apis/custom.metrics.k8s.io/v1beta1/namespaces/{scale_pods.NAMESPACE}/pods/*/"
     "http_requests_per_second?labelSelector=app%3Dweb-app"
 )
+# The same of the whole Service, as an HPA with a metric of type Object asks.
+WHOLE = (
+    f"/apis/custom.metrics.k8s.io/v1beta1/namespaces/{scale_pods.NAMESPACE}/services/"
+    "web-app-service/http_requests_per_second"
+)
 RULES = "web-app-rates"
 # A rate over a few scrapes of a counter of whole numbers.
 TOLERANCE = 0.25
@@ -215,6 +220,7 @@ class Window:
     resident: list[float] = field(default_factory=list)
     rules: list[float] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
+    wholes: list[Answer] = field(default_factory=list)
     refused: int = 0
     stats: list[dict[str, Container]] = field(default_factory=list)
     lists: tuple[float, float] = (0.0, 0.0)
@@ -265,6 +271,7 @@ def watch(api: Api, prometheus: Prometheus, seconds: float, queries: int) -> Win
     for look in range(1, queries + 1):
         try:
             window.answers.append(ask_metrics(api))
+            window.wholes.append(ask_metrics(api, WHOLE))
         except (Refused, *NO_ANSWER) as error:
             window.refused += 1
             print(f"metrics API: {error}", file=sys.stderr, flush=True)

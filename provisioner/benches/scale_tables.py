@@ -132,6 +132,7 @@ class Row:
             str(self.right),
             least_middle_most(times)
             + (f", {self.window.refused} refused" if self.window.refused else ""),
+            least_middle_most(whole.seconds * 1e3 for whole in self.window.wholes),
             f"{self.answer:.1f}",
             f"{self.listed:.1f}",
             f"{self.asked:.1f}",
@@ -160,7 +161,8 @@ ANSWERS = (
     "settled s",
     "right",
     "metrics API ms",
-    "its answer KiB",
+    "of the Service ms",
+    "answer KiB",
     "list of pods KiB",
     "query KiB",
     "query ms",
@@ -248,7 +250,7 @@ MEANING_OF_COST = (
 )
 MEANING_OF_ANSWERS = (
     "`settled`: from the pods' creation until every one is scraped and the metrics API has its right value; `right`: how many then "
-    "have it. `metrics API`: asked for all pods by label, as the HPA's controller does: least, middle, most. `list of pods`: what the "
+    "have it. `metrics API`: asked for all pods by label, as the HPA's controller does: least, middle, most; `of the Service`: for the one value of all. `answer`: of all pods. `list of pods`: what the "
     "API server sends the adapter for each such answer. `query`: the adapter's, in an address, and its evaluation by Prometheus' own "
     "clock. `rules`: one evaluation of the recording rules. `new pod`: from its readiness until the metrics API has its first value."
 )
