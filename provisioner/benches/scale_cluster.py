@@ -238,7 +238,12 @@ class Fleet:
 
     def make(self, index: int) -> float:
         """Makes one pod; when it was said to be ready."""
-        self.api.raw("POST", PODS, pod(index))
+        try:
+            self.api.raw("POST", PODS, pod(index))
+        except Refused as refused:
+            # It was made, and the answer lost.
+            if refused.status != 409:
+                raise
         self.api.raw("PATCH", f"{PODS}/{scale_pods.name(index)}/status", running(index), MERGE)
         self.there.add(index)
         return time.monotonic()

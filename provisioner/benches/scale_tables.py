@@ -243,17 +243,16 @@ def limits(rows: list[Row], kills: list[Kill]) -> Iterator[str]:
             yield f"With {row.pods} pods not all values were right in the time that was given: {row.right} were."
 
 
-MEANING_OF_COST = (
-    "`up`: targets whose last scrape was good. `scrapes`: those made of those due in the window, and how many failed. `scrape ms`: "
-    "the middle of the targets, and the longest of all. Memory of a container is its working set, which counts for its limit: the "
-    "most that was seen, beside that limit. Cores of Prometheus by its own account, those of the adapter by the kubelet's."
-)
-MEANING_OF_ANSWERS = (
-    "`settled`: from the pods' creation until every one is scraped and the metrics API has its right value; `right`: how many then "
-    "have it. `metrics API`: asked for all pods by label, as the HPA's controller does: least, middle, most; `of the Service`: for the one value of all. `answer`: of all pods. `list of pods`: what the "
-    "API server sends the adapter for each such answer. `query`: the adapter's, in an address, and its evaluation by Prometheus' own "
-    "clock. `rules`: one evaluation of the recording rules. `new pod`: from its readiness until the metrics API has its first value."
-)
+MEANING_OF_COST = """\
+`up`: targets whose last scrape was good. `scrapes`: those made of those due in the window, and how many failed. `scrape ms`: the
+middle of the targets, and the longest of all. Memory of a container is its working set, which counts for its limit: the most that was
+seen, beside that limit. Cores of Prometheus by its own account, those of the adapter by the kubelet's."""
+MEANING_OF_ANSWERS = """\
+`settled`: from the pods' creation until every one is scraped and the metrics API has its right value; `right`: how many then have it.
+`metrics API`: asked for all pods by label, as the HPA's controller does: least, middle, most; `of the Service`: for the one value of all.
+`answer`: of all pods. `list of pods`: what the API server sends the adapter for each such answer. `query`: the adapter's, as it would be in
+an address, and its evaluation by Prometheus' own clock. `rules`: one evaluation of the recording rules. `new pod`: from its readiness
+until the metrics API has its first value."""
 
 
 def section(head: list[str], rows: list[Row], kills: list[Kill], failure: str | None) -> str:
