@@ -245,17 +245,14 @@ def measure(given: argparse.Namespace, reaction: str, folder: Path) -> str:
 def headline(bench: Bench, given: argparse.Namespace, series: int) -> list[str]:
     """What was run, when and on what."""
     interval = scale_readings.scrape_interval(bench.api)
-    try:
-        prometheus = bench.prometheus.version()
-    except (KeyError, Refused, *NO_ANSWER):
-        prometheus = "of an unknown version"
+    images = (one.image for one in scale_readings.instances(bench.api).values())
     return [
         f"### Measured: `--reaction {bench.reaction}`",
         "",
         f"`make bench-scale` on {datetime.date.today()}: {machine()}; the sandbox, all on that machine.",
-        f"Prometheus {prometheus} with a limit of one core, a scrape each {interval} s; {series} series of the app for each pod, and",
-        f"five that Prometheus adds. {bench.span:.0f} s for each number of pods, after all had settled, with {given.queries} questions to the",
-        "metrics API in that time.",
+        f"{', '.join(images)}. A scrape each {interval} s; {series} series of the app for each pod, and five that",
+        f"Prometheus adds; its limit is one core. {bench.span:.0f} s for each number of pods, after all had settled, with",
+        f"{given.queries} questions to the metrics API in that time.",
     ]
 
 

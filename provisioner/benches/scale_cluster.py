@@ -311,6 +311,7 @@ class Instance:
     # Why its container ended last, if it did.
     ended: str
     limit_mi: int
+    image: str
 
 
 def instance(api: Api, part: Part) -> Instance | None:
@@ -333,6 +334,7 @@ def instance(api: Api, part: Part) -> Instance | None:
         status.get("restartCount", 0),
         ended.get("terminated", {}).get("reason", ""),
         mebibytes(container["resources"]["limits"]["memory"]),
+        container["image"].rpartition("/")[2],
     )
 
 

@@ -75,10 +75,6 @@ class Prometheus:
         """What it exposes of itself, summed over labels."""
         return exposed(self.ask("/metrics").decode())
 
-    def version(self) -> str:
-        """Which one it is."""
-        return str(json.loads(self.ask("/api/v1/status/buildinfo"))["data"]["version"])
-
     def rules(self) -> float:
         """How long the last evaluation of the recording rules took, in milliseconds."""
         groups = json.loads(self.ask("/api/v1/rules"))["data"]["groups"]

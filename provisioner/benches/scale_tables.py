@@ -9,6 +9,8 @@ from itertools import pairwise
 from scale_cluster import PARTS
 from scale_readings import Window, least_middle_most
 
+# So many times the most pods that were measured a straight line is believed.
+BELIEVED = 5
 # The longest head of a request that Prometheus takes: Go's own bound (`http.DefaultMaxHeaderBytes`).
 LONGEST_HEAD = 1 << 20
 KI = 1024
@@ -222,6 +224,8 @@ def reached(rows: list[Row], part: str) -> str | None:
     if larger <= size:
         return f"{part} does not grow towards its shipped limit of {limit} MiB"
     at = pods + (limit - size) * (more - pods) / (larger - size)
+    if at > BELIEVED * sizes[-1][0]:
+        return f"{part} is far from its shipped limit of {limit} MiB"
     how = "beyond what was measured, " if above is None else ""
     return f"{part} reaches its shipped limit of {limit} MiB at about {at:.0f} pods ({how}by a straight line)"
 
@@ -232,11 +236,12 @@ def limits(rows: list[Row], kills: list[Kill]) -> Iterator[str]:
     for part in PARTS:
         if (told := reached(rows, part.name)) is not None:
             yield f"{told}."
-    last = rows[-1]
-    per_pod = last.asked * KI / last.pods
+    few, many = rows[max(0, len(rows) - 2)], rows[-1]
+    per_pod = (many.asked - few.asked) / (many.pods - few.pods) if len(rows) > 1 else many.asked
+    longest = many.pods + (LONGEST_HEAD / KI - many.asked) / per_pod
     yield (
-        f"The adapter's query has {per_pod:.0f} bytes for each pod in an address; sent by GET it would be longer than the "
-        f"{LONGEST_HEAD >> 20} MiB that Prometheus takes from about {LONGEST_HEAD / per_pod:.0f} pods on."
+        f"The adapter's query has {per_pod * KI:.0f} bytes for each pod in an address; sent by GET it would be longer than the "
+        f"{LONGEST_HEAD >> 20} MiB that Prometheus takes from about {longest:.0f} pods on. The shipped adapter sends it by POST."
     )
     for row in rows:
         if row.settled is None:
