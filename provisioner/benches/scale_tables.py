@@ -255,9 +255,9 @@ seen, beside that limit. Cores of Prometheus by its own account, those of the ad
 MEANING_OF_ANSWERS = """\
 `settled`: from the pods' creation until every one is scraped and the metrics API has its right value; `right`: how many then have it.
 `metrics API`: asked for all pods by label, as the HPA's controller does: least, middle, most; `of the Service`: for the one value of all.
-`answer`: of all pods. `list of pods`: what the API server sends the adapter for each such answer. `query`: the adapter's, as it would be in
-an address, and its evaluation by Prometheus' own clock. `rules`: one evaluation of the recording rules. `new pod`: from its readiness
-until the metrics API has its first value."""
+`answer`: of all pods. `list of pods`: what the API server sends the adapter for each such answer, compressed where it is longer than
+128 KiB. `query`: the adapter's, as it would be in an address, and its evaluation by Prometheus' own clock. `rules`: one evaluation of the
+recording rules. `new pod`: from its readiness until the metrics API has its first value."""
 
 
 def section(head: list[str], rows: list[Row], kills: list[Kill], failure: str | None) -> str:
