@@ -6,7 +6,7 @@ TARGET  = x86_64-unknown-linux-musl
 RUFF    = sandbox/aws app/benches provisioner/benches provisioner/tests/monitoring provisioner/tests/browser
 
 .DEFAULT_GOAL := help
-.PHONY: promtool monitoring dashboards bench-images cert-manager operator checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full bench-app bench-apply bench-load browser bench-scaling docs workflows deny
+.PHONY: promtool monitoring dashboards bench-images cert-manager operator checkov help demo down setup install build check lint unit fuzz venv python e2e image-tools image-check test test-full bench-app bench-apply bench-load browser bench-scaling bench-scale docs workflows deny
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -60,7 +60,7 @@ python: venv ## tests of the AWS endpoint, lints of the foundation's template, a
 	target/aws-venv/bin/ruff check $(RUFF) && target/aws-venv/bin/ruff format --check $(RUFF)
 	target/aws-venv/bin/cfn-lint provisioner/src/aws/foundation.json
 	cd sandbox/aws && ../../target/aws-venv/bin/python -m pytest -q
-	for script in $(filter-out %/page.py %/sandbox.py %/objects.py %/peer.py %/servers.py,$(wildcard provisioner/benches/*.py app/benches/*.py)); do PYTHONPATH=provisioner/benches python3 $$script --help >/dev/null || exit 1; done
+	for script in $(filter-out %/page.py %/sandbox.py %/objects.py %/peer.py %/servers.py %/scale_cluster.py %/scale_readings.py %/scale_tables.py,$(wildcard provisioner/benches/*.py app/benches/*.py)); do PYTHONPATH=provisioner/benches python3 $$script --help >/dev/null || exit 1; done
 
 CHECKOV = target/checkov-venv/bin/checkov --config-file .checkov.yaml
 
@@ -229,3 +229,10 @@ SCALING ?= # e.g. --parts fast --starts 4, or --steady --minutes 10
 bench-scaling: build ## how fast and how calmly the stack scales (an hour; SCALING chooses parts), written to docs/benchmarks.md
 	$(SANDBOX) up
 	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/scaling.py --provisioner $(abspath $(BIN))/provisioner $(SCALING)
+
+SCALE ?= # e.g. --pods 1,10,100,300,1000, or --reactions fast,seed
+
+bench-scale: build ## what one Prometheus and one adapter carry at 1 to 1000 pods (15 minutes), written to docs/scale.md
+	$(SANDBOX) up
+	env=$$($(SANDBOX) env) && eval "$$env" && python3 provisioner/benches/scale.py --provisioner $(abspath $(BIN))/provisioner \
+	  --app $(abspath $(BIN))/app $(SCALE)

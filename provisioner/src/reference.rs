@@ -3,12 +3,14 @@
 mod commands;
 mod schema;
 mod settings;
+mod sizes;
 
 use clap::{Arg, Command, CommandFactory};
 
 pub use commands::commands;
 pub use schema::schema;
 pub use settings::settings;
+pub use sizes::sizes;
 
 use crate::cli::Cli;
 use crate::config::keys::KEYS;
@@ -54,6 +56,9 @@ fn cell(text: &str) -> String {
 mod tests {
     use super::*;
 
+    const SIZES_BEGIN: &str = "<!-- sizes: begin, made by `make docs` -->";
+    const SIZES_END: &str = "<!-- sizes: end -->";
+
     /// The page at `path` of the checkout is `made`; with `UPDATE_DOCS` set it is written.
     fn is_made(path: &str, made: &str) {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/").to_owned() + path;
@@ -73,6 +78,20 @@ mod tests {
     fn the_page_of_settings_and_its_schema_are_up_to_date() {
         is_made("settings.md", &settings());
         is_made("provisioner.schema.json", &schema());
+    }
+
+    #[test]
+    fn the_sizes_in_the_page_of_scale_are_those_of_the_formula() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/scale.md");
+        let page = std::fs::read_to_string(path).expect("the page");
+        let (before, rest) = page.split_once(SIZES_BEGIN).expect("where the table begins");
+        let (_, after) = rest.split_once(SIZES_END).expect("where it ends");
+        let made = format!("{before}{SIZES_BEGIN}\n{}{SIZES_END}{after}", sizes());
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &made).expect("written");
+        }
+        let written = std::fs::read_to_string(path).expect("the page");
+        assert!(written == made, "`{path}` is out of date: run `make docs`");
     }
 
     #[test]
