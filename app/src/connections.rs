@@ -1,7 +1,12 @@
-//! How many connections there are, and which is one too many.
+//! How many connections there are, and which is one too many; and when a peer that takes nothing loses its own.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
 
 /// Connections beyond the limit that are still read: enough for probes and scrapes, and to tell clients by an answer
 /// that there are too many. More are closed unread.
@@ -52,9 +57,36 @@ impl Drop for Place {
     }
 }
 
+/// From here on the connection breaks once its peer has taken nothing of what waits for it for so long: answers that nobody
+/// reads must not hold a place for good, and no timer of HTTP runs while they wait.
+pub(crate) fn break_when_stalled(stream: &TcpStream, limit: Duration) -> io::Result<()> {
+    SockRef::from(stream).set_tcp_user_timeout(Some(limit))
+}
+
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_peer_that_reads_nothing_loses_its_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        break_when_stalled(&stream, Duration::from_millis(300)).unwrap();
+        let writes = async {
+            loop {
+                if let Err(error) = stream.write_all(&[0; 65536]).await {
+                    return error;
+                }
+            }
+        };
+        let error = tokio::time::timeout(Duration::from_secs(20), writes).await.unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        drop(peer);
+    }
 
     #[test]
     fn beyond_the_limit_connections_are_crowded_and_then_closed() {

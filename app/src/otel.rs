@@ -7,6 +7,9 @@ use crate::semconv::Methods;
 /// Default of `OTEL_EXPORTER_OTLP_TIMEOUT`.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What a timeout of zero stands for, which the specification reads as none.
+const NO_TIMEOUT: Duration = Duration::from_millis(u32::MAX as u64);
+
 /// The section of `--help`.
 pub(crate) const HELP: &str = "\
 OpenTelemetry's variables:
@@ -21,10 +24,10 @@ OpenTelemetry's variables:
   OTEL_SDK_DISABLED                 `true`: send neither
 
   OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TIMEOUT, OTEL_EXPORTER_OTLP_PROTOCOL (also ..._TRACES_..., ..._LOGS_...)
-                                    headers of what is sent, milliseconds for it, and only `http/protobuf`
+                                    headers of what is sent, milliseconds for it (0: no limit), and only `http/protobuf`
   OTEL_TRACES_SAMPLER               always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off,
                                     parentbased_traceidratio [default: parentbased_always_on]
-  OTEL_TRACES_SAMPLER_ARG           share of traces for ...traceidratio, from 0 to 1
+  OTEL_TRACES_SAMPLER_ARG           share of traces for ...traceidratio, from 0 to 1 [default: 1]
   OTEL_PROPAGATORS                  `tracecontext` (W3C traceparent) or `none` [default: tracecontext]
   OTEL_BSP_*, OTEL_BLRP_*           queue and batch sizes, delays
   OTEL_SERVICE_NAME                 name of the service [default: app]
@@ -155,6 +158,7 @@ impl Variables<'_> {
         let timeout = match self.of_signal(signal, "TIMEOUT") {
             None => TIMEOUT,
             Some((value, name)) => match value.parse() {
+                Ok(0) => NO_TIMEOUT,
                 Ok(milliseconds) => Duration::from_millis(milliseconds),
                 Err(_) => return refuse(name, value, "a whole number of milliseconds"),
             },
@@ -170,8 +174,9 @@ impl Variables<'_> {
             let expected = "see `app serve --help` for those that are known";
             return refuse("OTEL_TRACES_SAMPLER".to_owned(), sampler, expected);
         }
-        if sampler.ends_with("traceidratio") {
-            let share = self.get("OTEL_TRACES_SAMPLER_ARG").unwrap_or_default();
+        // Without a share all traces are taken.
+        let share = self.get("OTEL_TRACES_SAMPLER_ARG");
+        if let Some(share) = share.filter(|_| sampler.ends_with("traceidratio")) {
             if !share.parse().is_ok_and(|share: f64| (0.0..=1.0).contains(&share)) {
                 let expected = "a share of traces, from 0 to 1";
                 return refuse("OTEL_TRACES_SAMPLER_ARG".to_owned(), share, expected);
@@ -292,7 +297,11 @@ mod tests {
             ),
             (&[ON, ("OTEL_TRACES_SAMPLER", "xray")], "OTEL_TRACES_SAMPLER"),
             (
-                &[ON, ("OTEL_TRACES_SAMPLER", "traceidratio")],
+                &[
+                    ON,
+                    ("OTEL_TRACES_SAMPLER", "traceidratio"),
+                    ("OTEL_TRACES_SAMPLER_ARG", "half"),
+                ],
                 "OTEL_TRACES_SAMPLER_ARG",
             ),
             (
@@ -312,6 +321,19 @@ mod tests {
             let error = read(variables).unwrap_err().to_string();
             assert!(error.contains(&format!("for {named}:")), "{variables:?}: {error}");
         }
+    }
+
+    #[cfg(feature = "otlp")]
+    #[test]
+    fn what_may_be_left_out_or_be_zero_is_as_the_specification_has_it() {
+        let on = ("OTEL_TRACES_EXPORTER", "otlp");
+        assert!(read(&[on, ("OTEL_TRACES_SAMPLER", "traceidratio")]).is_ok());
+        let timeout = |text| {
+            let otel = read(&[on, ("OTEL_EXPORTER_OTLP_TIMEOUT", text)]).unwrap();
+            otel.traces.unwrap().timeout
+        };
+        assert_eq!((timeout(""), timeout("250")), (TIMEOUT, Duration::from_millis(250)));
+        assert!(timeout("0") > Duration::from_hours(24), "none");
     }
 
     #[cfg(feature = "otlp")]

@@ -38,6 +38,7 @@ pub(crate) fn router(app: Arc<App>, observed: Arc<Observed>) -> Router {
         .route("/health", get(health))
         .route("/api/data", get(data))
         .route("/openapi.json", get(openapi))
+        .method_not_allowed_fallback(not_allowed)
         .fallback(not_found)
         .layer(Observe(observed))
         .route("/metrics", get(exposition))
@@ -106,6 +107,12 @@ async fn openapi() -> impl IntoResponse {
 
 async fn not_found() -> impl IntoResponse {
     (StatusCode::NOT_FOUND, Json(ErrorBody { error: "not found" }))
+}
+
+/// The router adds which methods are allowed.
+async fn not_allowed() -> impl IntoResponse {
+    let error = "method not allowed";
+    (StatusCode::METHOD_NOT_ALLOWED, Json(ErrorBody { error }))
 }
 
 /// Gathers on a thread of its own: a scrape must not hold up requests.

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ use tokio::runtime::Handle;
 use tower::Service;
 
 use crate::config::Settings;
-use crate::connections::{Connections, Place};
+use crate::connections::{Connections, Place, break_when_stalled};
 use crate::limits::{Crowded, Limits};
 use crate::metrics::Metrics;
 use crate::observe::Observed;
@@ -39,6 +40,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// The same where there are too many connections already.
 const CROWDED_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time in which a client has to take something of the answers that wait for it.
+const STALLED: Duration = Duration::from_secs(30);
 
 /// What hyper takes where nothing is said: only then it has room for the headers on the stack.
 const DEFAULT_HEADERS: usize = 100;
@@ -67,6 +71,8 @@ pub(crate) enum ServeError {
 pub(crate) async fn run(mut settings: Settings) -> Result<(), ServeError> {
     let resource = telemetry::resource(&settings.identity, settings.otel.service_name.as_deref());
     let export = Export::start(&settings.otel, &resource).map_err(|error| ServeError::Export(error.into()))?;
+    // Dropped here it would wait for its senders, which wait for this thread: whoever ends us at once would wait for seconds.
+    let export = ManuallyDrop::new(export);
     telemetry::start_log(settings.log_format, settings.log_level, &export);
     settings.limits.connections = descriptors::afford(settings.limits.connections);
     let mut signals = Signals::install().map_err(ServeError::Signals)?;
@@ -92,7 +98,7 @@ pub(crate) async fn run(mut settings: Settings) -> Result<(), ServeError> {
     drop(listener);
     server.finish(&mut signals, settings.drain_timeout).await?;
     tokio::select! {
-        () = export.finish() => {}
+        () = ManuallyDrop::into_inner(export).finish() => {}
         // Every request is answered: there is nothing more to fail.
         signal = signals.next() => tracing::warn!(signal, "ended without waiting for telemetry to be sent"),
     }
@@ -185,6 +191,7 @@ impl Server {
     fn start(&self, stream: TcpStream, peer: SocketAddr, place: Place) {
         // Answers are one small write each; waiting to fill a segment only delays them.
         stream.set_nodelay(true).ok();
+        break_when_stalled(&stream, STALLED).ok();
         let (app, router, crowded) = (Arc::clone(&self.app), self.router.clone(), place.crowded);
         let (opened, max_age, traced) = (Instant::now(), self.max_connection_age, self.traced);
         let service = service_fn(move |mut request: hyper::Request<Incoming>| {

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
+use hyper::header::{HOST, HeaderValue, USER_AGENT};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, lookup_host};
 
+use super::answer::{Answer, stays_open};
 use super::header::Header;
 use super::target::Target;
 
@@ -59,14 +60,6 @@ impl RequestError {
             Self::Broken(_) => "broken",
         }
     }
-}
-
-/// What a server answered.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    /// Header `x-pod`.
-    pub(super) pod: Option<String>,
 }
 
 /// A request's end: how it went, and the connection if it can carry another.
@@ -273,9 +266,9 @@ async fn read(sent: Sent) -> Result<(Answer, bool), Unanswered> {
     while let Some(frame) = response.body_mut().frame().await {
         frame.map_err(Unanswered::Lost)?;
     }
-    let headers = response.headers();
-    let open = headers.get(CONNECTION).is_none_or(|value| value != "close");
-    let pod = headers
+    let open = stays_open(&response);
+    let pod = response
+        .headers()
         .get("x-pod")
         .and_then(|pod| pod.to_str().ok())
         .map(str::to_owned);

@@ -72,11 +72,12 @@ impl<'a> Run<'a> {
         while sending || !self.in_flight.is_empty() {
             tokio::select! {
                 biased;
-                _ = signals.next() => {
+                signal = signals.next() => {
                     if !sending {
                         break;
                     }
                     sending = false;
+                    self.record.interrupted = Some(signal);
                     arrivals.close();
                     self.record.duration = self.start.elapsed();
                 }

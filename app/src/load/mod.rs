@@ -4,6 +4,7 @@
 //! told while the run is on (`progress`, whose lines other programs read, written `aside`), reported (`report`) and judged
 //! (`threshold`).
 
+mod answer;
 mod aside;
 mod client;
 mod drive;

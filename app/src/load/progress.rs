@@ -170,7 +170,7 @@ pub(super) fn per_second(count: u64, time: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::Answer;
+    use super::super::answer::Answer;
     use super::super::rate::Profile;
     use super::super::record::Outcome;
     use super::*;

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use hdrhistogram::CreationError;
 use serde::Serialize;
 
-use super::client::{Answer, RequestError};
+use super::answer::Answer;
+use super::client::RequestError;
 use super::latency::Latencies;
 use super::pods::Hits;
 
@@ -56,6 +57,8 @@ pub(super) struct Second {
 pub(super) struct Record {
     /// How long requests were sent.
     pub(super) duration: Duration,
+    /// The signal that ended it before its time.
+    pub(super) interrupted: Option<&'static str>,
     pub(super) counts: Counts,
     pub(super) latencies: Latencies,
     /// The longest that a request was begun after it was due.
@@ -83,6 +86,7 @@ impl Record {
     pub(super) fn new() -> Result<Self, CreationError> {
         Ok(Self {
             duration: Duration::ZERO,
+            interrupted: None,
             counts: Counts::default(),
             latencies: Latencies::new()?,
             longest_lag: Duration::ZERO,

@@ -22,6 +22,8 @@ pub(super) struct Report<'a> {
     rate: f64,
     /// How long requests were sent.
     duration_s: f64,
+    /// The signal that ended it before its time; null where none did.
+    interrupted: Option<&'static str>,
     /// Sent, whatever became of them.
     pub(super) requests: u64,
     /// Of those: no answer, or a status from 400 on.
@@ -72,6 +74,7 @@ impl<'a> Report<'a> {
             schema: SCHEMA,
             rate: schedule.profile().mean(),
             duration_s: record.duration.as_secs_f64(),
+            interrupted: record.interrupted,
             requests: record.counts.sent,
             failed: record.counts.failed,
             dropped: record.counts.dropped,
@@ -124,6 +127,10 @@ impl<'a> Report<'a> {
             format!("errors    {}", list(self.errors.iter())),
         ];
         lines.extend(
+            self.interrupted
+                .map(|signal| format!("ended     by {signal}, before its time")),
+        );
+        lines.extend(
             self.error_examples
                 .iter()
                 .map(|(kind, error)| format!("error     {kind}: {error}")),
@@ -170,7 +177,8 @@ fn list(counts: impl Iterator<Item = (impl Display, impl Display)>) -> String {
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
-    use super::super::client::{Answer, RequestError};
+    use super::super::answer::Answer;
+    use super::super::client::RequestError;
     use super::super::rate::Profile;
     use super::super::record::Outcome;
     use super::*;
@@ -219,6 +227,7 @@ mod tests {
           "schema": 1,
           "rate": 2.5,
           "duration_s": 2.0,
+          "interrupted": null,
           "requests": 4,
           "failed": 1,
           "dropped": 1,
@@ -290,6 +299,6 @@ mod tests {
     #[test]
     fn nothing_sent_gives_nulls_and_no_nan() {
         let (schedule, record) = (schedule("1"), Record::new().unwrap());
-        insta::assert_snapshot!(Report::new(&schedule, &record).json().unwrap(), @r#"{"schema":1,"rate":1.0,"duration_s":0.0,"requests":0,"failed":0,"dropped":0,"late":0,"resent":0,"closed_by_server":0,"p50_s":null,"p90_s":null,"p99_s":null,"max_s":null,"max_lag_s":0.0,"per_pod":{},"first_hit_s":{},"imbalance":null,"imbalance_end":null,"status":{},"errors":{},"error_examples":{},"first_request_unix_s":null,"last_request_unix_s":null,"achieved_rate":0.0,"stages":null,"arrivals":"even","seed":null}"#);
+        insta::assert_snapshot!(Report::new(&schedule, &record).json().unwrap(), @r#"{"schema":1,"rate":1.0,"duration_s":0.0,"interrupted":null,"requests":0,"failed":0,"dropped":0,"late":0,"resent":0,"closed_by_server":0,"p50_s":null,"p90_s":null,"p99_s":null,"max_s":null,"max_lag_s":0.0,"per_pod":{},"first_hit_s":{},"imbalance":null,"imbalance_end":null,"status":{},"errors":{},"error_examples":{},"first_request_unix_s":null,"last_request_unix_s":null,"achieved_rate":0.0,"stages":null,"arrivals":"even","seed":null}"#);
     }
 }

@@ -141,7 +141,7 @@ pub(super) fn share(text: &str) -> Result<f64, &'static str> {
 mod tests {
     use std::time::SystemTime;
 
-    use super::super::client::Answer;
+    use super::super::answer::Answer;
     use super::super::rate::Profile;
     use super::super::record::{Outcome, Record};
     use super::super::schedule::{Schedule, Spacing};

@@ -302,6 +302,7 @@ fn a_signal_ends_the_load_early_with_a_report() {
         let report: Value = serde_json::from_reader(child.stdout.take().unwrap()).unwrap();
         assert_eq!(report["requests"], json!(peer.requests()));
         assert!(report["duration_s"].as_f64().unwrap() < 3600.0);
+        assert_eq!(report["interrupted"], json!(name.as_str()));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Traces and logs, as a collector gets them.
 
+use std::time::{Duration, Instant};
+
 use nix::sys::signal::Signal::SIGTERM;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -153,6 +155,25 @@ fn what_waits_is_sent_before_the_service_ends() {
     assert_eq!(
         attribute(&drained.resource.attributes, "service.namespace").as_deref(),
         Some("shop")
+    );
+}
+
+#[test]
+fn a_second_signal_waits_for_no_telemetry() {
+    let collector = Collector::start();
+    let waits = ("OTEL_BSP_SCHEDULE_DELAY", "3600000");
+    let mut service = service(&collector, "--drain-delay 1h", &[waits]);
+    assert_eq!(service.get("/").status, 200);
+    service.signal(SIGTERM);
+    service.logged("draining");
+    let signalled = Instant::now();
+    service.signal(SIGTERM);
+    assert_eq!(wait_exit(&mut service.child).code(), Some(1));
+    // The SDK gives its senders 5 s.
+    assert!(
+        signalled.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        signalled.elapsed()
     );
 }
 

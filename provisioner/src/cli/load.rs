@@ -26,10 +26,10 @@ pub struct Load {
     /// How far apart requests are: evenly, or at random as from many users
     #[arg(long, value_enum, default_value = "even")]
     pub arrivals: Arrivals,
-    /// Fail unless the HPA's maximum of pods got ready, and wait until one pod is left
+    /// Fail unless the HPA's maximum of pods got ready; begin when only its minimum is there, and wait until that is left again
     #[arg(long)]
     pub until_scaled: bool,
-    /// Fail unless that many pods were ready so soon after the first request, e.g. 30s
+    /// Fail unless that many pods were ready so soon after the first request, e.g. 30s; begin when no pods come or go
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub max_scale_up: Option<Duration>,
     /// Fail where more requests failed or were never sent, in percent of all, e.g. 0 or 0.1
@@ -75,11 +75,11 @@ impl FromStr for Stages {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let stages = text.split(',').map(str::trim);
-        let durations: Vec<Duration> = stages.map(stage).collect::<Result<_, _>>()?;
-        let duration: Duration = durations.iter().sum();
-        if duration.is_zero() {
-            return Err("these stages take no time".to_owned());
+        let stages: Vec<(f64, Duration)> = stages.map(stage).collect::<Result<_, _>>()?;
+        if requests(&stages) < 1.0 {
+            return Err("these stages send nothing".to_owned());
         }
+        let duration = stages.iter().map(|(_, duration)| *duration).sum();
         Ok(Self {
             text: text.replace(' ', ""),
             duration,
@@ -87,8 +87,17 @@ impl FromStr for Stages {
     }
 }
 
-/// How long one stage takes.
-fn stage(text: &str) -> Result<Duration, String> {
+/// How many requests stages ask for: the area under their rate.
+fn requests(stages: &[(f64, Duration)]) -> f64 {
+    let from = std::iter::once(0.0).chain(stages.iter().map(|(rate, _)| *rate));
+    let areas = from
+        .zip(stages)
+        .map(|(from, (to, duration))| f64::midpoint(from, *to) * duration.as_secs_f64());
+    areas.sum()
+}
+
+/// Where the rate goes in one stage, and how long that takes.
+fn stage(text: &str) -> Result<(f64, Duration), String> {
     let no_stage = || format!("`{text}` is no stage: write RATE:DURATION like `100:30s`, with a rate from 0 to 100000");
     let (rate, duration) = text.split_once(':').ok_or_else(no_stage)?;
     let rate: f64 = rate.parse().map_err(|_| no_stage())?;
@@ -96,9 +105,10 @@ fn stage(text: &str) -> Result<Duration, String> {
         return Err(no_stage());
     }
     if duration == "0" {
-        return Ok(Duration::ZERO);
+        return Ok((rate, Duration::ZERO));
     }
-    duration::parse(duration).map_err(|why| format!("stage `{text}`: its duration {why}"))
+    let duration = duration::parse(duration).map(|duration| (rate, duration));
+    duration.map_err(|why| format!("stage `{text}`: its duration {why}"))
 }
 
 /// A share of all requests, in percent.
@@ -189,6 +199,9 @@ mod tests {
             "100001:1m",
             "1:1",
             "100:0",
+            "0:1m",
+            "0:1m,100:0",
+            "0.5:1s",
             "1:1m,,2:1m",
             "1:0s",
         ] {

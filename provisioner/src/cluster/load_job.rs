@@ -210,13 +210,16 @@ impl LoadJob {
         }
     }
 
-    /// Hands each line of the pod's log to `take` as it is written, with the node's time before it, until the log ends.
-    /// Fails never: a log that cannot be read has no lines. Where the connection breaks, the log is read again from its start.
+    /// Hands each line of the pod's log to `take` as it is written, with the node's time before it, until its container has
+    /// ended. Fails never: a log that cannot be read has no lines. Where the connection breaks, or ends while the container runs
+    /// on, the log is read again from its start.
     pub async fn follow(&self, mut take: impl FnMut(&str)) {
         while Instant::now() < self.give_up {
-            if let Some(name) = self.started_pod().await {
+            if let Some((name, ended)) = self.started_pod().await {
                 match self.read_along(&name, &mut take).await {
-                    Ok(()) => return,
+                    // An API server that goes away ends it, too.
+                    Ok(()) if ended => return,
+                    Ok(()) => {}
                     Err(error) => tracing::debug!(%error, "the log is read again"),
                 }
             }
@@ -224,12 +227,14 @@ impl LoadJob {
         }
     }
 
-    /// The Job's pod once it has a log.
-    async fn started_pod(&self) -> Option<String> {
+    /// The Job's pod once it has a log, and whether that is complete.
+    async fn started_pod(&self) -> Option<(String, bool)> {
         self.uid.get()?;
         let pods = self.pods().await.ok()?;
         let started = pods.iter().find(|pod| pod["status"]["phase"] != "Pending")?;
-        started["metadata"]["name"].as_str().map(str::to_owned)
+        let ended = matches!(started["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+        let name = started["metadata"]["name"].as_str()?;
+        Some((name.to_owned(), ended))
     }
 
     async fn read_along(&self, pod: &str, take: &mut impl FnMut(&str)) -> Result<(), kube::Error> {

@@ -209,3 +209,40 @@ async fn a_load_that_is_given_up_is_ended_also_where_the_answer_did_not_arrive()
     assert!(job.stop().await.expect("ended").is_some());
     assert_eq!(wire.state().objects.get(JOB), None);
 }
+
+#[tokio::test]
+async fn a_log_that_ends_while_the_loader_runs_is_read_on() {
+    const POD: &str = "/api/v1/namespaces/web-app/pods/web-app-load-a";
+    let wire = Wire::default();
+    let job = prepared(&wire).await.expect("room");
+    let pod = |phase: &str| {
+        let uid = wire.state().objects[JOB]["metadata"]["uid"].clone();
+        let labels = serde_json::json!({"batch.kubernetes.io/controller-uid": uid});
+        let metadata = serde_json::json!({"name": "web-app-load-a", "labels": labels});
+        wire.put(
+            POD,
+            serde_json::json!({"metadata": metadata, "status": {"phase": phase}}),
+        );
+    };
+    let log = |text: &str| drop(wire.state().logs.insert(format!("{POD}/log"), text.to_owned()));
+    let mut lines = Vec::new();
+    let following = async {
+        sent(&wire).await;
+        pod("Running");
+        log("one\n");
+        job.follow(|line| {
+            if lines.is_empty() {
+                // The connection ends here; the rest of the log comes later.
+                log("one\ntwo\n");
+                pod("Succeeded");
+            }
+            lines.push(line.to_owned());
+        })
+        .await;
+    };
+    tokio::select! {
+        run = job.run(&Silent) => panic!("{run:?}"),
+        () = following => {}
+    }
+    assert_eq!(lines, ["one", "one", "two"]);
+}

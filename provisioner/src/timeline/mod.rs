@@ -12,12 +12,14 @@ pub mod watch;
 
 use serde::Serialize;
 
-pub use recording::{Hpa, Pods, Rates, Recording, Second};
-use recording::{at, first};
+pub use recording::{AtStart, Hpa, Pods, Rates, Recording, Second};
+use recording::{at, first, reached};
 pub use watch::Recorder;
 
-/// What counts as a rate that has risen above what was there before, in requests per second.
+/// What counts as a rate that has risen above what was there before: so many requests per second, and this share of it,
+/// for a rate of others goes up and down by itself.
 const RISEN: f64 = 0.5;
+const RISEN_BY: f64 = 0.1;
 
 /// When the load was sent, in Unix seconds by the clock of this machine.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,7 +30,8 @@ pub struct Span {
     pub last: f64,
 }
 
-/// Times of one load, in seconds from its first request; none where it did not happen, or nobody could see it.
+/// Times of one load, in seconds from its first request; none where it did not happen, or nobody could see it. What was so
+/// at the first request already did not happen: it counts where it ceased and came again.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Timeline {
     /// The app answered its first request, so that its counter has risen.
@@ -56,28 +59,40 @@ pub struct Timeline {
 impl Timeline {
     /// Reads the times off what was seen. `bound`: the highest p99 of a second that is fine, in seconds.
     pub fn of(seen: &Recording, span: Span, bound: f64) -> Self {
-        let Span { first: start, last } = span;
-        let before = at(&seen.rates, start).map_or(0.0, |rates| rates.total);
-        let min = seen.min();
+        let start = span.first;
         let pods_at_max = |holds: &dyn Fn(&Pods, u64) -> bool| {
             let max = seen.max()?;
-            first(&seen.pods, start, |pods| holds(pods, max))
+            reached(&seen.pods, start, |pods| holds(pods, max), |pods| pods.replicas < max)
         };
+        let created_s = pods_at_max(&|pods, max| pods.replicas >= max);
+        let wants_max = |hpa: &Hpa| hpa.desired.is_some_and(|desired| desired >= hpa.max);
+        let wants_less = |hpa: &Hpa| hpa.desired.is_some_and(|desired| desired < hpa.max);
         Self {
             first_sample_s: seen.first_hits.values().copied().reduce(f64::min),
             scraped_s: seen.scraped.map(|at| at - start),
-            api_value_s: first(&seen.rates, start, |rates| rates.total > before + RISEN),
+            api_value_s: risen(&seen.rates, start),
             asked_s: asked(seen, start),
-            desired_s: first(&seen.hpa, start, |hpa| hpa.desired.is_some_and(|d| d >= hpa.max)),
-            created_s: pods_at_max(&|pods, max| pods.replicas >= max),
+            desired_s: reached(&seen.hpa, start, wants_max, wants_less),
+            created_s,
             ready_s: pods_at_max(&|pods, max| pods.ready >= max),
-            spread_s: spread(seen),
+            spread_s: spread(seen, start, created_s.unwrap_or(0.0)),
             recovered_s: recovered(&seen.seconds, bound),
-            back_s: first(&seen.pods, last, |pods| {
-                pods.replicas <= min && pods.ready >= pods.replicas
-            }),
+            back_s: back(seen, span),
         }
     }
+}
+
+/// When the API's rates first rose above the lowest since the start: those of an earlier load may still be falling.
+fn risen(rates: &[Rates], start: f64) -> Option<f64> {
+    let mut lowest = at(rates, start).map_or(0.0, |rates| rates.total);
+    let later = rates.iter().filter(|rates| rates.at > start);
+    for rates in later {
+        if rates.total > lowest + RISEN.max(lowest * RISEN_BY) {
+            return Some(rates.at - start);
+        }
+        lowest = lowest.min(rates.total);
+    }
+    None
 }
 
 /// When the API's rates first asked for the maximum: the HPA rounds total / target up.
@@ -86,15 +101,43 @@ fn asked(seen: &Recording, start: f64) -> Option<f64> {
     let target = hpa.target.filter(|target| *target > 0.0)?;
     #[expect(clippy::cast_precision_loss, reason = "a number of pods")]
     let max = hpa.max as f64;
-    first(&seen.rates, start, |rates| (rates.total / target).ceil() >= max)
+    let asks = |rates: &Rates| (rates.total / target).ceil() >= max;
+    reached(&seen.rates, start, asks, |rates| !asks(rates))
 }
 
-/// When the last of the maximum of pods first answered.
-fn spread(seen: &Recording) -> Option<f64> {
+/// When, from `created` on, the maximum of pods had answered, without those that had ended by then.
+fn spread(seen: &Recording, start: f64, created: f64) -> Option<f64> {
     let max = usize::try_from(seen.max()?).ok()?;
-    let mut hits: Vec<f64> = seen.first_hits.values().copied().collect();
-    hits.sort_by(f64::total_cmp);
-    hits.get(max.checked_sub(1)?).copied()
+    let mut moments: Vec<f64> = seen.first_hits.values().map(|hit| hit.max(created)).collect();
+    moments.sort_by(f64::total_cmp);
+    // A name that answered only after its pod had ended is another pod's by then.
+    let lives = |pod: &str, hit: f64, moment: f64| {
+        let ended = seen.ended.get(pod).map(|ended| ended - start);
+        ended.is_none_or(|ended| ended < hit || ended > moment)
+    };
+    let answered = |moment: f64| {
+        let hits = seen.first_hits.iter();
+        hits.filter(|(pod, hit)| **hit <= moment && lives(pod, **hit, moment))
+            .count()
+    };
+    // Before there were as many hits there cannot have been as many pods.
+    let later = moments.into_iter().skip(max.checked_sub(1)?);
+    later.into_iter().find(|moment| answered(*moment) >= max)
+}
+
+/// When the pods were back at the minimum after the last request; none where there were never more.
+fn back(seen: &Recording, Span { first: start, last }: Span) -> Option<f64> {
+    let min = seen.min();
+    let is_more = |pods: &Pods| pods.replicas > min;
+    first(&seen.pods, start, is_more)?;
+    // An HPA may look only after a short load's last request.
+    let later = seen.pods.iter().find(|pods| pods.at > last && is_more(pods));
+    let from = match (at(&seen.pods, last), later) {
+        (Some(pods), Some(later)) if !is_more(pods) => later.at,
+        _ => last,
+    };
+    let is_back = |pods: &Pods| !is_more(pods) && pods.ready >= pods.replicas;
+    first(&seen.pods, from, is_back).map(|after| after + (from - last))
 }
 
 fn recovered(seconds: &[Second], bound: f64) -> Option<f64> {
@@ -112,9 +155,11 @@ pub fn replica_changes(seen: &Recording, since: f64) -> usize {
     wanted(seen, since).windows(2).filter(|pair| pair[0] != pair[1]).count()
 }
 
-/// In how many steps the HPA went up to its maximum; none where it did not get there.
+/// In how many steps the HPA went up to its maximum; none where it did not get there, or was there all the time.
 pub fn syncs(seen: &Recording, since: f64) -> Option<usize> {
     let (max, wanted) = (seen.max()?, wanted(seen, since));
+    let below = wanted.iter().position(|wanted| *wanted < max)?;
+    let wanted = &wanted[below..];
     let reached = wanted.iter().position(|wanted| *wanted >= max)?;
     let steps = wanted[..=reached].windows(2).filter(|pair| pair[1] > pair[0]).count();
     Some(steps)

@@ -4,8 +4,10 @@
 //! from its start, and from its first request once [`Recording::count_from_first_request`] was told of that.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Everything that was seen.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +23,8 @@ pub struct Recording {
     pub seconds: Vec<Second>,
     /// When each pod first answered, in seconds.
     pub first_hits: BTreeMap<String, f64>,
+    /// When each pod was first seen to be deleted, or to have ended.
+    pub ended: BTreeMap<String, f64>,
     /// When the load began, by the clock of the cluster, where the loader tells.
     pub started: Option<f64>,
     /// When Prometheus first scraped a counter that had risen, by the clock of the cluster.
@@ -119,18 +123,85 @@ pub(super) fn first<T: Seen>(states: &[T], since: f64, holds: impl Fn(&T) -> boo
         .map(|state| (state.at() - since).max(0.0))
 }
 
+/// The same for what a load is to bring about: where it held at `since` already, it counts once it was seen `gone` after
+/// that, and never where it stayed.
+pub(super) fn reached<T: Seen>(
+    states: &[T],
+    since: f64,
+    holds: impl Fn(&T) -> bool,
+    gone: impl Fn(&T) -> bool,
+) -> Option<f64> {
+    let from = if at(states, since).is_some_and(&holds) {
+        states.iter().find(|state| state.at() > since && gone(state))?.at()
+    } else {
+        since
+    };
+    first(states, from, holds).map(|after| after + (from - since))
+}
+
 /// What was seen last at a moment.
 pub(super) fn at<T: Seen>(states: &[T], moment: f64) -> Option<&T> {
     states.iter().rev().find(|state| state.at() <= moment)
 }
 
+/// What a load begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct AtStart {
+    /// Pods that are there.
+    pub pods: u64,
+    /// Of those, ready ones.
+    pub ready: u64,
+    /// Pods that the HPA wants; none before it has looked.
+    pub wanted: Option<u64>,
+    /// The most that it may want.
+    pub max: u64,
+}
+
+impl AtStart {
+    /// Whether there is nothing to scale up: all pods are there, or come already.
+    pub fn is_at_max(&self) -> bool {
+        self.pods.max(self.wanted.unwrap_or(0)) >= self.max
+    }
+}
+
+impl fmt::Display for AtStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pods, ready, max, .. } = self;
+        write!(f, "{pods} of {max} pods, {ready} ready")?;
+        match self.wanted {
+            Some(wanted) => write!(f, ", the HPA wants {wanted}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Recording {
+    /// What was seen last at a moment, as the beginning of a load; none where that was not seen.
+    pub fn at_start(&self, moment: f64) -> Option<AtStart> {
+        let (pods, hpa) = (at(&self.pods, moment)?, at(&self.hpa, moment)?);
+        Some(AtStart {
+            pods: pods.replicas,
+            ready: pods.ready,
+            wanted: hpa.desired,
+            max: hpa.max,
+        })
+    }
+
     /// Counts what the loader timed from its start on from the first request on, which came `lead` later: a schedule may begin
     /// with a time of nothing.
     pub fn count_from_first_request(&mut self, lead: f64) {
         let lead = lead.max(0.0);
         self.seconds.iter_mut().for_each(|second| second.t_s -= lead);
         self.first_hits.values_mut().for_each(|at| *at = (*at - lead).max(0.0));
+    }
+
+    /// Takes the first answers of pods of which no line arrived from what the loader's report has of them.
+    pub fn complete_hits(&mut self, first_hit_s: &Value) {
+        for (pod, at) in first_hit_s.as_object().into_iter().flatten() {
+            if let Some(at) = at.as_f64() {
+                self.first_hits.entry(pod.clone()).or_insert(at);
+            }
+        }
     }
 
     /// The number of pods that the HPA may make at most; none where there is no HPA.

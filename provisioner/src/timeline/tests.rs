@@ -1,5 +1,7 @@
 //! Timelines of recorded loads.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn pods(at: f64, replicas: u64, ready: u64) -> Pods {
@@ -62,6 +64,7 @@ fn recording() -> Recording {
             second(4.0, 0, 0.049),
         ],
         first_hits: (0..10).map(hit).collect(),
+        ended: BTreeMap::new(),
         started: Some(100.0),
         scraped: Some(100.75),
     }
@@ -142,20 +145,101 @@ fn what_did_not_happen_has_no_time() {
 }
 
 #[test]
-fn what_held_before_the_load_holds_at_its_start() {
+fn what_was_there_before_the_load_has_no_time() {
     let seen = Recording {
-        pods: vec![pods(90.0, 10, 10)],
+        pods: vec![pods(90.0, 10, 10), pods(120.0, 10, 9), pods(121.0, 10, 10)],
         hpa: vec![hpa(90.0, 10)],
+        rates: vec![rates(99.0, 99.0), rates(101.0, 98.0), rates(102.0, 99.5)],
         seconds: vec![second(1.0, 0, 0.01)],
         ..Recording::default()
     };
     let times = Timeline::of(&seen, SPAN, 0.05);
+    let only = Timeline {
+        recovered_s: Some(0.0),
+        ..Timeline::default()
+    };
+    assert_eq!(times, only, "a pod that was replaced is no scaling; it was never bad");
+    assert_eq!(syncs(&seen, 100.0), None);
+    let begun = seen.at_start(100.0).expect("seen");
+    assert!(begun.is_at_max());
+    assert_eq!(begun.to_string(), "10 of 10 pods, 10 ready, the HPA wants 10");
+    assert_eq!(seen.at_start(80.0), None);
+}
+
+/// The HPA has just begun to remove ten pods when the load starts, which brings them back.
+#[test]
+fn a_load_that_meets_a_scale_down_is_told_from_there() {
+    // The former pods have all answered when they go.
+    let old = |pod: usize| (format!("old-{pod}"), 0.01 + pod_seconds(pod) / 10.0);
+    let new = |pod: usize| (format!("new-{pod}"), 0.01 + pod_seconds(pod));
+    let seen = Recording {
+        pods: vec![
+            pods(90.0, 10, 10),
+            pods(101.0, 1, 1),
+            pods(120.0, 10, 1),
+            pods(122.0, 10, 10),
+            pods(400.0, 1, 1),
+        ],
+        hpa: vec![hpa(90.0, 10), hpa(100.5, 1), hpa(119.0, 10), hpa(399.0, 1)],
+        rates: vec![rates(95.0, 99.0), rates(100.25, 60.0), rates(103.0, 99.0)],
+        first_hits: (0..10).map(old).chain((30..39).map(new)).collect(),
+        ended: (1..10)
+            .map(|pod| (format!("old-{pod}"), 101.0))
+            // As of a StatefulSet, whose pods get their names again.
+            .chain([("new-35".to_owned(), 101.0)])
+            .collect(),
+        ..Recording::default()
+    };
+    let expected = Timeline {
+        first_sample_s: Some(0.01),
+        api_value_s: Some(3.0),
+        asked_s: Some(3.0),
+        desired_s: Some(19.0),
+        created_s: Some(20.0),
+        ready_s: Some(22.0),
+        spread_s: Some(28.51),
+        back_s: Some(240.0),
+        ..Timeline::default()
+    };
+    assert_eq!(Timeline::of(&seen, SPAN, 0.05), expected);
+    assert_eq!((syncs(&seen, 100.0), replica_changes(&seen, 100.0)), (Some(1), 3));
+}
+
+#[test]
+fn lost_lines_do_not_lose_who_answered() {
+    let mut seen = recording();
+    let report = serde_json::json!({"web-app-9": 6.76, "web-app-0": 9.0});
+    seen.first_hits.remove("web-app-9");
+    assert_eq!(Timeline::of(&seen, SPAN, 0.05).spread_s, None);
+    seen.complete_hits(&serde_json::Value::Null);
+    seen.complete_hits(&report);
+    assert_eq!(seen.first_hits, recording().first_hits);
+}
+
+#[test]
+fn only_pods_that_came_go_back() {
+    let back = |all: &[Pods]| {
+        let seen = Recording {
+            pods: all.to_vec(),
+            hpa: vec![hpa(90.0, 1)],
+            ..Recording::default()
+        };
+        Timeline::of(&seen, SPAN, 0.05).back_s
+    };
+    assert_eq!(back(&[pods(90.0, 1, 1)]), None, "there were never more");
     assert_eq!(
-        (times.desired_s, times.ready_s, times.back_s),
-        (Some(0.0), Some(0.0), None)
+        back(&[pods(90.0, 1, 1), pods(120.0, 3, 3), pods(150.0, 1, 1)]),
+        Some(0.0)
     );
-    assert_eq!(times.recovered_s, Some(0.0), "it was never bad");
-    assert_eq!(syncs(&seen, 100.0), Some(0));
+    assert_eq!(
+        back(&[pods(90.0, 1, 1), pods(170.0, 3, 3), pods(180.0, 1, 1)]),
+        Some(20.0),
+        "they came late"
+    );
+    assert_eq!(
+        back(&[pods(90.0, 3, 3), pods(180.0, 1, 0), pods(181.0, 1, 1)]),
+        Some(21.0)
+    );
 }
 
 #[test]

@@ -98,11 +98,14 @@ impl Recorder {
         }
     }
 
+    /// Takes what is known of the pods, where it differs from what was known.
     fn pods(&self, known: &BTreeMap<String, Pod>) {
         let living: Vec<&Pod> = known.values().filter(|pod| lives(pod)).collect();
         let ready = living.iter().filter(|pod| is_ready(pod)).count() as u64;
         let replicas = living.len() as u64;
         let mut seen = self.seen();
+        let ended = known.iter().filter(|(_, pod)| !lives(pod)).map(|(name, _)| name);
+        note_ended(&mut seen, ended);
         if seen
             .pods
             .last()
@@ -138,8 +141,15 @@ async fn pods(cluster: &Cluster, namespace: &str, recorder: &Recorder, report: &
             Ok(event) => {
                 match event {
                     Event::Apply(pod) => drop(known.insert(pod.name_any(), pod)),
-                    Event::Delete(pod) => drop(known.remove(&pod.name_any())),
-                    _ => known = std::mem::take(&mut listed),
+                    Event::Delete(pod) => {
+                        note_ended(&mut recorder.seen(), [&pod.name_any()]);
+                        drop(known.remove(&pod.name_any()));
+                    }
+                    _ => {
+                        let before = std::mem::replace(&mut known, std::mem::take(&mut listed));
+                        let gone = before.keys().filter(|name| !known.contains_key(*name));
+                        note_ended(&mut recorder.seen(), gone);
+                    }
                 }
                 recorder.pods(&known);
             }
@@ -188,9 +198,16 @@ async fn rates(cluster: &Cluster, at: &Namespaces, recorder: &Recorder, report: 
     }
 }
 
+/// Notes pods that are there no more, each once: a name that comes again is another pod's.
+fn note_ended<'a>(seen: &mut Recording, names: impl IntoIterator<Item = &'a String>) {
+    for name in names {
+        seen.ended.entry(name.clone()).or_insert_with(now);
+    }
+}
+
 fn say_once(told: &mut bool, report: &dyn Reporter, what: &str, error: &dyn Display) {
     if !std::mem::replace(told, true) {
-        report.warning(&format!("cannot watch {what}, times will be missing: {error}"));
+        report.warning(&format!("cannot watch {what}, times will be late or missing: {error}"));
     }
 }
 
@@ -244,6 +261,8 @@ mod tests {
         recorder.pods(&known);
         let seen: Vec<(u64, u64)> = recorder.seen().pods.iter().map(|p| (p.replicas, p.ready)).collect();
         assert_eq!(seen, [(2, 1)], "what does not change is no event");
+        let ended: Vec<String> = recorder.seen().ended.keys().cloned().collect();
+        assert_eq!(ended, ["b", "d"]);
     }
 
     #[test]

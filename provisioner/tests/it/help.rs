@@ -109,10 +109,10 @@ fn help_of_load_shows_where_to_and_what_with() {
               [default: even]
 
           --until-scaled
-              Fail unless the HPA's maximum of pods got ready, and wait until one pod is left
+              Fail unless the HPA's maximum of pods got ready; begin when only its minimum is there, and wait until that is left again
 
           --max-scale-up <DURATION>
-              Fail unless that many pods were ready so soon after the first request, e.g. 30s
+              Fail unless that many pods were ready so soon after the first request, e.g. 30s; begin when no pods come or go
 
           --error-rate <PERCENT>
               Fail where more requests failed or were never sent, in percent of all, e.g. 0 or 0.1

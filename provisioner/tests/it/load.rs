@@ -5,10 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use crate::run::{Ended, Run};
-use crate::support::kubernetes::Kubernetes;
+use crate::support::kubernetes::{Kubernetes, until};
 
 const APP: &str = "/api/v1/namespaces/web-app/pods/web-app";
 const SERVICE: &str = "/api/v1/namespaces/web-app/services/web-app-service";
+const PODS: &str = "/api/v1/namespaces/web-app/pods";
+const HPAS: &str = "/apis/autoscaling/v2/namespaces/web-app/horizontalpodautoscalers";
 const HPA: &str = "/apis/autoscaling/v2/namespaces/web-app/horizontalpodautoscalers/web-app-hpa";
 const RATES: &str = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/web-app/pods/*/http_requests_per_second";
 const SAMPLES: &str = "/api/v1/namespaces/monitoring/services/http:prometheus:9090/proxy/api/v1/query";
@@ -58,10 +60,6 @@ async fn run(kubernetes: &Kubernetes, more: &str) -> Ended {
     tokio::task::spawn_blocking(|| run.end()).await.unwrap()
 }
 
-async fn pause() {
-    tokio::time::sleep(Duration::from_millis(400)).await;
-}
-
 fn change_pod(kubernetes: &Kubernetes, pod: &Value) {
     let path = format!(
         "/api/v1/namespaces/web-app/pods/{}",
@@ -70,45 +68,47 @@ fn change_pod(kubernetes: &Kubernetes, pod: &Value) {
     kubernetes.put(&path, pod.clone());
 }
 
-/// The cluster under a load: the Job that was sent.
+/// The cluster under a load: the Job that was sent. Each thing happens once the program has seen the one before.
 async fn scales(kubernetes: &Kubernetes) -> Value {
-    while kubernetes.get(JOB).is_null() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("a Job", || !kubernetes.get(JOB).is_null()).await;
     let (job, start) = (kubernetes.get(JOB), now());
-    let report = json!({"schema": 1, "requests": 100, "failed": 1, "dropped": 0, "per_pod": {"web-app-1": 100},
-        "first_request_unix_s": start, "last_request_unix_s": start + 1.5});
-    let lines = [
+    let begun = [
         json!({"type": "start", "unix_s": start}),
         json!({"type": "first_hit", "pod": "web-app-1", "t_s": 0.002}),
         json!({"type": "second", "t_s": 1.0, "sent": 50, "done": 50, "p99_s": 0.2}),
-        json!({"type": "first_hit", "pod": "web-app-2", "t_s": 1.2}),
+        json!({"type": "first_hit", "pod": "web-app-2", "t_s": 0.003}),
         json!({"type": "second", "t_s": 1.5, "sent": 50, "done": 50, "p99_s": 0.002}),
-        report,
     ];
-    let log = lines.map(|line| line.to_string()).join("\n") + "\n";
-    kubernetes.put_log(&format!("{POD}/log"), &log);
+    let log = begun.map(|line| format!("{line}\n")).concat();
     let labels = json!({"batch.kubernetes.io/controller-uid": job["metadata"]["uid"]});
-    kubernetes.put(
-        POD,
-        json!({"metadata": {"name": "web-app-load-a", "labels": labels}, "status": {"phase": "Running"}}),
-    );
-    pause().await;
-    let value = json!({"describedObject": {"kind": "Pod", "name": "web-app-1"}, "value": "20"});
-    kubernetes.put(RATES, json!({"items": [value]}));
-    let samples = json!({"metric": {}, "values": [[start - 1.0, "5"], [start + 0.25, "9"]]});
+    kubernetes.put_log(&format!("{POD}/log"), &log);
+    let loader = json!({"metadata": {"name": "web-app-load-a", "labels": labels}, "status": {"phase": "Running"}});
+    kubernetes
+        .polled("web-app-load-a/log", || kubernetes.put(POD, loader))
+        .await;
+    let samples = json!({"metric": {}, "values": [[start - 1.0, "5"], [now(), "9"]]});
     kubernetes.put(SAMPLES, json!({"status": "success", "data": {"result": [samples]}}));
-    pause().await;
-    kubernetes.change(HPA, |live| live["status"] = hpa(2, "20")["status"].clone());
-    change_pod(kubernetes, &pod("web-app-2", false));
-    pause().await;
-    change_pod(kubernetes, &pod("web-app-2", true));
-    pause().await;
+    let value = json!({"describedObject": {"kind": "Pod", "name": "web-app-1"}, "value": "20"});
+    kubernetes
+        .polled(RATES, || kubernetes.put(RATES, json!({"items": [value]})))
+        .await;
+    let scaled = hpa(2, "20")["status"].clone();
+    kubernetes
+        .noticed(HPAS, || kubernetes.change(HPA, |live| live["status"] = scaled))
+        .await;
+    for ready in [false, true] {
+        kubernetes
+            .noticed(PODS, || change_pod(kubernetes, &pod("web-app-2", ready)))
+            .await;
+    }
+    let report = json!({"schema": 1, "requests": 100, "failed": 1, "dropped": 0, "per_pod": {"web-app-1": 100},
+        "first_request_unix_s": start, "last_request_unix_s": now()});
+    kubernetes.put_log(&format!("{POD}/log"), &format!("{log}{report}\n"));
+    kubernetes.change(POD, |pod| pod["status"]["phase"] = "Succeeded".into());
     kubernetes.change(JOB, |job| {
         job["status"] = json!({"conditions": [{"type": "Complete", "status": "True"}]});
     });
-    pause().await;
-    pause().await;
+    until("the Job's removal", || kubernetes.get(JOB).is_null()).await;
     kubernetes.change(HPA, |live| live["status"] = hpa(1, "0")["status"].clone());
     kubernetes.remove(&format!("{APP}-2"));
     job
@@ -138,7 +138,11 @@ async fn a_load_is_told_as_one_timeline_and_leaves_no_job() {
     let found: Vec<f64> = order.iter().filter_map(|key| times[key].as_f64()).collect();
     assert!(found.len() == order.len() && found.is_sorted(), "{report}");
     assert!(times["asked_s"].as_f64() >= times["api_value_s"].as_f64(), "{report}");
-    assert_eq!((&times["spread_s"], &times["recovered_s"]), (&json!(1.2), &json!(1.0)));
+    // Its first answer was there before the watch told of the pod.
+    assert_eq!(
+        (&times["spread_s"], &times["recovered_s"]),
+        (&times["created_s"], &json!(1.0))
+    );
     assert!(times["created_s"].as_f64() < times["ready_s"].as_f64(), "{report}");
     assert!(times["back_s"].as_f64() > Some(0.0), "{report}");
     assert_eq!(
@@ -153,13 +157,13 @@ async fn a_load_is_told_as_one_timeline_and_leaves_no_job() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_missed_is_said_beside_the_figures() {
     let kubernetes = stack().await;
-    let (ended, _) = loaded(&kubernetes, "--max-scale-up 100ms --error-rate 0").await;
+    let (ended, _) = loaded(&kubernetes, "--max-scale-up 1ms --error-rate 0").await;
     assert_eq!(ended.code(), 1, "{}", ended.stderr());
     let report: Value = serde_json::from_str(&ended.stdout()).unwrap();
     assert_eq!(report["requests"], 100, "the figures are there all the same");
     let said = ended.stderr();
     for part in [
-        "at most 0.1 s are allowed",
+        "at most 0.0 s are allowed",
         "1 failed and 0 dropped of 100 requests are 1.000 %",
     ] {
         assert!(said.contains(part), "{said}");
@@ -172,11 +176,16 @@ async fn a_load_starts_so_long_after_a_look_of_the_controller() {
     let kubernetes = stack().await;
     let looks = async {
         // The watch has to have begun: what it reads first is no look.
-        while kubernetes.asked("services/http:web-app-service:http/proxy/") < 4 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        kubernetes.change(HPA, |live| live["status"] = hpa(1, "4")["status"].clone());
+        until("a few requests", || {
+            kubernetes.asked("services/http:web-app-service:http/proxy/") >= 4
+        })
+        .await;
         let look = now();
+        kubernetes
+            .noticed(HPAS, || {
+                kubernetes.change(HPA, |live| live["status"] = hpa(1, "4")["status"].clone());
+            })
+            .await;
         scales(&kubernetes).await;
         look
     };
@@ -190,11 +199,87 @@ async fn a_load_starts_so_long_after_a_look_of_the_controller() {
     assert!((1.9..6.0).contains(&after), "{after} s: {}", ended.stderr());
 }
 
+/// A stack that has all of its pods, as after an earlier load.
+async fn at_maximum() -> Kubernetes {
+    let kubernetes = stack().await;
+    change_pod(&kubernetes, &pod("web-app-2", true));
+    kubernetes.put(HPA, hpa(2, "0"));
+    kubernetes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_is_to_show_scaling_waits_for_the_pods_of_an_earlier_one_to_go() {
+    let kubernetes = at_maximum().await;
+    let goes = async {
+        // It has seen them, and goes on looking.
+        kubernetes.polled(RATES, || ()).await;
+        until("watches", || kubernetes.watches(PODS) && kubernetes.watches(HPAS)).await;
+        kubernetes.polled(RATES, || ()).await;
+        assert!(kubernetes.get(JOB).is_null(), "nothing is sent while they are there");
+        let rests = || kubernetes.change(HPA, |live| live["status"] = hpa(1, "0")["status"].clone());
+        kubernetes.noticed(HPAS, rests).await;
+        kubernetes
+            .noticed(PODS, || kubernetes.remove(&format!("{APP}-2")))
+            .await;
+        scales(&kubernetes).await
+    };
+    let (ended, _) = tokio::join!(run(&kubernetes, "--until-scaled --max-scale-up 1m"), goes);
+    assert_eq!(ended.code(), 0, "{}", ended.stderr());
+    let report: Value = serde_json::from_str(&ended.stdout()).unwrap();
+    assert_eq!(
+        report["at_start"],
+        json!({"pods": 1, "ready": 1, "wanted": 1, "max": 2})
+    );
+    let ready = report["timeline"]["ready_s"].as_f64();
+    assert!(
+        ready > Some(0.0) && report["timeline"]["back_s"].is_number(),
+        "{report}"
+    );
+    let said = ended.stderr();
+    for part in [
+        "begins and ends with the fewest pods",
+        "2 of 2 pods, 2 ready, the HPA wants 2",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_meets_all_pods_says_so_and_claims_no_scaling() {
+    let kubernetes = at_maximum().await;
+    let (ended, _) = loaded(&kubernetes, "").await;
+    assert_eq!(ended.code(), 0, "{}", ended.stderr());
+    let report: Value = serde_json::from_str(&ended.stdout()).unwrap();
+    assert_eq!(report["at_start"]["pods"], 2, "{report}");
+    let times = &report["timeline"];
+    for key in ["desired_s", "created_s", "ready_s"] {
+        assert!(times[key].is_null(), "{key}: {report}");
+    }
+    assert_eq!(report["syncs"], Value::Null, "{report}");
+    let warned = "2 of 2 pods, 2 ready, the HPA wants 2: this load cannot show how the app scales up";
+    assert!(ended.stderr().contains(warned), "{}", ended.stderr());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_waits_is_interrupted_before_it_is_sent() {
+    let kubernetes = at_maximum().await;
+    let line = "load --kube-context test --name demo --max-scale-up 1m";
+    let mut run = Run::of(line).file(".kube/config", &kubernetes.kubeconfig()).start();
+    let ended = tokio::task::spawn_blocking(move || {
+        run.wait_for("2 of 2 pods");
+        run.signal("INT");
+        run.end()
+    });
+    assert_eq!(ended.await.unwrap().code(), 130);
+    assert_eq!(kubernetes.changes(), Vec::<String>::new());
+}
+
 #[test]
 fn what_cannot_be_is_refused_before_anything_is_asked() {
     for more in [
         "--stages 100",
         "--stages 100:1m --rate 5",
+        "--stages 0:1m",
         "--arrivals rarely",
         "--error-rate 101",
         "--start-phase -1",

@@ -1,5 +1,6 @@
 //! `load`: the load job on the cluster, what the cluster did meanwhile, and the report of both.
 
+mod begin;
 mod progress;
 mod report;
 mod verdict;
@@ -19,6 +20,7 @@ use crate::error::Error;
 use crate::names::StackName;
 use crate::report::{Answer, Outcome, Reporter};
 use crate::timeline::{Recorder, Span, Timeline, phase, scraped, watch};
+use begin::Begin;
 use report::{Known, LoadReport};
 use verdict::Bounds;
 
@@ -100,8 +102,7 @@ struct Load<'a> {
 
 impl Load<'_> {
     async fn run(&self) -> Result<(Answer, Result<(), Error>), Error> {
-        let began = watch::now();
-        let run = self.sent().await?;
+        let (run, began) = self.sent().await?;
         let offset = self.recorder.clock_offset();
         let unix = |key: &str| run.report[key].as_f64().map(|at| at + offset);
         let started = self.recorder.seen().started.map(|at| at + offset);
@@ -117,6 +118,7 @@ impl Load<'_> {
         let scraped = self.scraped(span, offset).await;
         let mut seen = self.recorder.seen().clone();
         seen.scraped = scraped;
+        seen.complete_hits(&run.report["first_hit_s"]);
         if let (Some(first), Some(started)) = (first_request, started) {
             seen.count_from_first_request(first - started);
         }
@@ -149,8 +151,10 @@ impl Load<'_> {
         Ok((answer, verdict))
     }
 
-    /// Sends the load and waits for its end, then removes the Job.
-    async fn sent(&self) -> Result<LoadRun, Error> {
+    /// Sends the load and waits for its end, then removes the Job. With the moment at which it was sent.
+    async fn sent(&self) -> Result<(LoadRun, f64), Error> {
+        let begin = Begin::of(self.flags.until_scaled, self.flags.max_scale_up.is_some());
+        begin.reach(self.recorder, &*self.context.report).await?;
         let look = match self.flags.start_phase {
             Some(_) => Some(self.observed().await?),
             None => None,
@@ -163,10 +167,12 @@ impl Load<'_> {
         if let (Some(look), Some(phase)) = (look, self.flags.start_phase) {
             phase::reach(look, phase, LEAD, self.period()).await;
         }
+        begin::warn(self.recorder.seen().at_start(watch::now()), report);
+        let began = watch::now();
         let run = self.followed(&job).await?;
         stop(job, Arc::clone(&self.context.report), DONE).await;
         self.context.undo.forget();
-        Ok(run)
+        Ok((run, began))
     }
 
     /// Runs the Job and reads its log meanwhile.

@@ -39,6 +39,7 @@ pub(super) fn complete(report: &mut Value, seen: &Recording, known: &Known, time
     if report.get("schema").is_none() {
         report["schema"] = 1.into();
     }
+    report["at_start"] = json!(seen.at_start(start));
     report["timeline"] = json!(times);
     report["syncs"] = json!(syncs(seen, start));
     report["replica_changes"] = replica_changes(seen, start).into();
@@ -126,6 +127,10 @@ impl fmt::Display for LoadReport {
             self.latency("p50_s"),
             self.latency("p99_s")
         )?;
+        let begun = &self.0["at_start"];
+        if let (Some(pods), Some(max)) = (begun["pods"].as_u64(), begun["max"].as_u64()) {
+            writeln!(f, "begun     with {pods} of {max} pods")?;
+        }
         let times = &self.0["timeline"];
         for (key, what) in TIMES {
             if let Some(seconds) = times[key].as_f64() {
@@ -209,9 +214,14 @@ mod tests {
             report["wanted"],
             json!([{"t_s": -10.0, "pods": 1}, {"t_s": 4.5, "pods": 10}])
         );
+        assert_eq!(
+            report["at_start"],
+            json!({"pods": 1, "ready": 1, "wanted": 1, "max": 10})
+        );
         let report = LoadReport(report);
         assert_eq!(report.heading(&seen).title, "0 requests/s: 10 pods ready after 6.5 s");
         let lines = report.to_string();
         assert!(lines.contains("    6.5 s maximum of pods ready\n"), "{lines}");
+        assert!(lines.contains("begun     with 1 of 10 pods\n"), "{lines}");
     }
 }

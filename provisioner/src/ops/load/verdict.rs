@@ -25,7 +25,7 @@ pub(super) struct Missed(String);
 impl Bounds {
     /// Judges a load by its report and its times. Pure.
     pub(super) fn judge(&self, report: &Value, times: &Timeline) -> Result<(), Missed> {
-        let missed = [self.scaled(times), self.errors(report)];
+        let missed = [interrupted(report), self.scaled(report, times), self.errors(report)];
         let missed: Vec<String> = missed.into_iter().flatten().collect();
         match missed.as_slice() {
             [] => Ok(()),
@@ -33,20 +33,27 @@ impl Bounds {
         }
     }
 
-    fn scaled(&self, times: &Timeline) -> Option<String> {
-        match (times.ready_s, self.max_scale_up) {
-            (Some(ready), most) if ready <= 0.0 && (self.until_scaled || most.is_some()) => {
-                Some("the maximum of pods was ready before the first request, so no scaling was seen".to_owned())
-            }
-            (Some(ready), Some(most)) if ready > most.as_secs_f64() => Some(format!(
-                "the maximum of pods was ready after {ready:.1} s, at most {:.1} s are allowed",
-                most.as_secs_f64()
-            )),
-            (None, most) if self.until_scaled || most.is_some() => {
-                Some("the maximum of pods did not get ready while the load ran".to_owned())
-            }
-            _ => None,
+    fn scaled(&self, report: &Value, times: &Timeline) -> Option<String> {
+        if !self.until_scaled && self.max_scale_up.is_none() {
+            return None;
         }
+        let begun = &report["at_start"];
+        let number = |key: &str| begun[key].as_u64();
+        let was_there = number("max").is_some_and(|max| number("pods").max(number("wanted")) >= Some(max));
+        let Some(ready) = times.ready_s.filter(|_| !was_there || times.desired_s.is_some()) else {
+            return Some(match (number("pods"), number("max")) {
+                (Some(pods), Some(max)) if was_there => format!(
+                    "{pods} of {max} pods were there and {} wanted before the first request, so no scaling was seen",
+                    number("wanted").unwrap_or_default()
+                ),
+                _ => "the maximum of pods did not get ready while the load ran".to_owned(),
+            });
+        };
+        let most = self.max_scale_up.map(|most| most.as_secs_f64());
+        let most = most.filter(|most| ready > *most)?;
+        Some(format!(
+            "the maximum of pods was ready after {ready:.1} s, at most {most:.1} s are allowed"
+        ))
     }
 
     fn errors(&self, report: &Value) -> Option<String> {
@@ -62,6 +69,13 @@ impl Bounds {
             format!("{failed} failed and {dropped} dropped of {due} requests are {percent:.3} %, at most {most} % are allowed")
         })
     }
+}
+
+/// A loader whose pod is evicted, or that somebody else ends, says so and is content all the same.
+fn interrupted(report: &Value) -> Option<String> {
+    let signal = report["interrupted"].as_str()?;
+    let sent = report["duration_s"].as_f64().unwrap_or_default();
+    Some(format!("{signal} ended it after {sent:.1} s, before its time"))
 }
 
 #[cfg(test)]
@@ -84,6 +98,13 @@ mod tests {
     }
 
     #[test]
+    fn a_load_that_was_cut_short_is_not_the_one_that_was_asked_for() {
+        let report = json!({"requests": 990, "interrupted": "SIGTERM", "duration_s": 9.9});
+        let missed = Bounds::default().judge(&report, &Timeline::default()).expect_err("cut");
+        assert_eq!(missed.0, "SIGTERM ended it after 9.9 s, before its time");
+    }
+
+    #[test]
     fn pods_have_to_be_ready_and_in_time() {
         let bounds = Bounds {
             max_scale_up: Some(Duration::from_secs(30)),
@@ -97,12 +118,6 @@ mod tests {
         );
         let never = Some("the maximum of pods did not get ready while the load ran".to_owned());
         assert_eq!(judged(bounds, None, 0), never);
-        let before = judged(bounds, Some(0.0), 0).expect("missed");
-        assert_eq!(
-            before,
-            "the maximum of pods was ready before the first request, so no scaling was seen"
-        );
-        assert_eq!(judged(Bounds::default(), Some(0.0), 0), None, "nothing was asked");
         let until_scaled = Bounds {
             until_scaled: true,
             ..Bounds::default()
@@ -111,6 +126,36 @@ mod tests {
             (judged(until_scaled, None, 0), judged(until_scaled, Some(99.0), 0)),
             (never, None)
         );
+    }
+
+    #[test]
+    fn what_was_there_before_the_load_is_no_scaling() {
+        let judged = |pods: u64, wanted: Option<u64>, desired_s, ready_s| {
+            let times = Timeline {
+                desired_s,
+                ready_s,
+                ..Timeline::default()
+            };
+            let report = json!({"at_start": {"pods": pods, "ready": pods, "wanted": wanted, "max": 10}});
+            let bounds = Bounds {
+                until_scaled: true,
+                ..Bounds::default()
+            };
+            assert!(Bounds::default().judge(&report, &times).is_ok(), "nothing was asked");
+            bounds.judge(&report, &times).err().map(|missed| missed.0)
+        };
+        assert_eq!(
+            judged(10, Some(10), None, None).expect("missed"),
+            "10 of 10 pods were there and 10 wanted before the first request, so no scaling was seen"
+        );
+        // Pods that were on their way for somebody else got ready.
+        let others = judged(4, Some(10), None, Some(3.0)).expect("missed");
+        assert!(others.starts_with("4 of 10 pods were there and 10 wanted"), "{others}");
+        // A scale-down was under way: they were removed and came again.
+        assert_eq!(judged(10, Some(10), Some(19.0), Some(22.0)), None);
+        assert_eq!(judged(4, Some(4), Some(5.0), Some(7.0)), None);
+        let never = judged(4, None, None, None).expect("missed");
+        assert!(never.contains("did not get ready"), "{never}");
     }
 
     #[test]
