@@ -94,7 +94,8 @@ async fn what_can_no_longer_be_read_is_told_above_the_picture() {
     let mut child = child.await.unwrap();
     kubernetes.remove(DEPLOYMENT);
     let ended = tokio::task::spawn_blocking(move || {
-        child.answer("STALE", "q");
+        // Only what differs is written, and `STALE` comes to stand where `BROKEN` was.
+        child.answer("STAL", "q");
         child.end()
     });
     assert_eq!(ended.await.unwrap().code(), 0);
