@@ -13,6 +13,7 @@ use super::route::Route;
 use super::sample::{Sample, read};
 use super::why::{Now, Why, why};
 use super::{pods, quantity};
+use crate::cluster::error::Failure;
 use crate::cluster::{Cluster, ClusterError};
 use crate::names::APP;
 
@@ -87,7 +88,10 @@ pub async fn board(cluster: &Cluster, route: &Route) -> Result<Board, ClusterErr
         Box::pin(figures(cluster, route)),
         Box::pin(usage(cluster, &route.namespaces.app))
     );
-    Ok(Board { usage, ..figures? })
+    Ok(Board {
+        usage: usage.unwrap_or_default(),
+        ..figures?
+    })
 }
 
 /// The same without what pods use, which metrics-server reads anew every 15 s only.
@@ -179,13 +183,14 @@ async fn served(cluster: &Cluster, route: &Route) -> (Option<f64>, Option<f64>) 
 }
 
 /// From metrics-server, where there is one.
-pub async fn usage(cluster: &Cluster, namespace: &str) -> BTreeMap<String, Usage> {
+pub(crate) async fn usage(cluster: &Cluster, namespace: &str) -> Result<BTreeMap<String, Usage>, Failure> {
     let path = format!("/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods?labelSelector=app%3D{APP}");
     let answer = cluster.ask(Request::get(path).body(Vec::new()), WITHIN).await;
-    pods::items(&answer)
+    let usage = pods::items(&answer)
         .iter()
         .map(|pod| (pods::name(pod).to_owned(), used(pod)))
-        .collect()
+        .collect();
+    answer.map(|_| usage)
 }
 
 fn used(pod: &Value) -> Usage {

@@ -29,7 +29,8 @@ use crate::cluster::monitoring::address::PrometheusUrl;
 use crate::cluster::pace::Pace;
 use crate::report::{Outcome, Reporter};
 
-pub use board::{Autoscaler, Board, Condition, Usage, board, figures, usage};
+pub(crate) use board::usage;
+pub use board::{Autoscaler, Board, Condition, Usage, board, figures};
 pub use code::Code;
 pub use commands::Commands;
 pub use examine::Scene;

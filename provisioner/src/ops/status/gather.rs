@@ -60,7 +60,7 @@ pub(super) struct Figures {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum News {
     Figures(Result<Box<Figures>, String>),
-    Usage(BTreeMap<String, Usage>),
+    Usage(Result<BTreeMap<String, Usage>, String>),
     Rescales(Result<Vec<Rescale>, String>),
     Certificate(Result<Option<Serving>, String>),
     Diagnosis(Box<Diagnosis>),
@@ -113,7 +113,8 @@ impl Gatherer<'_> {
     }
 
     async fn usage(&self) -> News {
-        News::Usage(chain::usage(self.cluster, &self.route.namespaces.app).await)
+        let found = chain::usage(self.cluster, &self.route.namespaces.app).await;
+        News::Usage(found.map_err(|failure| failure.to_string()))
     }
 
     async fn rescales(&self) -> News {

@@ -109,9 +109,10 @@ impl State {
                 let since = self.lost.as_ref().map_or(at, |lost| lost.since);
                 self.lost = Some(Lost { since, last: at, says });
             }
-            News::Usage(usage) => self.usage = usage,
-            News::Rescales(rescales) => self.rescales = Some(rescales),
-            News::Certificate(certificate) => self.certificate = Some(certificate),
+            // Not every cluster has a metrics-server.
+            News::Usage(usage) => self.usage = usage.unwrap_or_else(|_| std::mem::take(&mut self.usage)),
+            News::Rescales(rescales) => keep(&mut self.rescales, rescales),
+            News::Certificate(certificate) => keep(&mut self.certificate, certificate),
             News::Diagnosis(diagnosis) => self.diagnosis = Some((at, *diagnosis)),
             News::Recent(recent) => {
                 self.rate.add_past(recent.rate);
@@ -184,6 +185,13 @@ impl State {
             Key::Last => self.scroll = last,
         }
         Flow::On
+    }
+}
+
+/// An answer stays where the next question has none: how old the picture is stands above it.
+fn keep<T>(known: &mut Option<Result<T, String>>, news: Result<T, String>) {
+    if news.is_ok() || !matches!(known, Some(Ok(_))) {
+        *known = Some(news);
     }
 }
 

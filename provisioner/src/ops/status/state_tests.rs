@@ -46,6 +46,28 @@ fn a_look_that_failed_leaves_the_picture_and_is_told_with_its_age() {
 }
 
 #[test]
+fn what_is_known_stays_where_the_next_question_has_no_answer() {
+    let mut state = State::new("demo", false);
+    state.take(News::Rescales(Err("forbidden".into())), at(0));
+    assert_eq!(state.rescales, Some(Err("forbidden".into())));
+    let usage: BTreeMap<String, Usage> = [("web-app-1".to_owned(), Usage::default())].into();
+    for news in [
+        News::Usage(Ok(usage.clone())),
+        News::Rescales(Ok(Vec::new())),
+        News::Certificate(Ok(None)),
+        News::Usage(Err("gone".into())),
+        News::Rescales(Err("gone".into())),
+        News::Certificate(Err("gone".into())),
+    ] {
+        state.take(news, at(1));
+    }
+    assert_eq!(
+        (state.usage, state.rescales, state.certificate),
+        (usage, Some(Ok(Vec::new())), Some(Ok(None)))
+    );
+}
+
+#[test]
 fn a_paused_view_keeps_its_picture_until_it_goes_on() {
     let mut state = State::new("demo", false);
     state.take(look(enough(), 2), at(0));

@@ -13,42 +13,42 @@ impl Ink {
         Self { colors }
     }
 
-    /// A colour where there are any.
-    fn of(self, color: Color) -> Style {
-        if self.colors {
-            Style::new().fg(color)
-        } else {
-            Style::new()
+    /// A colour where there are any, and a modifier everywhere.
+    fn style(self, color: Option<Color>, modifier: Modifier) -> Style {
+        let style = Style::new().add_modifier(modifier);
+        match color {
+            Some(color) if self.colors => style.fg(color),
+            _ => style,
         }
     }
 
     /// The figure that counts.
     pub(super) fn strong(self) -> Style {
-        Style::new().add_modifier(Modifier::BOLD)
+        self.style(None, Modifier::BOLD)
     }
 
     /// As it should be.
     pub(super) fn good(self) -> Style {
-        self.of(Color::Green)
+        self.style(Some(Color::Green), Modifier::empty())
     }
 
     /// On its way, or worth a look.
     pub(super) fn fair(self) -> Style {
-        self.of(Color::Yellow)
+        self.style(Some(Color::Yellow), Modifier::empty())
     }
 
     /// Broken.
     pub(super) fn bad(self) -> Style {
-        self.of(Color::Red).add_modifier(Modifier::BOLD)
+        self.style(Some(Color::Red), Modifier::BOLD)
     }
 
     /// Of a curve.
     pub(super) fn curve(self) -> Style {
-        self.of(Color::Cyan)
+        self.style(Some(Color::Cyan), Modifier::empty())
     }
 
     /// What frames the rest.
     pub(super) fn faint(self) -> Style {
-        Style::new().add_modifier(Modifier::DIM)
+        self.style(None, Modifier::DIM)
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn draw(sheet: &Sheet<'_>, area: Rect, frame: &mut Frame<'_>) -> usiz
     let rows = usize::from(body.height.saturating_sub(1));
     let first = sheet.state.scroll.min(pods.len().saturating_sub(rows));
     let shown = &pods[first..pods.len().min(first + rows)];
-    let title = if shown.len() < pods.len() {
+    let title = if !shown.is_empty() && shown.len() < pods.len() {
         format!("pods {} to {} of {}", first + 1, first + shown.len(), pods.len())
     } else {
         format!("pods: {}", pods.len())

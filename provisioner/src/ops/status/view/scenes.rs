@@ -107,7 +107,7 @@ fn base() -> State {
             rate: points(5.0, 99.9),
             p99_s: points(0.003, 0.0123),
         }),
-        News::Usage((0..10).map(|index| (name(index), used)).collect()),
+        News::Usage(Ok((0..10).map(|index| (name(index), used)).collect())),
         News::Rescales(Ok(vec![rescale(93, 10, "above"), rescale(3000, 1, "below")])),
         News::Certificate(Ok(Some(serving))),
         News::Diagnosis(Box::new(healthy())),
