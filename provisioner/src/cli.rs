@@ -245,7 +245,7 @@ pub struct Push {
 /// Flags of `status`.
 #[derive(Debug, Args)]
 pub struct Status {
-    /// Until interrupted: a live view on a terminal, else one line each second
+    /// Until interrupted: a live view on a terminal (`?` shows its keys, q ends it), else one line each second
     #[arg(long, short)]
     pub watch: bool,
 }

@@ -13,11 +13,16 @@ use super::route::Route;
 use super::sample::{Sample, read};
 use super::why::{Now, Why, why};
 use super::{pods, quantity};
+use crate::cluster::error::Failure;
 use crate::cluster::{Cluster, ClusterError};
 use crate::names::APP;
 
 /// How long what is only nice to know may take.
-const WITHIN: Duration = Duration::from_secs(2);
+const WITHIN: Duration = if cfg!(test) {
+    Duration::from_millis(50)
+} else {
+    Duration::from_secs(2)
+};
 
 /// What an HPA has and wants.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -71,23 +76,37 @@ pub struct Board {
     pub hpa: Option<Autoscaler>,
     /// 99 of 100 requests were answered within that many seconds, over the last minute.
     pub p99_s: Option<f64>,
+    /// Requests of the last minute that the app answered with a status of 500 or more, as a part of all.
+    pub error_ratio: Option<f64>,
     /// What pods use.
     pub usage: BTreeMap<String, Usage>,
 }
 
 /// Looks once. Fails only where the Deployment cannot be read.
 pub async fn board(cluster: &Cluster, route: &Route) -> Result<Board, ClusterError> {
-    let (read, p99_s, usage) = futures::join!(
-        Box::pin(read(cluster, &route.namespaces)),
-        Box::pin(p99_s(cluster, route)),
+    let (figures, usage) = futures::join!(
+        Box::pin(figures(cluster, route)),
         Box::pin(usage(cluster, &route.namespaces.app))
+    );
+    Ok(Board {
+        usage: usage.unwrap_or_default(),
+        ..figures?
+    })
+}
+
+/// The same without what pods use, which metrics-server reads anew every 15 s only.
+pub async fn figures(cluster: &Cluster, route: &Route) -> Result<Board, ClusterError> {
+    let (read, (p99_s, error_ratio)) = futures::join!(
+        Box::pin(read(cluster, &route.namespaces)),
+        Box::pin(served(cluster, route))
     );
     let (sample, hpa) = read?;
     Ok(Board {
         why: hpa.as_ref().map(|hpa| why(hpa, &now(&sample))),
         hpa: hpa.as_ref().map(autoscaler),
         p99_s,
-        usage,
+        error_ratio,
+        usage: BTreeMap::new(),
         sample,
     })
 }
@@ -122,29 +141,56 @@ fn autoscaler(hpa: &Value) -> Autoscaler {
     }
 }
 
+/// What tells the answers of one question apart.
+pub(super) const FIGURE: &str = "figure";
+
+/// p99 and the part of requests that failed, by [`FIGURE`] in one question.
+pub(super) fn served_promql(namespace: &str) -> String {
+    let rate = |name: &str, more: &str| {
+        format!("rate(http_server_request_duration_seconds_{name}{{namespace=\"{namespace}\"{more}}}[1m])")
+    };
+    let (buckets, all) = (rate("bucket", ""), rate("count", ""));
+    let failed = rate("count", ",http_response_status_code=~\"5..\"");
+    format!(
+        "{} or {}",
+        named("p99", &format!("histogram_quantile(0.99, sum by (le) ({buckets}))")),
+        named("errors", &format!("(sum({failed}) or vector(0)) / sum({all})"))
+    )
+}
+
+/// An expression whose answer is told from others by [`FIGURE`].
+pub(super) fn named(name: &str, promql: &str) -> String {
+    format!("label_replace({promql}, \"{FIGURE}\", \"{name}\", \"\", \"\")")
+}
+
 /// From Prometheus, where it can be asked from here.
-async fn p99_s(cluster: &Cluster, route: &Route) -> Option<f64> {
-    let promql = format!(
-        "histogram_quantile(0.99, sum by (le) (rate(http_server_request_duration_seconds_bucket{{namespace=\"{}\"}}[1m])))",
-        route.namespaces.app
-    );
+async fn served(cluster: &Cluster, route: &Route) -> (Option<f64>, Option<f64>) {
+    let Some(proxy) = route.prometheus_proxy() else {
+        return (None, None);
+    };
+    let promql = served_promql(&route.namespaces.app);
     let query: String = url::form_urlencoded::byte_serialize(promql.as_bytes()).collect();
-    let path = format!("{}/api/v1/query?query={query}", route.prometheus_proxy()?);
-    let answer = cluster.ask(Request::get(path).body(Vec::new()), WITHIN).await.ok()?;
-    samples(&answer)
-        .iter()
-        .find_map(value)
-        .filter(|seconds| seconds.is_finite())
+    let path = format!("{proxy}/api/v1/query?query={query}");
+    let answer = cluster.ask(Request::get(path).body(Vec::new()), WITHIN).await;
+    let samples = answer.as_ref().map_or(&[][..], samples);
+    let figure = |name: &str| {
+        let of_name = |sample: &&Value| sample["metric"][FIGURE] == name;
+        let found = samples.iter().find(of_name).and_then(value);
+        // A rate of nothing by nothing is no figure.
+        found.filter(|value| value.is_finite())
+    };
+    (figure("p99"), figure("errors"))
 }
 
 /// From metrics-server, where there is one.
-async fn usage(cluster: &Cluster, namespace: &str) -> BTreeMap<String, Usage> {
+pub(crate) async fn usage(cluster: &Cluster, namespace: &str) -> Result<BTreeMap<String, Usage>, Failure> {
     let path = format!("/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods?labelSelector=app%3D{APP}");
     let answer = cluster.ask(Request::get(path).body(Vec::new()), WITHIN).await;
-    pods::items(&answer)
+    let usage = pods::items(&answer)
         .iter()
         .map(|pod| (pods::name(pod).to_owned(), used(pod)))
-        .collect()
+        .collect();
+    answer.map(|_| usage)
 }
 
 fn used(pod: &Value) -> Usage {

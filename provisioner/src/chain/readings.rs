@@ -17,7 +17,7 @@ use crate::cluster::values::Namespaces;
 use crate::names::APP;
 
 /// How long one question may take.
-const WITHIN: Duration = if cfg!(test) {
+pub(super) const WITHIN: Duration = if cfg!(test) {
     Duration::from_millis(50)
 } else {
     Duration::from_secs(5)

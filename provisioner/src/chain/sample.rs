@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use http::Request;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::hops;
+use super::readings::WITHIN;
 use crate::cluster::values::Namespaces;
 use crate::cluster::{Cluster, ClusterError};
 use crate::names::APP;
@@ -42,10 +45,12 @@ pub async fn sample_of(cluster: &Cluster, at: &Namespaces) -> Result<Sample, Clu
 pub(super) async fn read(cluster: &Cluster, at: &Namespaces) -> Result<(Sample, Option<Value>), ClusterError> {
     let path = format!("/apis/apps/v1/namespaces/{}/deployments/{APP}", at.app);
     let hpa_path = hops::hpa_path(at);
+    let ask = |path: &str| cluster.ask(Request::get(path).body(Vec::new()), WITHIN);
     let (deployment, hpa, rates) = futures::join!(
-        cluster.get_json(&path),
-        cluster.get_json(&hpa_path),
-        hops::per_pod(cluster, at)
+        ask(&path),
+        ask(&hpa_path),
+        // An adapter that hangs keeps nothing else from being told.
+        timeout(WITHIN, hops::per_pod(cluster, at))
     );
     let deployment = deployment
         .map_err(|failure| ClusterError::request("read", format!("Deployment `{}/{APP}`", at.app), failure))?;
@@ -62,7 +67,7 @@ pub(super) async fn read(cluster: &Cluster, at: &Namespaces) -> Result<(Sample, 
         }
         Err(failure) => sample.problem = Some(failure.to_string()),
     }
-    if let Ok(rates) = rates {
+    if let Ok(Ok(rates)) = rates {
         sample.rate_total = Some(rates.values().sum());
         sample.per_pod = rates;
     }

@@ -15,18 +15,14 @@ pub(super) async fn run(context: &Context) -> Result<(Answer, Exit), Error> {
     let place = context.place().await?;
     let patience = ANSWER.min(context.config.output.timeout);
     let session = place.session(stack, patience, &*context.report).await?;
-    let mut config = context.config.clone();
-    if let (None, Some(region)) = (&config.target.region, context.region.get()) {
-        config.target.region = Some(region.clone());
-    }
-    let diagnosis = chain::diagnose(&session.cluster, &scene(&config)).await;
+    let diagnosis = chain::diagnose(&session.cluster, &scene(context)).await;
     let exit = if diagnosis.healthy { Exit::Done } else { Exit::Failed };
     Ok((Answer::of(&diagnosis).map_err(Error::failed)?, exit))
 }
 
 /// A chain that a bootstrap waited for in vain, with the hop that explains it: what is waited for may only follow from it.
 pub(super) async fn explained(config: &Config, cluster: &Cluster, error: ChainError) -> Error {
-    let diagnosis = chain::diagnose(cluster, &scene(config)).await;
+    let diagnosis = chain::diagnose(cluster, &scene_of(config)).await;
     let hint = format!("{}{}", cause(&diagnosis), error.hint());
     Error::failed(error).hint(hint)
 }
@@ -39,8 +35,16 @@ fn cause(diagnosis: &Diagnosis) -> String {
     })
 }
 
-/// Here and now, with the stack as its commands name it.
-fn scene(config: &Config) -> Scene {
+/// Here and now, with the stack as its commands name it, in the region that AWS was connected to.
+pub(super) fn scene(context: &Context) -> Scene {
+    let mut config = context.config.clone();
+    if let (None, Some(region)) = (&config.target.region, context.region.get()) {
+        config.target.region = Some(region.clone());
+    }
+    scene_of(&config)
+}
+
+fn scene_of(config: &Config) -> Scene {
     Scene {
         namespaces: Namespaces::default(),
         app: config.app.clone(),
@@ -62,7 +66,7 @@ mod tests {
     fn commands_name_the_cluster_or_the_context_in_use() {
         let line = ["provisioner", "doctor", "--cluster", "demo", "--region", "eu-west-1"];
         let (_, context) = given(&line);
-        let told = scene(&context.config).commands;
+        let told = scene_of(&context.config).commands;
         assert_eq!(told.kubectl, "kubectl");
         assert_eq!(
             told.bootstrap,
@@ -70,7 +74,7 @@ mod tests {
         );
         let line = ["provisioner", "doctor", "--kube-context", "my kind", "--name", "demo"];
         let (_, context) = given(&line);
-        let told = scene(&context.config).commands;
+        let told = scene_of(&context.config).commands;
         assert_eq!(told.kubectl, "kubectl --context 'my kind'");
         assert_eq!(told.load, "provisioner load --kube-context 'my kind' --name demo");
     }

@@ -1,26 +1,30 @@
 //! `status`: pods, desired pods, request rate and why it scales or does not: once, as a live view, or a line a second.
 
-mod screen;
+mod gather;
+mod history;
+mod state;
+mod terminal;
+mod view;
 mod watch;
 
 use std::fmt;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Context, bill};
+use super::{Context, bill, doctor};
 use crate::aws::cost::Cost;
 use crate::aws::eks::EksCluster;
 use crate::aws::{Aws, foundation};
-use crate::chain::{Board, Route, board};
+use crate::chain::{Board, Route};
 use crate::cli;
 use crate::cluster::authority::Authority;
-use crate::cluster::certificate::{self, Serving};
+use crate::cluster::certificate::Serving;
 use crate::cluster::nodes;
 use crate::cluster::values::Namespaces;
 use crate::error::Error;
 use crate::report::{Answer, printable};
 use crate::target::{Found, Place, Session};
+use gather::{Gatherer, PACE};
 
 /// One look, or again and again until interrupted or until nobody reads.
 pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Error> {
@@ -34,13 +38,19 @@ pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Er
         namespaces: Namespaces::default(),
         prometheus: context.config.prometheus.url.clone(),
     };
+    let gatherer = Gatherer {
+        cluster: &session.cluster,
+        route: &route,
+        scene: doctor::scene(context),
+        pace: PACE,
+    };
     if flags.watch {
-        return watch::run(context, (&session, &route)).await;
+        return watch::run(context, &gatherer).await;
     }
     let (board, cost, certificate) = tokio::join!(
-        board(&session.cluster, &route),
+        gatherer.board(),
         cost(context, &place, &found, &session),
-        serving(context, &session)
+        serving(context, &gatherer)
     );
     let look = Look {
         elapsed_s: 0.0,
@@ -69,9 +79,8 @@ async fn cost(context: &Context, place: &Place, found: &Found, session: &Session
 }
 
 /// What the metrics API is served with; warns where that should have been renewed.
-async fn serving(context: &Context, session: &Session) -> Option<Serving> {
-    let namespace = Namespaces::default().metrics;
-    match certificate::serving(&session.cluster, &namespace, Timestamp::now()).await {
+async fn serving(context: &Context, gatherer: &Gatherer<'_>) -> Option<Serving> {
+    match gatherer.certificate().await {
         Ok(serving) => {
             if let Some(due) = serving.as_ref().and_then(overdue) {
                 context.report.warning(&due);
@@ -79,7 +88,7 @@ async fn serving(context: &Context, session: &Session) -> Option<Serving> {
             serving
         }
         Err(error) => {
-            let why = Error::from(error).message();
+            let why = error.message();
             context.report.warning(&format!("the certificate is not known: {why}"));
             None
         }
@@ -89,12 +98,17 @@ async fn serving(context: &Context, session: &Session) -> Option<Serving> {
 /// What to do about a certificate that should have been renewed.
 fn overdue(serving: &Serving) -> Option<String> {
     let day = serving.ends_at.strftime("%Y-%m-%d");
-    let what = match serving.authority {
-        Authority::Own => "run `provisioner bootstrap`, which renews it",
-        Authority::CertManager => "cert-manager has not renewed it: see what its Certificate says",
-    };
+    let what = renewal(serving.authority);
     let said = format!("the certificate of the custom metrics API ends on {day}: {what}");
     serving.is_due.then_some(said)
+}
+
+/// Who renews it, and how.
+fn renewal(authority: Authority) -> &'static str {
+    match authority {
+        Authority::Own => "run `provisioner bootstrap`, which renews it",
+        Authority::CertManager => "cert-manager has not renewed it: see what its Certificate says",
+    }
 }
 
 /// Whether the stack has a NAT gateway to pay for.
@@ -230,6 +244,7 @@ mod tests {
             why: Some(Why::Following { ready: 7, wanted: 10 }),
             hpa: Some(hpa),
             p99_s: Some(0.0123),
+            error_ratio: Some(0.001),
             usage: [("web-app-a".to_owned(), used)].into(),
         }
     }

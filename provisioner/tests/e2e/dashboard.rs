@@ -55,6 +55,7 @@ fn the_dashboard_of_a_running_stack_is_shown_drawn_and_forwarded() {
     sandbox.reset();
     sandbox.json(&BOOTSTRAP);
     page_has_data(&sandbox);
+    status_has_latency(&sandbox);
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("board.png");
     let file = file.to_str().expect("UTF-8");
@@ -85,6 +86,16 @@ fn page_has_data(sandbox: &Sandbox) {
         std::thread::sleep(Duration::from_secs(1));
     }
     page.end();
+}
+
+/// Prometheus answers the one question for p99 and errors, once there are requests.
+fn status_has_latency(sandbox: &Sandbox) {
+    sandbox.until("status tells p99 and errors", || {
+        let service = "/api/v1/namespaces/web-app/services/web-app-service:8080/proxy/";
+        sandbox.kubectl(&["get", "--raw", service]);
+        let told = sandbox.json(&["status", "--cluster", "demo"]);
+        told["p99_s"].as_f64() > Some(0.0) && told["error_ratio"] == 0.0
+    });
 }
 
 /// A connection of its own leads to the pod that is ready then.

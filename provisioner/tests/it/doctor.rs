@@ -1,4 +1,4 @@
-//! `doctor` and the live view of `status`, as people run them, against an API server in memory.
+//! `doctor`, as people run it, against an API server in memory.
 
 use serde_json::{Value, json};
 
@@ -51,23 +51,4 @@ async fn the_first_broken_hop_is_named_with_its_fix_and_exit_code_1_and_nothing_
         "{:?}",
         kubernetes.changes()
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_live_view_leaves_the_terminal_as_it_was() {
-    let kubernetes = Kubernetes::start().await;
-    kubernetes.put(DEPLOYMENT, app(1));
-    let run = Run::of("status --watch --kube-context test --name demo");
-    let run = run.file(".kube/config", &kubernetes.kubeconfig()).on_a_terminal();
-    let ended = tokio::task::spawn_blocking(|| {
-        let mut child = run.start();
-        child.answer("1 ready of 1", "\u{3}");
-        child.end()
-    });
-    let ended = ended.await.unwrap();
-    assert_eq!(ended.code(), 130, "{}", ended.stdout());
-    let stdout = ended.stdout();
-    let back = stdout.find("\u{1b}[?1049l").expect("the former screen comes back");
-    let told = stdout.find("error: interrupted").expect("it is told");
-    assert!(back < told, "what is told stays to be read: {stdout:?}");
 }

@@ -35,4 +35,5 @@ mod signals;
 mod skip;
 mod support;
 mod transfer;
+mod watch;
 mod wording;

@@ -6,6 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+/// What is shown where a terminal is given back as it was.
+pub(crate) const AS_BEFORE: &str = "terminal-as-before";
+
 /// One run that nothing of the test's own environment reaches.
 pub(crate) struct Run {
     command: Command,
@@ -73,13 +76,30 @@ impl Run {
     }
 
     /// The same on a terminal of its own: what is written to its standard input is typed there.
-    pub(crate) fn on_a_terminal(mut self) -> Self {
+    pub(crate) fn on_a_terminal(self) -> Self {
+        let line = self.words();
+        self.at_a_terminal(&format!("exec {line}"))
+    }
+
+    /// The same, and after its end [`AS_BEFORE`] where the terminal has the settings that it had.
+    pub(crate) fn on_a_terminal_that_is_looked_at(self) -> Self {
+        let line = self.words();
+        self.at_a_terminal(&format!(
+            "was=$(stty -g); {line}; code=$?; [ \"$was\" = \"$(stty -g)\" ] && echo {AS_BEFORE}; exit $code"
+        ))
+    }
+
+    fn words(&self) -> String {
         let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
-        let line: Vec<_> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        let words: Vec<_> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        words.join(" ")
+    }
+
+    fn at_a_terminal(mut self, line: &str) -> Self {
         let mut terminal = Command::new("timeout");
         terminal
             .args(["60", "script", "--quiet", "--return", "--command"])
-            .arg(format!("exec {}", line.join(" ")))
+            .arg(line)
             .arg("/dev/null")
             .env_clear()
             .envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))))
@@ -131,6 +151,26 @@ impl Started {
         assert!(sent.unwrap().success());
     }
 
+    /// Sends a signal by name to the program itself, where it was started on a terminal.
+    pub(crate) fn signal_inside(&self, name: &str) {
+        let mut last = self.child.id().to_string();
+        // `timeout` has started `script`, which has started a shell.
+        while let Some(child) = std::fs::read_to_string(format!("/proc/{last}/task/{last}/children"))
+            .ok()
+            .and_then(|children| Some(children.split_whitespace().next()?.to_owned()))
+        {
+            last = child;
+        }
+        let sent = Command::new("kill").args([format!("-{name}"), last]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits until standard output has shown `text`; all that it has shown by then, which is not part of the end's.
+    #[track_caller]
+    pub(crate) fn look_for(&mut self, text: &str) -> String {
+        shown(self.child.stdout.as_mut().unwrap(), text)
+    }
+
     /// Waits until standard output has shown `text`, then types `keys` on its terminal.
     #[track_caller]
     pub(crate) fn answer(&mut self, text: &str, keys: &str) {
@@ -169,7 +209,7 @@ impl Started {
 
 /// Reads until `text` was shown.
 #[track_caller]
-fn shown(stream: &mut impl Read, text: &str) {
+fn shown(stream: &mut impl Read, text: &str) -> String {
     let mut shown = Vec::new();
     while !String::from_utf8_lossy(&shown).contains(text) {
         let mut byte = [0];
@@ -177,6 +217,7 @@ fn shown(stream: &mut impl Read, text: &str) {
         assert_eq!(read, 1, "{}", String::from_utf8_lossy(&shown));
         shown.push(byte[0]);
     }
+    String::from_utf8_lossy(&shown).into_owned()
 }
 
 /// A run that is over.

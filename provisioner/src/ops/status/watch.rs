@@ -1,44 +1,42 @@
-//! The loop behind `status --watch`: on a terminal a view that is drawn again and again, elsewhere a line a second.
+//! The loops behind `status --watch`: on a terminal a view that is drawn again and again, elsewhere a line a second.
 
 use std::io::{self, IsTerminal};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
-use console::Term;
+use crossterm::event::EventStream;
+use futures::StreamExt as _;
+use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::super::Context;
-use super::screen::View;
-use super::{Look, Row, serving};
-use crate::chain::{Route, board};
+use super::gather::{Desk, Gatherer};
+use super::state::{Flow, Key, State};
+use super::terminal::{Screen, can_draw, key};
+use super::{Look, Row, view};
 use crate::config::Format;
 use crate::error::Error;
 use crate::report::Answer;
-use crate::target::Session;
-
-/// Between two looks.
-const EVERY: Duration = Duration::from_secs(1);
-/// The screen beside the one with what was written before; and back to that one.
-const OTHER: &str = "\x1b[?1049h";
-const FORMER: &str = "\x1b[?1049l";
-/// Clears the rest of a line.
-const REST: &str = "\x1b[K";
 
 /// Watches until interrupted, or until nobody reads.
-pub(super) async fn run(context: &Context, at: (&Session, &Route)) -> Result<(), Error> {
-    if io::stdout().is_terminal() && context.config.output.format == Format::Text {
-        on_screen(context, at).await
+pub(super) async fn run(context: &Context, gatherer: &Gatherer<'_>) -> Result<(), Error> {
+    let output = &context.config.output;
+    // The log would be written over the picture.
+    let has_log = output.verbose && io::stderr().is_terminal();
+    if output.format == Format::Text && !has_log && can_draw() {
+        on_screen(context, gatherer).await
     } else {
-        in_lines(context, at).await
+        in_lines(context, gatherer).await
     }
 }
 
-async fn in_lines(context: &Context, (session, route): (&Session, &Route)) -> Result<(), Error> {
+async fn in_lines(context: &Context, gatherer: &Gatherer<'_>) -> Result<(), Error> {
     let began = Instant::now();
-    let mut ticks = interval(EVERY);
+    let mut ticks = interval(gatherer.pace.figures);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
-        match board(&session.cluster, route).await {
+        match gatherer.board().await {
             Ok(board) => {
                 let look = Look {
                     elapsed_s: began.elapsed().as_secs_f64(),
@@ -56,48 +54,49 @@ async fn in_lines(context: &Context, (session, route): (&Session, &Route)) -> Re
     }
 }
 
-async fn on_screen(context: &Context, (session, route): (&Session, &Route)) -> Result<(), Error> {
+/// Goes on until somebody ends it, which is its good end.
+async fn on_screen(context: &Context, gatherer: &Gatherer<'_>) -> Result<(), Error> {
     let (cluster, _) = context.target()?;
-    let mut view = View::new(cluster, serving(context, session).await);
-    let screen = Screen::open().map_err(Error::failed)?;
-    let mut ticks = interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut state = State::new(cluster, !context.config.output.no_color);
+    let mut screen = Screen::open().map_err(lost)?;
+    context.serving.get_or_init(|| ());
+    let (desk, mut news) = Desk::new();
+    let mut gathering = std::pin::pin!(gatherer.go_on(&desk));
+    let mut typed = EventStream::new();
+    // Ages move also where nothing is told.
+    let mut ticks = interval(gatherer.pace.figures);
     loop {
-        ticks.tick().await;
-        view.take(board(&session.cluster, route).await);
-        screen.draw(&view).map_err(Error::failed)?;
+        let mut rows = 0;
+        screen
+            .draw(|frame| rows = view::draw(&state, Timestamp::now(), frame))
+            .map_err(lost)?;
+        tokio::select! {
+            () = &mut gathering => return Ok(()),
+            Some(one) = news.recv() => state.take(one, Timestamp::now()),
+            _ = ticks.tick() => {}
+            event = typed.next() => match event {
+                Some(Ok(event)) => {
+                    let Some(key) = key(&event) else { continue };
+                    if state.press(key, rows, Timestamp::now()) == Flow::Over {
+                        return Ok(());
+                    }
+                    if key == Key::Redraw {
+                        screen.clear().map_err(lost)?;
+                    }
+                    desk.is_paused.store(state.paused.is_some(), Ordering::Relaxed);
+                }
+                Some(Err(error)) => return Err(lost(error)),
+                None => return Ok(()),
+            },
+        }
     }
 }
 
-/// The terminal as the view has it; given back however the command ends, also by a signal.
-struct Screen(Term);
-
-impl Screen {
-    fn open() -> io::Result<Self> {
-        let screen = Self(Term::buffered_stdout());
-        screen.0.write_str(OTHER)?;
-        screen.0.hide_cursor()?;
-        screen.0.flush()?;
-        Ok(screen)
-    }
-
-    fn draw(&self, view: &View) -> io::Result<()> {
-        let (height, width) = self.0.size();
-        self.0.move_cursor_to(0, 0)?;
-        let lines = view.frame(usize::from(width), usize::from(height));
-        let lines: Vec<String> = lines.into_iter().map(|line| line + REST).collect();
-        // No line end after the last one: it would move a full screen up.
-        self.0.write_str(&lines.join("\r\n"))?;
-        self.0.clear_to_end_of_screen()?;
-        self.0.flush()
-    }
+fn lost(error: io::Error) -> Error {
+    Error::failed(Unusable(error)).hint("`status --watch | cat` writes a line a second")
 }
 
-impl Drop for Screen {
-    fn drop(&mut self) {
-        // Nobody is left to be told.
-        let _ = self.0.show_cursor();
-        let _ = self.0.write_str(FORMER);
-        let _ = self.0.flush();
-    }
-}
+/// The terminal does not do what a view needs.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot draw on the terminal")]
+struct Unusable(#[source] io::Error);

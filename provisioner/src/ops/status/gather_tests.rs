@@ -1,0 +1,166 @@
+//! What the live view asks of a cluster, over the wire: how much, how often, and that nothing holds up the rest.
+
+use std::sync::{Arc, Mutex};
+
+use kube::client::Body;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::chain::Commands;
+use crate::cluster::app::App;
+use crate::cluster::values::Namespaces;
+
+/// The paths that were asked.
+type Asked = Arc<Mutex<Vec<String>>>;
+
+/// Seconds of the view are milliseconds of a test, times this.
+const MILLIS: u32 = 10;
+
+/// A cluster that answers everything at once, but for what has `hangs` in its path.
+fn cluster(hangs: &'static str) -> (Cluster, Asked) {
+    let asked = Asked::default();
+    let heard = Arc::clone(&asked);
+    let service = tower::service_fn(move |request: http::Request<Body>| {
+        let path = request.uri().path().to_owned();
+        heard.lock().unwrap().push(path.clone());
+        async move {
+            if !hangs.is_empty() && path.contains(hangs) {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, std::convert::Infallible>(http::Response::new(Body::from(answer(&path).to_string().into_bytes())))
+        }
+    });
+    (Cluster::from_client(kube::Client::new(service, "default")), asked)
+}
+
+fn answer(path: &str) -> Value {
+    let pod = |index: u64| {
+        json!({"metadata": {"name": format!("web-app-1-{index}"), "labels": {"pod-template-hash": "1"},
+            "ownerReferences": [{"kind": "ReplicaSet", "name": "web-app-1"}]},
+            "spec": {"containers": [{"ports": [{"name": "http", "containerPort": 8080}]}]},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]}})
+    };
+    match path.rsplit('/').next() {
+        Some("pods") => json!({"items": (0..10).map(pod).collect::<Vec<_>>()}),
+        Some("web-app") => json!({"status": {"replicas": 10, "readyReplicas": 10}}),
+        _ => json!({}),
+    }
+}
+
+fn scene() -> Scene {
+    let word = || "provisioner".to_owned();
+    Scene {
+        namespaces: Namespaces::default(),
+        app: App::default(),
+        commands: Commands {
+            kubectl: word(),
+            bootstrap: word(),
+            load: word(),
+        },
+        now: Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// What is told within so many seconds of the view, which is paused from the beginning or not.
+async fn told(cluster: &Cluster, seconds: u32, is_paused: bool) -> Vec<News> {
+    let route = Route {
+        namespaces: Namespaces::default(),
+        prometheus: None,
+    };
+    let fast = |pace: Duration| pace * MILLIS / 1000;
+    let gatherer = Gatherer {
+        cluster,
+        route: &route,
+        scene: scene(),
+        pace: Pace {
+            figures: fast(PACE.figures),
+            slower: fast(PACE.slower),
+            walk: fast(PACE.walk),
+            rarely: fast(PACE.rarely),
+        },
+    };
+    let (desk, mut arriving) = Desk::new();
+    desk.is_paused.store(is_paused, Ordering::Relaxed);
+    let mut news = Vec::new();
+    let listen = async {
+        while let Some(one) = arriving.recv().await {
+            news.push(one);
+        }
+    };
+    let both = futures::future::join(gatherer.go_on(&desk), listen);
+    let span = fast(Duration::from_secs(seconds.into()));
+    assert!(timeout(span, both).await.is_err(), "it goes on");
+    news
+}
+
+#[tokio::test]
+async fn a_minute_of_watching_asks_no_more_than_eight_questions_a_second() {
+    let (cluster, asked) = cluster("");
+    let news = told(&cluster, 60, false).await;
+    let asked = asked.lock().unwrap();
+    assert!(asked.len() <= 8 * 60, "{} questions", asked.len());
+    let looks = news.iter().filter(|one| matches!(one, News::Figures(Ok(_)))).count();
+    let walks = news.iter().filter(|one| matches!(one, News::Diagnosis(_))).count();
+    assert!(
+        (5..=60).contains(&looks) && (1..=3).contains(&walks),
+        "{looks} looks, {walks} walks"
+    );
+    let of_looks = asked
+        .iter()
+        .filter(|path| path.ends_with("/deployments/web-app"))
+        .count();
+    assert!(of_looks <= 60 + 4, "{of_looks}");
+    // Pods are not asked for one by one, however many there are: a walk looks at three.
+    let of_pods = asked
+        .iter()
+        .filter(|path| path.contains("/pods/http:web-app-1-"))
+        .count();
+    assert!((1..=3 * 4).contains(&of_pods), "{of_pods}");
+}
+
+#[tokio::test]
+async fn a_paused_view_asks_nothing() {
+    let (cluster, asked) = cluster("");
+    told(&cluster, 60, true).await;
+    let asked = asked.lock().unwrap();
+    // What was before the view is asked for once.
+    assert!(
+        asked.iter().all(|path| path.ends_with("/query_range")) && asked.len() == 1,
+        "{asked:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_hangs_keeps_nothing_else_from_being_told() {
+    for hangs in ["custom.metrics", "/proxy/", "metrics.k8s.io", "/events"] {
+        let (cluster, asked) = cluster(hangs);
+        let news = told(&cluster, 60, false).await;
+        let full = news.iter().filter(|one| match one {
+            News::Figures(Ok(figures)) => {
+                figures.board.sample.ready == 10 && figures.pods.as_ref().is_ok_and(|pods| pods.len() == 10)
+            }
+            _ => false,
+        });
+        assert!(full.count() >= 3, "{hangs}: {news:?}");
+        assert!(asked.lock().unwrap().len() <= 8 * 60, "{hangs}");
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_gone_is_told_again_and_again() {
+    let gone = tower::service_fn(|_: http::Request<Body>| async {
+        Err::<http::Response<Body>, _>(std::io::Error::from(std::io::ErrorKind::ConnectionRefused))
+    });
+    let cluster = Cluster::from_client(kube::Client::new(gone, "default"));
+    let news = told(&cluster, 60, false).await;
+    let whys = news.iter().filter_map(|one| match one {
+        News::Figures(Err(why)) => Some(why),
+        _ => None,
+    });
+    let whys: Vec<&String> = whys.collect();
+    assert!(whys.len() >= 5, "{whys:?}");
+    assert!(
+        whys.iter().all(|why| why.contains("Deployment `web-app/web-app`")),
+        "{whys:?}"
+    );
+}
