@@ -27,6 +27,7 @@ from page import PAGE, ROOT, machine, write_section
 PERIOD = 15.0
 # After so many seconds a constant rate has had its pods.
 SETTLED = 60.0
+ARRIVALS = ["even", "poisson"]
 PARTS = ("fast", "seed", "steady")
 
 
@@ -194,18 +195,18 @@ def keep_middle(runs: list[Run], to: Path) -> None:
         shutil.copyfile(scaled[len(scaled) // 2].picture, to)
 
 
-def steady(bench: Bench, rates: list[int], minutes: float) -> list[str]:
+def steady(bench: Bench, given: argparse.Namespace) -> list[str]:
     """Constant rates: how often the number of wanted pods changes after it had time to settle."""
     rows = [
         "| requests/s | arrivals | pods settled | changes after | pods then | lost | p99 ms |",
         "| ---: | --- | ---: | ---: | --- | ---: | ---: |",
     ]
-    for rate in rates:
-        for arrivals in ("even", "poisson"):
-            duration = f"{minutes * 60:.0f}s"
+    for rate in given.rates:
+        for arrivals in given.arrivals:
+            duration = f"{given.minutes * 60:.0f}s"
             arguments = ["--rate", str(rate), "--duration", duration, "--arrivals", arrivals]
             result = bench.load(arguments)
-            rows.append(steady_row(result, rate, arrivals, minutes * 60))
+            rows.append(steady_row(result, rate, arrivals, given.minutes * 60))
             print(rows[-1], file=sys.stderr, flush=True)
     return rows
 
@@ -247,7 +248,7 @@ def measure(bench: Bench, given: argparse.Namespace) -> None:
         table = ["", *HEAD, *[run.row() for run in runs], "", summary(runs), "", picture]
         write_section(bench.page, "scaling", "\n".join([*head, *table]))
     if "steady" in given.parts:
-        rows = steady(bench, given.rates, given.minutes)
+        rows = steady(bench, given)
         what = stamp(f"steady, {given.minutes:g} minutes each")
         meaning = (
             f"Changes after: of the number of pods that the HPA wants, from {SETTLED:.0f} s on."
@@ -293,6 +294,7 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=10)
     parser.add_argument("--seed-starts", type=int, default=3)
     parser.add_argument("--rates", type=numbers, default=[15, 55, 100])
+    parser.add_argument("--arrivals", nargs="+", choices=ARRIVALS, default=ARRIVALS)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--page", type=Path, default=PAGE)
     given = parser.parse_args()
