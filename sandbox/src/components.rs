@@ -173,6 +173,21 @@ pub(crate) fn api_server(dirs: &Dirs) -> Service {
          --authentication-token-webhook-cache-ttl=5s",
         webhook = dirs.text("webhook.kubeconfig"),
     ));
+    let ready = asked(dirs, "/readyz");
+    service(dirs, "kube-apiserver", "kube-apiserver", &args, ready)
+}
+
+/// The API server as it is once it reads from its store again: `/readyz` may tell for a while what it last knew of the store,
+/// a single object without a resource version is read from there (<https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-get-and-list>).
+pub(crate) fn api_server_reads(dirs: &Dirs) -> Service {
+    Service {
+        ready: asked(dirs, "/api/v1/namespaces/kube-system"),
+        ..api_server(dirs)
+    }
+}
+
+/// The API server answers a request of the administrator.
+fn asked(dirs: &Dirs, path: &str) -> Ready {
     let probe = [
         "--kubeconfig",
         &dirs.kubeconfig().display().to_string(),
@@ -181,10 +196,9 @@ pub(crate) fn api_server(dirs: &Dirs) -> Service {
         "--request-timeout=5s",
         "get",
         "--raw",
-        "/readyz",
+        path,
     ];
-    let ready = Ready::Succeeds(dirs.program("kubectl"), probe.iter().map(ToString::to_string).collect());
-    service(dirs, "kube-apiserver", "kube-apiserver", &args, ready)
+    Ready::Succeeds(dirs.program("kubectl"), probe.iter().map(ToString::to_string).collect())
 }
 
 /// The controllers; the HPA among them with its default sync period of 15 s.

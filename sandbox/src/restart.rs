@@ -28,7 +28,8 @@ const PROGRAMS: [(&str, Make); 7] = [
     ("kube-proxy", |dirs| Ok(components::kube_proxy(dirs))),
 ];
 
-/// Kills a program at once, leaves it down for a while, starts it and waits until it answers.
+/// Kills a program at once, leaves it down for a while, starts it and waits until it answers, and
+/// the API server where that stands on it.
 pub(crate) fn restart(dirs: &Dirs, name: &str, down: Duration) -> Result<(), Error> {
     let make = find(name)?;
     let _lock = owner::lock(dirs)?;
@@ -36,12 +37,30 @@ pub(crate) fn restart(dirs: &Dirs, name: &str, down: Duration) -> Result<(), Err
     if !up::all_running(dirs) {
         return Err(Error::failed("the sandbox is not up").with_hint("start it: sandbox up"));
     }
-    let service = make(dirs)?;
-    process::stop(dirs, name)?;
     say::line(&format!("`{name}` is killed, and starts again in {} s", down.as_secs()));
+    again(dirs, &make(dirs)?, down, &users(dirs, name))
+}
+
+/// Kills, starts, and waits until the program and those that cannot do without it answer.
+fn again(dirs: &Dirs, service: &Service, down: Duration, users: &[Service]) -> Result<(), Error> {
+    process::stop(dirs, service.name)?;
     sleep(down);
-    process::start(dirs, &service)?;
-    process::wait_ready(dirs, &service, READY)
+    process::start(dirs, service)?;
+    let all = std::iter::once(service).chain(users);
+    for service in all {
+        process::wait_ready(dirs, service, READY)?;
+    }
+    Ok(())
+}
+
+/// What does not answer for a while after a program was down, each with what it answers again: the API server waits longer
+/// and longer between two tries to reach its store.
+fn users(dirs: &Dirs, name: &str) -> Vec<Service> {
+    match name {
+        "etcd" => vec![components::api_server_reads(dirs), components::api_server(dirs)],
+        "kube-apiserver" => vec![components::api_server_reads(dirs)],
+        _ => Vec::new(),
+    }
 }
 
 fn find(name: &str) -> Result<Make, Error> {
@@ -56,7 +75,66 @@ fn find(name: &str) -> Result<Make, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::thread;
+
     use super::*;
+    use crate::process::Ready;
+
+    fn sleeper(ready: Ready) -> Service {
+        Service {
+            name: "sleeper",
+            program: "sleep".into(),
+            args: vec!["60".into()],
+            env: None,
+            ready,
+        }
+    }
+
+    /// Ready once a file is there.
+    fn answers_with(file: &Path) -> Ready {
+        Ready::Succeeds("test".into(), vec!["-e".to_owned(), file.display().to_string()])
+    }
+
+    #[test]
+    fn it_is_started_again_once_what_uses_it_answers() {
+        let folder = tempfile::tempdir().expect("folder");
+        let dirs = Dirs::below(folder.path());
+        process::start(&dirs, &sleeper(Ready::Running)).expect("starts");
+        let former = process::pid(&dirs, "sleeper");
+        let answer = folder.path().join("answers");
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                // The restart is over only after this, so the program is another one by then.
+                while process::pid(&dirs, "sleeper").is_none_or(|pid| Some(pid) == former) {
+                    thread::yield_now();
+                }
+                std::fs::write(&answer, "").expect("writes");
+            });
+            let users = [sleeper(answers_with(&answer))];
+            again(&dirs, &sleeper(Ready::Running), Duration::ZERO, &users).expect("starts again");
+            assert!(answer.exists(), "its user was waited for");
+        });
+        process::stop(&dirs, "sleeper").expect("stops");
+    }
+
+    #[test]
+    fn the_api_server_is_waited_for_after_its_store_and_reads_from_it() {
+        let folder = tempfile::tempdir().expect("folder");
+        let dirs = Dirs::below(folder.path());
+        let asked = |name: &str| -> Vec<String> {
+            let users = users(&dirs, name);
+            assert!(users.iter().all(|user| user.name == "kube-apiserver"));
+            let paths = users.into_iter().map(|user| match user.ready {
+                Ready::Succeeds(_, args) => args.last().cloned().unwrap_or_default(),
+                other => panic!("{other:?}"),
+            });
+            paths.collect()
+        };
+        assert_eq!(asked("etcd"), ["/api/v1/namespaces/kube-system", "/readyz"]);
+        assert_eq!(asked("kube-apiserver"), ["/api/v1/namespaces/kube-system"]);
+        assert!(asked("registry").is_empty());
+    }
 
     #[test]
     fn what_can_be_restarted_runs_in_the_sandbox_and_is_not_in_its_node() {

@@ -216,6 +216,12 @@ fn the_api_server_is_killed_and_started_again(dir: &Path) {
     ok(dir, &["restart", "kube-apiserver", "--down", "2"]);
     assert!(began.elapsed() >= Duration::from_secs(2));
     assert_ne!(record(), former);
+    // Nothing has to be waited for after its store was killed either.
+    for down in ["0", "3"] {
+        ok(dir, &["restart", "etcd", "--down", down]);
+        kubectl(&["get", "--raw", "/readyz"]);
+        kubectl(&["annotate", "namespace", "kept", "--overwrite", &format!("down={down}")]);
+    }
     kubectl(&["delete", "namespace", "kept"]);
     assert!(ok(dir, &["up"]).contains("up already"));
 }
