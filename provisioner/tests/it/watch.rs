@@ -53,7 +53,7 @@ async fn each_key_that_ends_the_view_is_a_good_end_and_gives_the_terminal_back()
         let ended = watched(run, move |child| child.answer("replicas", key)).await;
         assert_eq!(ended.code(), 0, "{key:?}: {}", ended.stdout());
         is_sane(&ended.stdout());
-        assert!(!ended.stdout().contains("error"), "{}", ended.stdout());
+        assert!(!ended.stdout().contains("error:"), "{}", ended.stdout());
     }
     let changes = kubernetes.changes();
     let reviews = "POST /apis/authorization.k8s.io/v1/subjectaccessreviews";

@@ -73,7 +73,7 @@ fn rate_lines(sheet: &Sheet<'_>, board: &Board) -> [Line<'static>; 2] {
     let sample = &board.sample;
     let now = format!("{} requests/s", or_dash(sample.rate_total));
     let Some((hpa, target)) = board.hpa.as_ref().and_then(|hpa| Some((hpa, hpa.target?))) else {
-        let none = Line::styled("no HPA with a rate per pod as its target", sheet.ink.faint());
+        let none = Line::styled("no HPA with a target per pod", sheet.ink.faint());
         return [Line::styled(now, sheet.ink.strong()), none];
     };
     let average = sample
