@@ -34,6 +34,7 @@ mod sbom;
 mod signals;
 mod skip;
 mod support;
+mod teardown;
 mod transfer;
 mod watch;
 mod wording;
