@@ -153,8 +153,8 @@ impl Load<'_> {
 
     /// Sends the load and waits for its end, then removes the Job. With the moment at which it was sent.
     async fn sent(&self) -> Result<(LoadRun, f64), Error> {
-        let begin = Begin::of(self.flags.until_scaled, self.flags.max_scale_up.is_some());
-        begin.reach(self.recorder, &*self.context.report).await?;
+        let rest = Begin::of(self.flags.until_scaled, self.flags.max_scale_up.is_some());
+        rest.reach(self.recorder, &*self.context.report).await?;
         let look = match self.flags.start_phase {
             Some(_) => Some(self.observed().await?),
             None => None,
