@@ -46,7 +46,7 @@ const fn key(path: &'static str, flag: &'static str, kind: Kind) -> Key {
 }
 
 /// Every setting. A new one is a line here, a field in `Config` and a flag in `cli.rs`.
-pub(crate) const KEYS: [Key; 50] = [
+pub(crate) const KEYS: [Key; 51] = [
     key("target.cluster", "cluster", Kind::Text),
     key("target.kube-context", "kube-context", Kind::Text),
     key("target.registry", "registry", Kind::Text),
@@ -84,6 +84,7 @@ pub(crate) const KEYS: [Key; 50] = [
     key("app.target-rate", "target-rate", Kind::Number),
     key("stack.without", "without", Kind::List),
     key("stack.manifests", "manifests", Kind::Path),
+    key("stack.mirror", "mirror", Kind::Switch),
     key("stack.take-over", "take-over", Kind::Switch),
     key("stack.force-conflicts", "force-conflicts", Kind::Switch),
     key("stack.recreate", "recreate", Kind::Switch),

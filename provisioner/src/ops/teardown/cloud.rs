@@ -102,8 +102,9 @@ pub(super) async fn remove_images(
         Some(Registry::Ecr(ecr)) => &ecr.aws,
         None => return Ok(()),
         Some(Registry::Other(prefix)) => {
-            for image in [APP, LOAD] {
-                let item = Item::new("repository", &prefix.repository(image));
+            let own = [APP, LOAD].map(|image| prefix.repository(image));
+            for name in own.iter().chain(&survey.mirrored) {
+                let item = Item::new("repository", name);
                 receipt.keep(item, "images outside ECR are deleted in their registry", report);
             }
             return Ok(());
@@ -115,7 +116,10 @@ pub(super) async fn remove_images(
         }
         return Ok(());
     }
-    for image in [APP, LOAD] {
+    let prefix = teardown.stack.repository("");
+    let images = survey.repositories.iter().filter_map(|name| name.strip_prefix(&prefix));
+    let copies = images.filter(|image| ![APP, LOAD].contains(image));
+    for image in [APP, LOAD].into_iter().chain(copies) {
         let outcome: Outcome = ecr::delete_repository(aws, teardown.stack, image).await?;
         let item = Item::new("repository", &teardown.stack.repository(image));
         receipt.enter(item, outcome, report);

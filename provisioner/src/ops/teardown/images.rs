@@ -3,7 +3,7 @@
 use super::super::ANSWER;
 use crate::aws::ecr;
 use crate::cli;
-use crate::cluster::rollout;
+use crate::cluster::rollout::{self, Installed};
 use crate::cluster::values::Namespaces;
 use crate::error::Error;
 use crate::image::{ImageRef, RegistryPrefix};
@@ -27,8 +27,8 @@ pub(super) async fn registry(
         return context.registry(place.aws()).await.map(Some);
     }
     let session = place.connect(&Found::Context, ANSWER, &*context.report).await?;
-    let images = rollout::installed(&session.cluster, stack, &Namespaces::default().app).await?;
-    let region = match told(&images, stack) {
+    let installed = rollout::installed(&session.cluster, stack, &Namespaces::default().app).await?;
+    let region = match told(&installed, stack) {
         Some(Told::Other(prefix)) => return Ok(Some(Registry::Other(prefix))),
         Some(Told::Ecr { region }) if !flags.keep_images => region,
         Some(Told::Ecr { .. }) => return Ok(None),
@@ -61,8 +61,9 @@ enum Told {
     Other(RegistryPrefix),
 }
 
-/// The first that a stack's images tell; one that was made elsewhere is in no repository of the stack.
-fn told(images: &[String], stack: &StackName) -> Option<Told> {
+/// The first that a stack's images tell, else the first of its copies; an image that was made elsewhere is in no
+/// repository of the stack.
+fn told(installed: &Installed, stack: &StackName) -> Option<Told> {
     let of = |image: &String| {
         let image: ImageRef = image.parse().ok()?;
         let repository = image.repository();
@@ -77,7 +78,19 @@ fn told(images: &[String], stack: &StackName) -> Option<Told> {
         let prefix = format!("{}/{path}", image.host());
         prefix.trim_end_matches('/').parse().ok().map(Told::Other)
     };
-    images.iter().find_map(of)
+    let copied = |repository: &String| {
+        let image: ImageRef = repository.parse().ok()?;
+        if let Some(host) = ecr::Host::of(image.host()) {
+            let is_own = image.repository() == stack.repository(image.last_part());
+            return is_own.then_some(Told::Ecr { region: host.region });
+        }
+        let prefix = repository.strip_suffix(image.last_part())?;
+        prefix.trim_end_matches('/').parse().ok().map(Told::Other)
+    };
+    let mut images = installed.images.iter();
+    images
+        .find_map(of)
+        .or_else(|| installed.mirrored.iter().find_map(copied))
 }
 
 #[cfg(test)]
@@ -101,7 +114,11 @@ mod tests {
             ("ghcr.io/others/my-web-app".to_owned(), ""),
             ("ghcr.io/others/download".to_owned(), ""),
         ] {
-            let found = match told(&[format!("{image}@{digest}")], &"demo".parse().unwrap()) {
+            let installed = Installed {
+                images: vec![format!("{image}@{digest}")],
+                ..Installed::default()
+            };
+            let found = match told(&installed, &"demo".parse().unwrap()) {
                 Some(Told::Other(prefix)) => prefix.to_string(),
                 Some(Told::Ecr { region }) => format!("ecr {region}"),
                 None => String::new(),
@@ -109,9 +126,26 @@ mod tests {
             assert_eq!(found, told_of, "{image}");
         }
         assert_eq!(
-            told(&[], &"demo".parse().unwrap()),
+            told(&Installed::default(), &"demo".parse().unwrap()),
             None,
             "a second teardown asks nobody"
         );
+    }
+
+    #[test]
+    fn copies_tell_it_where_the_app_is_used_where_it_is() {
+        let told = |repository: &str| {
+            let installed = Installed {
+                images: vec![format!("ghcr.io/others/shop@sha256:{}", "a".repeat(64))],
+                mirrored: vec![repository.to_owned()],
+            };
+            told(&installed, &"demo".parse().unwrap())
+        };
+        let region = "eu-west-1".to_owned();
+        let ecr = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+        assert_eq!(told(&format!("{ecr}/demo/grafana")), Some(Told::Ecr { region }));
+        assert_eq!(told(&format!("{ecr}/other/grafana")), None, "of another stack");
+        let other = "ghcr.io/team".parse().map(Told::Other).unwrap();
+        assert_eq!(told("ghcr.io/team/grafana"), Some(other));
     }
 }
