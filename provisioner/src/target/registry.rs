@@ -255,6 +255,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_image_is_there_where_its_host_is_the_registrys() {
+        let own = Registry::ecr(Wire::default().aws());
+        let other = Registry::Other("ghcr.io/team".parse().expect("valid"));
+        for (image, in_own, in_other) in [
+            (
+                "123456789012.dkr.ecr.eu-central-1.amazonaws.com/others/app:1",
+                true,
+                false,
+            ),
+            ("123456789012.dkr.ecr.us-west-2.amazonaws.com/demo/app:1", false, false),
+            (
+                "210987654321.dkr.ecr.eu-central-1.amazonaws.com/demo/app:1",
+                false,
+                false,
+            ),
+            ("ghcr.io/others/app:1", false, true),
+            ("nginx", false, false),
+        ] {
+            let reference = image.parse().expect("a reference");
+            assert_eq!(
+                (own.holds(&reference), other.holds(&reference)),
+                (in_own, in_other),
+                "{image}"
+            );
+        }
+    }
+
     #[tokio::test]
     async fn no_other_registry_gets_one() {
         let wire = Wire::default();
