@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn object(kind: &str, data: Value) -> DynamicObject {
+    fn object(kind: &str, data: &Value) -> DynamicObject {
         let mut whole = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "x", "namespace": "a"}});
         for (key, field) in data.as_object().cloned().unwrap_or_default() {
             whole[key] = field;
@@ -112,7 +112,7 @@ mod tests {
         let mut problems = Vec::new();
         let mut pod = object(
             "Pod",
-            json!({
+            &json!({
                 "initContainers": [{"image": "build://load"}],
                 "containers": [{"image": "build://web-app", "args": ["build://web-app"]}, {"image": "docker.io/a/b:1"}],
                 "image": {"image": "docker.io/a/b:2"},
@@ -133,7 +133,7 @@ mod tests {
         values.load_image.clear();
         let mut pod = object(
             "Pod",
-            json!({"a": [{"image": "build://load"}, {"image": "build://webapp"}]}),
+            &json!({"a": [{"image": "build://load"}, {"image": "build://webapp"}]}),
         );
         resolve(&mut pod, &values, &mut problems);
         assert_eq!(
@@ -147,11 +147,11 @@ mod tests {
 
     #[test]
     fn images_are_found_where_they_are_replaced_and_nowhere_else() {
-        let data = || json!({"data": {"image": "docker.io/a/b:1"}});
+        let data = json!({"data": {"image": "docker.io/a/b:1"}});
         let mut objects = vec![
-            object("ConfigMap", data()),
-            object("Shop", data()),
-            object("Other", data()),
+            object("ConfigMap", &data),
+            object("Shop", &data),
+            object("Other", &data),
         ];
         let component = |objects: &[DynamicObject]| {
             [Component {

@@ -317,7 +317,8 @@ impl Wanted<'_> {
 /// The repositories that images are taken from, as the stack remembers them.
 fn repositories(mirrored: &BTreeMap<String, String>) -> String {
     let repositories = mirrored.values().filter_map(|image| image.split('@').next());
-    Vec::from_iter(BTreeSet::from_iter(repositories)).join(",")
+    let each_once: BTreeSet<&str> = repositories.collect();
+    Vec::from_iter(each_once).join(",")
 }
 
 /// How the settings treat what others own.

@@ -221,12 +221,24 @@ fn copies_are_told_beside_the_apps_image_and_one_that_is_there_is_no_change() {
     };
     let (text, json) = of(CopyAction::Mirror);
     let line = "\n+ mirror    image `docker.io/grafana/grafana:12.3.1` as `r/grafana@sha256:2` for linux/amd64\n";
-    assert!(text.contains(line) && text.ends_with("\n1 to mirror, 1 unchanged"), "{text}");
+    assert!(
+        text.contains(line) && text.ends_with("\n1 to mirror, 1 unchanged"),
+        "{text}"
+    );
     assert_eq!(json["changes"], true);
     let copy = &json["mirror"][0];
-    assert_eq!((&copy["action"], &json["counts"]["mirror"]), (&json!("mirror"), &json!(1)));
+    assert_eq!(
+        (&copy["action"], &json["counts"]["mirror"]),
+        (&json!("mirror"), &json!(1))
+    );
     let (text, json) = of(CopyAction::Reuse);
     let line = "\n  reuse     image `docker.io/grafana/grafana:12.3.1` as `r/grafana@sha256:2`\n";
-    assert!(text.contains(line) && text.ends_with("\nno changes: 2 unchanged"), "{text}");
-    assert_eq!((&json["changes"], &json["counts"]["unchanged"]), (&json!(false), &json!(2)));
+    assert!(
+        text.contains(line) && text.ends_with("\nno changes: 2 unchanged"),
+        "{text}"
+    );
+    assert_eq!(
+        (&json["changes"], &json["counts"]["unchanged"]),
+        (&json!(false), &json!(2))
+    );
 }
