@@ -182,6 +182,9 @@ pub struct Bootstrap {
     /// Folder of components (NN-NAME/*.yaml) that replace shipped ones of the same name, or join them
     #[arg(long, value_name = "DIR")]
     pub manifests: Option<PathBuf>,
+    /// Copy the images of others that manifests name into the stack's registry, and take them from there
+    #[arg(long)]
+    pub mirror: bool,
     /// Replace a metrics API that others installed; teardown gives it back
     #[arg(long)]
     pub take_over: bool,
@@ -336,6 +339,7 @@ impl Bootstrap {
         switch(layer, "create-cluster", self.create_cluster);
         self.eks.layer(layer);
         path(layer, "manifests", self.manifests.as_ref());
+        switch(layer, "mirror", self.mirror);
         switch(layer, "take-over", self.take_over);
         switch(layer, "force-conflicts", self.force_conflicts);
         switch(layer, "recreate", self.recreate);

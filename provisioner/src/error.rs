@@ -139,6 +139,11 @@ impl Error {
         texts.collect::<Vec<_>>().join(": ")
     }
 
+    /// What to try next, where that is known.
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// How the process ends.
     pub fn exit(&self) -> Exit {
         self.exit

@@ -41,6 +41,8 @@ pub const ANNOTATION_KINDS: &str = "applyset.kubernetes.io/contains-group-kinds"
 pub const ANNOTATION_NAMESPACES: &str = "applyset.kubernetes.io/additional-namespaces";
 /// Annotation of the `ApplySet`'s parent: which image makes load.
 pub const ANNOTATION_LOAD_IMAGE: &str = "provisioner/load-image";
+/// Annotation of the `ApplySet`'s parent: the repositories that images of others were copied into, with commas.
+pub const ANNOTATION_MIRRORED: &str = "provisioner/mirrored";
 /// Annotation of the `ApplySet`'s parent: what was there before the stack took an object over, as JSON.
 pub const ANNOTATION_REPLACED: &str = "provisioner/replaced";
 /// Annotation of an object that is left out where the server does not know its kind; the value is `kind`.

@@ -18,6 +18,10 @@ pub struct Plan {
     pub create_cluster: bool,
     /// What a new cluster is like, and what one of ours has to match.
     pub eks: Eks,
+    /// Images whose repositories are the stack's, without its name: the app's, unless it stays where it is, and copies of
+    /// others'.
+    #[serde(skip)]
+    pub images: Vec<String>,
     /// Repositories that images go to: those of ECR are created, others are used. None where the image stays where it is.
     pub repositories: Vec<String>,
     /// The registry where that is not ECR.
@@ -33,29 +37,45 @@ pub struct Plan {
 impl Plan {
     /// The plan of `config` for a cluster and its stack.
     pub fn build(config: &Config, cluster: &str, stack: &StackName) -> Self {
+        let images = images(config);
         Self {
             cluster: cluster.to_owned(),
             stack: stack.clone(),
             create_cluster: config.eks.create_cluster,
             eks: config.eks.clone(),
-            repositories: repositories(config, stack),
+            repositories: repositories(config, stack, &images),
+            images,
             registry: config.target.registry.as_ref().map(ToString::to_string),
             without: config.stack.without.clone(),
             reaction: config.reaction,
             prometheus: config.prometheus.url.as_ref().map(ToString::to_string),
         }
     }
+
+    /// The same with copies of others' images.
+    #[must_use]
+    pub fn mirroring(mut self, config: &Config, images: impl IntoIterator<Item = String>) -> Self {
+        self.images.extend(images);
+        self.repositories = repositories(config, &self.stack, &self.images);
+        self
+    }
 }
 
-/// Where the app's image goes; nowhere where it is used where it is. The load generator's is no part of a bootstrap.
-fn repositories(config: &Config, stack: &StackName) -> Vec<String> {
+/// The app's image, unless it is used where it is. The load generator's is no part of a bootstrap.
+fn images(config: &Config) -> Vec<String> {
     if matches!(config.image.made, Some(Made::Remote { copy: false, .. })) {
         return Vec::new();
     }
-    vec![match &config.target.registry {
-        Some(prefix) => prefix.repository(APP),
-        None => stack.repository(APP),
-    }]
+    vec![APP.to_owned()]
+}
+
+/// Where images go.
+fn repositories(config: &Config, stack: &StackName, images: &[String]) -> Vec<String> {
+    let repository = |image: &String| match &config.target.registry {
+        Some(prefix) => prefix.repository(image),
+        None => stack.repository(image),
+    };
+    images.iter().map(repository).collect()
 }
 
 fn as_text<S: serde::Serializer>(name: &StackName, serializer: S) -> Result<S::Ok, S::Error> {

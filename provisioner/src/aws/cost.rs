@@ -22,6 +22,8 @@ pub use prices::{AS_OF, REGION};
 const ASSUMED_NODES: (&str, u32) = ("c6a.large", 2);
 /// Gigabytes that the two images are assumed to take in the registry.
 const ASSUMED_IMAGES_GB: f64 = 0.05;
+/// Gigabytes that one image of others is assumed to take there, for each platform.
+const ASSUMED_MIRRORED_GB: f64 = 0.1;
 /// Hours by which AWS divides a month.
 const HOURS_A_MONTH: f64 = 730.0;
 
@@ -181,6 +183,18 @@ impl Cost {
         }
     }
 
+    /// The same with so many copies of others' images in the registry.
+    #[must_use]
+    pub fn mirroring(&self, copies: u32) -> Self {
+        let more = ASSUMED_MIRRORED_GB * f64::from(copies);
+        let mut items = self.items.clone();
+        for item in items.iter_mut().filter(|item| item.owner == Owner::Images) {
+            item.quantity = ((item.quantity + more) * 100.0).round() / 100.0;
+            item.per_hour = Some(in_ecr(item.quantity));
+        }
+        Self::from_items(items, self.region.clone())
+    }
+
     /// The part that is billed for objects of `owners`.
     #[must_use]
     pub fn only(&self, owners: &[Owner]) -> Self {
@@ -282,6 +296,11 @@ fn rounded(amount: f64) -> f64 {
     (amount * 1e6).round() / 1e6
 }
 
+/// Dollars an hour for so many gigabytes in ECR.
+fn in_ecr(gigabytes: f64) -> f64 {
+    rounded(prices::ECR_GB_MONTH * gigabytes / HOURS_A_MONTH)
+}
+
 fn items(intents: &Intents) -> Vec<Item> {
     let piece = |what: &str, count: u32, price: Option<f64>, owner| Item {
         what: what.to_owned(),
@@ -327,7 +346,7 @@ fn items(intents: &Intents) -> Vec<Item> {
         what: "in ECR".to_owned(),
         quantity: intents.images_gb,
         unit: "GB",
-        per_hour: Some(rounded(prices::ECR_GB_MONTH * intents.images_gb / HOURS_A_MONTH)),
+        per_hour: Some(in_ecr(intents.images_gb)),
         owner: Owner::Images,
     };
     let nodes = intents.nodes.iter().map(node);

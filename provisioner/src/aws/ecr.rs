@@ -104,6 +104,36 @@ pub async fn find_repository(aws: &Aws, stack: &StackName, image: &str) -> Resul
     Ok(look(aws, stack, image).await?.map(|(found, _)| found))
 }
 
+/// Every repository `NAME/...` that this stack created, whatever image it is for.
+///
+/// None where it may not be known: the list is of all repositories of the registry, which takes a right of its own.
+pub async fn owned(aws: &Aws, stack: &StackName) -> Result<Option<Vec<Repository>>, AwsError> {
+    let operation = "ecr:DescribeRepositories";
+    let prefix = stack.repository("");
+    let mut pages = aws.ecr.describe_repositories().into_paginator().items().send();
+    let mut owned = Vec::new();
+    while let Some(settings) = pages.next().await {
+        let settings = match settings {
+            Err(e) if is(&e, DescribeRepositoriesError::is_repository_not_found_exception) => break,
+            other => other.map_err(api(
+                operation,
+                "list the repositories of registry",
+                &aws.registry_host(),
+            )),
+        };
+        let settings = match settings {
+            Err(AwsError::Api(error)) if error.is_denied() => return Ok(None),
+            other => other?,
+        };
+        let mut found = repository(&settings, operation)?;
+        if found.name.starts_with(&prefix) {
+            tag(aws, stack, &mut found).await?;
+            owned.extend(Some(found).filter(|found| found.created_by_us));
+        }
+    }
+    Ok(Some(owned))
+}
+
 /// Makes sure that the repository of `image` exists; one of ours also gets its tag rules and lifecycle policy back.
 /// A repository that we did not create is used as it is. It is told here, and one that is new at once: it is there also
 /// where its settings are refused afterwards.
@@ -188,12 +218,22 @@ async fn look(aws: &Aws, stack: &StackName, image: &str) -> Result<Option<(Repos
         return Ok(None);
     };
     let mut found = repository(&settings, operation)?;
+    tag(aws, stack, &mut found).await?;
+    Ok(Some((found, settings)))
+}
+
+/// Reads whose it is.
+async fn tag(aws: &Aws, stack: &StackName, found: &mut Repository) -> Result<(), AwsError> {
     let tags = aws.ecr.list_tags_for_resource().resource_arn(&found.arn).send().await;
-    let tags = tags.map_err(api("ecr:ListTagsForResource", "read the tags of repository", &name))?;
+    let tags = tags.map_err(api(
+        "ecr:ListTagsForResource",
+        "read the tags of repository",
+        &found.name,
+    ))?;
     let tags = || tags.tags().iter().map(|t| (t.key(), t.value()));
     found.created_by_us = stack.owns(tags());
-    found.newer = made_by_newer(("repository", &name), tags());
-    Ok(Some((found, settings)))
+    found.newer = made_by_newer(("repository", &found.name), tags());
+    Ok(())
 }
 
 fn repository(settings: &ecr::Repository, operation: &'static str) -> Result<Repository, AwsError> {

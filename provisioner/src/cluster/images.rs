@@ -1,49 +1,80 @@
-//! Images in manifests: `build://NAME` becomes what the tool pushed, and a repository may be taken from elsewhere.
+//! Images in manifests: `build://NAME` becomes what the tool pushed, and an image of others may be taken from elsewhere.
 
 use std::collections::BTreeMap;
 
+use kube::core::DynamicObject;
 use serde_json::Value;
 
+use super::manifest::Component;
+use super::object::ObjectRef;
 use super::values::{BUILT, Values};
 use crate::spelling::nearest;
 
+/// Kinds whose fields are whatever somebody else reads: nothing says that one of the name `image` is one.
+const OPAQUE: [&str; 3] = ["ConfigMap", "Secret", "CustomResourceDefinition"];
+
 /// Replaces the references in all fields `image`, and says which cannot be.
-pub(super) fn resolve(value: &mut Value, values: &Values, problems: &mut Vec<String>) {
-    replace(value, (&values.built(), &values.images), problems);
+pub(super) fn resolve(object: &mut DynamicObject, values: &Values, problems: &mut Vec<String>) {
+    let built = values.built();
+    let is_opaque = is_opaque(object);
+    each(&mut object.data, &mut |reference| {
+        if let Some(name) = reference.strip_prefix(BUILT) {
+            match pushed(name, &built) {
+                Ok(image) => *reference = image,
+                Err(problem) => problems.push(problem),
+            }
+        } else if let Some(other) = values.images.get(reference).filter(|_| !is_opaque) {
+            reference.clone_from(other);
+        }
+    });
 }
 
-fn replace(
-    value: &mut Value,
-    images: (&BTreeMap<&'static str, &str>, &BTreeMap<String, String>),
-    problems: &mut Vec<String>,
-) {
+/// The images that `components` name, as they are written there, each with the first object that names it.
+pub fn named(components: &[Component]) -> BTreeMap<String, ObjectRef> {
+    let mut named = BTreeMap::new();
+    let objects = components.iter().flat_map(|component| &component.objects);
+    for object in objects.filter(|object| !is_opaque(object)) {
+        each(&mut object.data.clone(), &mut |reference| {
+            named.entry(reference.clone()).or_insert_with(|| ObjectRef::of(object));
+        });
+    }
+    named
+}
+
+fn is_opaque(object: &DynamicObject) -> bool {
+    let kind = object.types.as_ref().map(|types| types.kind.as_str());
+    kind.is_some_and(|kind| OPAQUE.contains(&kind))
+}
+
+/// Shows every image: a text that is called `image`, as containers and many custom resources have it, and the `reference`
+/// in an `image`, as volumes have it.
+fn each(value: &mut Value, see: &mut dyn FnMut(&mut String)) {
     match value {
         Value::Object(fields) => {
             for (key, field) in fields {
-                let reference = field.as_str().filter(|_| key == "image");
-                match reference.map(|reference| replaced(reference, images)) {
-                    Some(Ok(Some(other))) => *field = other.into(),
-                    Some(Ok(None)) => {}
-                    Some(Err(problem)) => problems.push(problem),
-                    None => replace(field, images, problems),
+                match field {
+                    Value::String(reference) if key == "image" => see(reference),
+                    Value::Object(volume)
+                        if key == "image" && volume.get("reference").is_some_and(Value::is_string) =>
+                    {
+                        if let Some(Value::String(reference)) = volume.get_mut("reference") {
+                            see(reference);
+                        }
+                    }
+                    field => each(field, see),
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, images, problems)),
+        Value::Array(items) => items.iter_mut().for_each(|item| each(item, see)),
         _ => {}
     }
 }
 
-/// What stands for a reference; none where it stays.
-fn replaced(
-    reference: &str,
-    (built, elsewhere): (&BTreeMap<&'static str, &str>, &BTreeMap<String, String>),
-) -> Result<Option<String>, String> {
-    let Some(name) = reference.strip_prefix(BUILT) else {
-        return Ok(elsewhere.get(repository(reference)).cloned());
-    };
+/// The image of that name that the tool pushed.
+fn pushed(name: &str, built: &BTreeMap<&'static str, &str>) -> Result<String, String> {
+    let reference = format!("{BUILT}{name}");
     match built.get(name) {
-        Some(image) if !image.is_empty() => Ok(Some((*image).to_owned())),
+        Some(image) if !image.is_empty() => Ok((*image).to_owned()),
         Some(_) => Err(format!(
             "image `{reference}`: the stack has none; `--loader-image REF` names one"
         )),
@@ -55,58 +86,56 @@ fn replaced(
     }
 }
 
-/// An image reference without tag and digest.
-fn repository(image: &str) -> &str {
-    let name = image.split('@').next().unwrap_or(image);
-    match name.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => repository,
-        _ => name,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
 
-    #[test]
-    fn image_references_split_at_the_tag_not_at_a_port() {
-        assert_eq!(repository("h:5000/a/b:v1@sha256:00"), "h:5000/a/b");
-        assert_eq!(repository("h:5000/a/b"), "h:5000/a/b");
-        assert_eq!(
-            repository("docker.io/grafana/grafana:1.2.3"),
-            "docker.io/grafana/grafana"
-        );
+    fn object(kind: &str, data: &Value) -> DynamicObject {
+        let mut whole = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "x", "namespace": "a"}});
+        for (key, field) in data.as_object().cloned().unwrap_or_default() {
+            whole[key] = field;
+        }
+        serde_json::from_value(whole).expect("an object")
+    }
+
+    fn values() -> Values {
+        let mut values = Values::new("demo".parse().expect("valid"), "r/web-app@sha256:1", "r/load@sha256:2");
+        let mirrored = ("docker.io/a/b:1".to_owned(), "mirror/b@sha256:3".to_owned());
+        values.images.extend([mirrored]);
+        values
     }
 
     #[test]
     fn images_that_were_pushed_are_named_by_their_name_wherever_a_field_is_an_image() {
-        let mut values = Values::new("demo".parse().expect("valid"), "r/web-app@sha256:1", "r/load@sha256:2");
-        values
-            .images
-            .insert("docker.io/a/b".to_owned(), "mirror/b@sha256:3".to_owned());
+        let mut values = values();
         let mut problems = Vec::new();
-        let mut object = json!({
-            "initContainers": [{"image": "build://load"}],
-            "containers": [{"image": "build://web-app", "args": ["build://web-app"]}, {"image": "docker.io/a/b:1"}],
-            "image": {"image": "other/c:1"},
-        });
-        resolve(&mut object, &values, &mut problems);
+        let mut pod = object(
+            "Pod",
+            &json!({
+                "initContainers": [{"image": "build://load"}],
+                "containers": [{"image": "build://web-app", "args": ["build://web-app"]}, {"image": "docker.io/a/b:1"}],
+                "image": {"image": "docker.io/a/b:2"},
+                "volumes": [{"image": {"reference": "docker.io/a/b:1"}}, {"secret": {"reference": "docker.io/a/b:1"}}],
+            }),
+        );
+        resolve(&mut pod, &values, &mut problems);
         assert_eq!(
-            object,
+            pod.data,
             json!({
                 "initContainers": [{"image": "r/load@sha256:2"}],
                 "containers": [{"image": "r/web-app@sha256:1", "args": ["build://web-app"]}, {"image": "mirror/b@sha256:3"}],
-                "image": {"image": "other/c:1"},
+                "image": {"image": "docker.io/a/b:2"},
+                "volumes": [{"image": {"reference": "mirror/b@sha256:3"}}, {"secret": {"reference": "docker.io/a/b:1"}}],
             })
         );
         assert_eq!(problems, Vec::<String>::new());
         values.load_image.clear();
-        resolve(
-            &mut json!([{"image": "build://load"}, {"image": "build://webapp"}]),
-            &values,
-            &mut problems,
+        let mut pod = object(
+            "Pod",
+            &json!({"a": [{"image": "build://load"}, {"image": "build://webapp"}]}),
         );
+        resolve(&mut pod, &values, &mut problems);
         assert_eq!(
             problems,
             [
@@ -114,5 +143,34 @@ mod tests {
                 "image `build://webapp`: no image of that name is made; did you mean `build://web-app`?"
             ]
         );
+    }
+
+    #[test]
+    fn images_are_found_where_they_are_replaced_and_nowhere_else() {
+        let data = json!({"data": {"image": "docker.io/a/b:1"}});
+        let mut objects = vec![
+            object("ConfigMap", &data),
+            object("Shop", &data),
+            object("Other", &data),
+        ];
+        let component = |objects: &[DynamicObject]| {
+            [Component {
+                name: "mine".to_owned(),
+                objects: objects.to_vec(),
+            }]
+        };
+        let found = named(&component(&objects));
+        let [(reference, by)] = &Vec::from_iter(&found)[..] else {
+            panic!("one image: {found:?}");
+        };
+        assert_eq!(
+            (reference.as_str(), by.to_string().as_str()),
+            ("docker.io/a/b:1", "Shop `a/x`")
+        );
+        for object in &mut objects {
+            resolve(object, &values(), &mut Vec::new());
+        }
+        let images: Vec<&Value> = objects.iter().map(|object| &object.data["data"]["image"]).collect();
+        assert_eq!(images, ["docker.io/a/b:1", "mirror/b@sha256:3", "mirror/b@sha256:3"]);
     }
 }

@@ -158,7 +158,7 @@ fn render(
 /// Puts the images into an object, and says what is wrong with it as far as that needs no cluster.
 fn fitted(object: &mut DynamicObject, values: &Values) -> Vec<String> {
     let mut problems = Vec::new();
-    images::resolve(&mut object.data, values, &mut problems);
+    images::resolve(object, values, &mut problems);
     let name = ObjectRef::of(object);
     let problems = problems.into_iter().map(|problem| format!("{name}: {problem}"));
     problems

@@ -30,7 +30,7 @@ pub mod error;
 pub mod external;
 mod failure;
 pub mod forward;
-mod images;
+pub mod images;
 pub mod inventory;
 mod last_words;
 pub mod lease;

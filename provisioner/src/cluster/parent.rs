@@ -15,8 +15,8 @@ use super::mark;
 use super::object::ObjectRef;
 use super::ownership;
 use crate::names::{
-    ANNOTATION_KINDS, ANNOTATION_LOAD_IMAGE, ANNOTATION_MEMBERS, ANNOTATION_NAMESPACES, ANNOTATION_REPLACED,
-    ANNOTATION_TOOLING, FIELD_MANAGER, StackName,
+    ANNOTATION_KINDS, ANNOTATION_LOAD_IMAGE, ANNOTATION_MEMBERS, ANNOTATION_MIRRORED, ANNOTATION_NAMESPACES,
+    ANNOTATION_REPLACED, ANNOTATION_TOOLING, FIELD_MANAGER, StackName,
 };
 use crate::report::{Outcome, Reporter};
 
@@ -30,6 +30,8 @@ pub struct Parent {
     pub version: Option<Version>,
     /// Which image makes load.
     pub load_image: Option<String>,
+    /// Repositories that images of others were copied into, as references start with them.
+    pub mirrored: Vec<String>,
     /// What was there before the stack took an object over, see [`super::take_over`].
     pub(super) replaced: Option<String>,
     /// Kinds of its members, `Deployment.apps`.
@@ -127,6 +129,7 @@ impl Parent {
         Self {
             version: get(ANNOTATION_TOOLING).and_then(|text| version(&text)),
             load_image: get(ANNOTATION_LOAD_IMAGE),
+            mirrored: mark::listed(get(ANNOTATION_MIRRORED).as_ref()).collect(),
             replaced: get(ANNOTATION_REPLACED),
             kinds: mark::listed(get(ANNOTATION_KINDS).as_ref()).collect(),
             namespaces: mark::listed(get(ANNOTATION_NAMESPACES).as_ref()).collect(),

@@ -38,20 +38,35 @@ fn deployment_of(namespace: &str) -> ObjectRef {
     }
 }
 
+/// What a stack says of its images.
+#[derive(Debug, Default)]
+pub struct Installed {
+    /// The app's, and the one that makes load.
+    pub images: Vec<String>,
+    /// Repositories that images of others were copied into.
+    pub mirrored: Vec<String>,
+}
+
 /// The images that a stack says are its own: what its app is told to run, and what makes load. Those of another stack, or
 /// of nobody, are not among them.
 ///
 /// # Errors
 /// The cluster does not answer.
-pub async fn installed(cluster: &Cluster, stack: &StackName, namespace: &str) -> Result<Vec<String>, ClusterError> {
+pub async fn installed(cluster: &Cluster, stack: &StackName, namespace: &str) -> Result<Installed, ClusterError> {
     let deployment = deployment_of(namespace);
     let record = parent::reference(stack, namespace);
     let (live, record) = futures::try_join!(cluster.get(&deployment), cluster.get(&record))?;
     let is_ours = |object: &DynamicObject| ownership::is_ours(object, stack);
     let live = live.filter(is_ours);
     let app = live.as_ref().and_then(standing::app_image).map(str::to_owned);
-    let load = record.filter(is_ours).and_then(|record| Parent::of(&record).load_image);
-    Ok(app.into_iter().chain(load).collect())
+    let record = record
+        .filter(is_ours)
+        .map(|record| Parent::of(&record))
+        .unwrap_or_default();
+    Ok(Installed {
+        images: app.into_iter().chain(record.load_image).collect(),
+        mirrored: record.mirrored,
+    })
 }
 
 /// The images of a stack, by digest.

@@ -63,7 +63,8 @@ async fn only_images_of_this_stack_are_its_own() {
     let cluster = wire.cluster();
     let of = async |name: &str| {
         let stack = name.parse().expect("a name");
-        super::installed(&cluster, &stack, "web-app").await.expect("answered")
+        let installed = super::installed(&cluster, &stack, "web-app").await;
+        installed.expect("answered").images
     };
     let load = "r/load@sha256:00";
     assert_eq!(of("demo").await, [BEFORE, load]);

@@ -228,10 +228,14 @@ fn a_folder_joins_or_replaces_components_and_its_problems_are_all_named() {
 #[test]
 fn namespaces_images_and_prometheus_can_be_elsewhere() {
     let mut other = values();
+    let named = super::images::named(&stack(&other));
+    let grafana = named
+        .keys()
+        .find(|image| image.starts_with("docker.io/grafana/grafana:"));
     other.namespaces.app = "shop".to_owned();
     other.prometheus_url = Some("http://prom.example:9090".parse().expect("valid"));
     other.images.insert(
-        "docker.io/grafana/grafana".to_owned(),
+        grafana.expect("by its tag").clone(),
         "mirror/grafana@sha256:00".to_owned(),
     );
     let all = objects(&other);

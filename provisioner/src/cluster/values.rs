@@ -58,7 +58,7 @@ pub struct Values {
     pub prometheus_url: Option<PrometheusUrl>,
     /// Whether kube-state-metrics is part of the stack: else it is not scraped, and not missed.
     pub state_metrics: bool,
-    /// Other references for third-party images, by repository (e.g. `docker.io/grafana/grafana`).
+    /// Where images of others are taken from, by what manifests write: `docker.io/grafana/grafana:1.2.3`.
     pub images: BTreeMap<String, String>,
     /// Grafana's admin password: see [`super::password`].
     pub grafana_password: String,

@@ -84,6 +84,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("app.target-rate", "target-rate", Kind::Number),
     key("stack.without", "without", Kind::List),
     key("stack.manifests", "manifests", Kind::Path),
+    key("stack.mirror", "mirror", Kind::Switch),
     key("stack.take-over", "take-over", Kind::Switch),
     key("stack.force-conflicts", "force-conflicts", Kind::Switch),
     key("stack.recreate", "recreate", Kind::Switch),

@@ -173,6 +173,8 @@ pub struct Stack {
     pub without: Vec<String>,
     /// Folder of components that replace shipped ones or join them.
     pub manifests: Option<PathBuf>,
+    /// Whether images of others are copied into the stack's registry, and taken from there.
+    pub mirror: bool,
     /// Whether a metrics API of others is replaced until teardown.
     pub take_over: bool,
     /// Whether fields that others changed are taken back.

@@ -85,6 +85,7 @@ impl<'a> Reader<'a> {
         Stack {
             without: self.find("stack.without").map(|s| s.texts.clone()).unwrap_or_default(),
             manifests: self.existing("stack.manifests", "folder"),
+            mirror: self.switch("stack.mirror"),
             take_over: self.switch("stack.take-over"),
             force_conflicts: self.switch("stack.force-conflicts"),
             adopt: self.switch("stack.adopt"),

@@ -1,5 +1,7 @@
 //! What can go wrong between the source and the registry, and what to try then.
 
+mod hint;
+
 use std::io;
 use std::path::PathBuf;
 
@@ -302,7 +304,7 @@ impl ImageError {
                 "something else may use tag `{tag}`, which is made for such lists: delete it, or push again"
             )),
             Self::Import { source, .. } => source.hint(),
-            Self::Registry { source, reads, .. } => registry_hint(source, *reads),
+            Self::Registry { source, reads, .. } => hint::of_registry(source, *reads),
             _ => None,
         }
     }
@@ -364,27 +366,4 @@ impl ImageError {
                 | Self::Tag { .. }
         )
     }
-}
-
-fn registry_hint(error: &RegistryError, reads: bool) -> Option<String> {
-    let hint = match error.status() {
-        Some(401) => {
-            "the registry does not accept the credentials: ECR's are valid for 12 hours and in their own region only"
-        }
-        Some(403) if reads => {
-            "the credentials may not read there: ECR needs `ecr:BatchGetImage` and `ecr:GetDownloadUrlForLayer` on the repository, and the repository's own policy has to allow another account"
-        }
-        Some(403) => {
-            "the credentials may not push there: ECR needs `ecr:BatchCheckLayerAvailability`, `ecr:BatchGetImage`, `ecr:InitiateLayerUpload`, `ecr:UploadLayerPart`, `ecr:CompleteLayerUpload` and `ecr:PutImage` on the repository"
-        }
-        Some(404) => "the repository does not exist in that registry",
-        Some(413) => "the registry or a proxy before it limits the size of an upload",
-        Some(429) => "the registry throttles: try again in a minute",
-        Some(500..) => "the registry fails: what was uploaded is kept, so run it again",
-        None if error.is_unanswered() => {
-            "the registry does not answer: check the address, the network and `HTTPS_PROXY`"
-        }
-        _ => return None,
-    };
-    Some(hint.to_owned())
 }

@@ -60,7 +60,7 @@ pub use renewal::{Credentials, Renewal};
 pub use repository::Repository;
 pub use retry::RetryPolicy;
 pub use sbom::{Attached, Sbom, SbomFormat, attach, sboms};
-pub use standing::{Standing, standing};
+pub use standing::{Standing, standing, tagged};
 pub use target::RegistryTarget;
 pub use workspace::makes_load;
 

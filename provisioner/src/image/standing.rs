@@ -3,6 +3,7 @@
 use oci_client::RegistryOperation;
 
 use super::content::Image;
+use super::digest::Digest;
 use super::push::is_tag;
 use super::repository::Repository;
 use super::{ImageError, RegistryTarget, RetryPolicy};
@@ -18,6 +19,16 @@ pub enum Standing {
     Absent,
     /// The tag points to another image, and may move.
     Moves,
+}
+
+/// The image that `tag` points to, if it exists.
+///
+/// # Errors
+/// The registry does not answer or refuses.
+pub async fn tagged(target: &RegistryTarget, tag: &str, reporter: &dyn Reporter) -> Result<Option<Digest>, ImageError> {
+    let policy = RetryPolicy::default();
+    let repository = Repository::sign_in(target, RegistryOperation::Pull, policy, reporter).await?;
+    repository.find(tag, reporter).await
 }
 
 /// What a push of `image` under `tag`, or under [`Image::default_tag`], finds.

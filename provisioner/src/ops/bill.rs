@@ -46,6 +46,16 @@ impl Bill {
         }
     }
 
+    /// The same with so many copies of others' images.
+    #[must_use]
+    pub(super) fn mirroring(self, copies: usize) -> Self {
+        let copies = u32::try_from(copies).unwrap_or(u32::MAX);
+        Self {
+            cost: self.cost.mirroring(copies),
+            ..self
+        }
+    }
+
     /// The cost of what exists: what was there and did not go, what this run made, what may come to exist. None where
     /// nothing is billed by the hour.
     pub(super) fn of(&self, entries: &Entries) -> Option<Cost> {

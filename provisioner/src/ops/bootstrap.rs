@@ -1,5 +1,6 @@
 //! `bootstrap`: from source to an autoscaling deployment, idempotent and resumable.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -7,6 +8,7 @@ use tokio::try_join;
 
 use super::forecast::Forecast;
 use super::images::Checked;
+use super::mirror::{self, Mirror};
 use super::summary::Summary;
 use super::{ANSWER, Bill, CHECK, Context, ask, deploy, elsewhere, images};
 use crate::aws::{drift, preflight};
@@ -20,7 +22,7 @@ use crate::cluster::{ObjectRef, parent, preview};
 use crate::config::Config;
 use crate::error::Error;
 use crate::image::Platform;
-use crate::names::StackName;
+use crate::names::{APP, StackName};
 use crate::plan::Plan;
 use crate::report::Answer;
 use crate::target::{self, Place, Prepared, Registry, Session, State};
@@ -35,6 +37,8 @@ pub(super) struct Looked {
     pub(super) images: Checked,
     /// The image that was made elsewhere, where one is named.
     pub(super) elsewhere: Option<elsewhere::Found>,
+    /// Images of others and their copies.
+    pub(super) mirror: Mirror,
     pub(super) prepared: Prepared,
     pub(super) forecast: Forecast,
 }
@@ -59,15 +63,17 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
         registry,
         images,
         elsewhere,
+        mirror,
         prepared,
         ..
     } = looked;
     let stack = &plan.stack;
 
     report.phase("cluster and image");
-    let (found, made) = try_join!(
+    let (found, made, ()) = try_join!(
         place.provision(&plan, &prepared, report),
         images::make((&registry, stack), &config.image, images::names(&config.image), report),
+        Box::pin(mirror.publish((&registry, stack), report)),
     )?;
 
     report.phase("registry");
@@ -79,11 +85,16 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
         Some(ready) => ready,
         None => (place.connect(&found, config.output.timeout, report).await?, Vec::new()),
     };
-    let references = (app.reference.as_str(), load.as_deref());
+    let mirrored = mirror.references();
+    let references = deploy::Images {
+        app: &app.reference,
+        load: load.as_deref(),
+        mirrored: &mirrored,
+    };
     let deployed = Box::pin(deploy::run(context, (&session.cluster, stack), references, &tried)).await?;
 
     let aws = place.aws().or(registry.aws());
-    let summary = Summary::new(context, aws, &plan, (app, load), deployed, began.elapsed());
+    let summary = Summary::new(context, aws, &plan, (app, load, mirror), deployed, began.elapsed());
     Answer::of(&summary).map_err(Error::failed)
 }
 
@@ -94,19 +105,21 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
 pub(super) async fn look(context: &Context) -> Result<Looked, Error> {
     let (config, report) = (&context.config, &*context.report);
     let (cluster, stack) = context.target()?;
-    let plan = Plan::build(config, cluster, stack);
-    let wanted = deploy::render_unresolved(config, stack, Authority::Own)?;
+    let wanted = deploy::render_unresolved(config, stack, Authority::Own, &BTreeMap::new())?;
     let images = images::check(&config.image).await?;
 
     report.phase(CHECK);
     let place = context.place().await?;
     let registry = context.registry(place.aws()).await?;
     registry.check().await?;
+    let copies = mirror::wanted(config, stack, &registry)?;
+    let plan = Plan::build(config, cluster, stack).mirroring(config, mirror::repositories(&copies));
     let elsewhere = Box::pin(elsewhere::find(&config.image, &registry, &images.platforms, report)).await?;
     let prepared = place.prepare(&plan, &registry).await?;
     let registry = registry.knowing(&prepared.repositories);
-    let forecast = forecast(context, (&place, &registry), &plan, &prepared);
+    let forecast = forecast(context, (&place, &registry), (&plan, &images.platforms), &prepared);
     drift::refuse(&forecast.drifts)?;
+    let mirror = Box::pin(mirror::look(copies, (&registry, stack), &images.platforms, report)).await?;
     Ok(Looked {
         plan,
         wanted,
@@ -114,6 +127,7 @@ pub(super) async fn look(context: &Context) -> Result<Looked, Error> {
         registry,
         images,
         elsewhere,
+        mirror,
         prepared,
         forecast,
     })
@@ -162,7 +176,8 @@ async fn check_target(context: &Context, looked: &Looked) -> Result<Option<(Sess
     let options = deploy::options(&context.config);
     let authority = deploy::authority(&context.config, &session.cluster).await;
     let authority = authority.map_err(deploy::refused_before_any_change)?;
-    let wanted = deploy::render_unresolved(&context.config, &plan.stack, authority)?;
+    let mirrored = looked.mirror.references();
+    let wanted = deploy::render_unresolved(&context.config, &plan.stack, authority, &mirrored)?;
     let checked = preview::check(&session.cluster, &plan.stack, &wanted, options, deploy::UNRESOLVED).await;
     let checked = checked.map_err(deploy::refused_before_any_change)?;
     confirm_adoption(context, plan, &checked.existing).await?;
@@ -216,15 +231,24 @@ async fn confirm_deletion(context: &Context, stack: &StackName, going: &[ObjectR
 }
 
 /// Where, as whom, what, and for how much.
-fn forecast(context: &Context, (place, registry): (&Place, &Registry), plan: &Plan, prepared: &Prepared) -> Forecast {
+fn forecast(
+    context: &Context,
+    (place, registry): (&Place, &Registry),
+    (plan, platforms): (&Plan, &[Platform]),
+    prepared: &Prepared,
+) -> Forecast {
     let found = &prepared.found;
     if let Place::Eks(aws, _) = place {
         let there = found.eks().filter(|_| found.state() != State::Missing);
         let foundation = prepared.cluster.as_ref().map(|decided| &decided.readings.foundation);
         let gateway = foundation.is_some_and(|found| found.has_gateway(&plan.stack));
-        context.bill.get_or_init(|| match there {
-            None => Bill::planned(&plan.eks, aws.region()),
-            Some(there) => Bill::new(there, gateway, aws.region()),
+        let copies = plan.images.iter().filter(|image| *image != APP).count() * platforms.len();
+        context.bill.get_or_init(|| {
+            let bill = match there {
+                None => Bill::planned(&plan.eks, aws.region()),
+                Some(there) => Bill::new(there, gateway, aws.region()),
+            };
+            bill.mirroring(if registry.aws().is_some() { copies } else { 0 })
         });
     }
     let version = prepared.cluster.as_ref().and_then(|cluster| cluster.version.as_ref());

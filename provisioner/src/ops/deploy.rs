@@ -1,5 +1,7 @@
 //! The part of bootstrap that speaks to the cluster: render, apply, wait, verify.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use kube::core::DynamicObject;
 use tokio::try_join;
 
@@ -16,11 +18,22 @@ use crate::cluster::{Cluster, ClusterError, lease, parent, password, take_over};
 use crate::config::Config;
 use crate::error::Error;
 use crate::image::RegistryPrefix;
-use crate::names::{ANNOTATION_LOAD_IMAGE, StackName};
+use crate::names::{ANNOTATION_LOAD_IMAGE, ANNOTATION_MIRRORED, StackName};
 use crate::report::{Outcome, Reporter};
 
 use super::scraped::Scraped;
 use super::{Context, doctor};
+
+/// The images that manifests name.
+#[derive(Clone, Copy)]
+pub(super) struct Images<'a> {
+    /// The app's.
+    pub(super) app: &'a str,
+    /// The one that makes load, where this run decides that.
+    pub(super) load: Option<&'a str>,
+    /// Where images of others are taken from, by what manifests write.
+    pub(super) mirrored: &'a BTreeMap<String, String>,
+}
 
 /// Stands for an image that is not pushed yet: it decides neither names nor kinds of objects.
 pub(super) const UNRESOLVED: &str = "unresolved.invalid/image";
@@ -47,8 +60,10 @@ pub(super) fn render_unresolved(
     config: &Config,
     stack: &StackName,
     authority: Authority,
+    mirrored: &BTreeMap<String, String>,
 ) -> Result<Vec<Component>, Error> {
     let mut values = Values::new(stack.clone(), UNRESOLVED, UNRESOLVED);
+    values.images.clone_from(mirrored);
     values.app.clone_from(&config.app);
     values.reaction = config.reaction;
     values.own.clone_from(&config.values);
@@ -79,7 +94,7 @@ pub(super) fn has_adapter(config: &Config) -> bool {
 pub(super) async fn run(
     context: &Context,
     (cluster, stack): (&Cluster, &StackName),
-    images: (&str, Option<&str>),
+    images: Images<'_>,
     former: &[Planned],
 ) -> Result<Deployed, Error> {
     let (config, report) = (&context.config, &*context.report);
@@ -143,7 +158,7 @@ pub(super) async fn plan(
     context: &Context,
     cluster: &Cluster,
     stack: &StackName,
-    images: (&str, Option<&str>),
+    images: Images<'_>,
 ) -> Result<(Vec<Planned>, Vec<String>), Error> {
     let wanted = Wanted {
         config: &context.config,
@@ -210,8 +225,7 @@ struct Wanted<'a> {
     config: &'a Config,
     cluster: &'a Cluster,
     stack: &'a StackName,
-    /// The app's, and the one that makes load, where this run decides that.
-    images: (&'a str, Option<&'a str>),
+    images: Images<'a>,
     /// Whether the server keeps the tolerance of an HPA.
     tolerance: bool,
 }
@@ -266,7 +280,7 @@ impl Wanted<'_> {
 
     /// The objects, with what the cluster keeps for them: certificates, password, what was replaced. Changes nothing.
     async fn components(&self) -> Result<Vec<Component>, Error> {
-        let (cluster, stack, (app, load)) = (self.cluster, self.stack, self.images);
+        let (cluster, stack, Images { app, load, mirrored }) = (self.cluster, self.stack, self.images);
         let at = Namespaces::default();
         let (parent, password, authority) = try_join!(
             parent::read(cluster, stack, &at.app),
@@ -277,6 +291,7 @@ impl Wanted<'_> {
         // What makes load already goes on where this run does not say what does.
         let load = load.map(ToOwned::to_owned).or_else(|| parent.load_image.clone());
         let mut values = Values::new(stack.clone(), app, load.as_deref().unwrap_or_default());
+        values.images.clone_from(mirrored);
         values.app.clone_from(&self.config.app);
         values.reaction = self.config.reaction;
         values.prometheus_url.clone_from(&self.config.prometheus.url);
@@ -289,10 +304,21 @@ impl Wanted<'_> {
         if let Some(load) = &load {
             parent::annotate(&mut components, stack, ANNOTATION_LOAD_IMAGE, load);
         }
+        if !mirrored.is_empty() {
+            let repositories = repositories(mirrored);
+            parent::annotate(&mut components, stack, ANNOTATION_MIRRORED, &repositories);
+        }
         let take_over = (&parent, self.config.stack.take_over);
         take_over::remember(cluster, stack, take_over, &mut components).await?;
         Ok(components)
     }
+}
+
+/// The repositories that images are taken from, as the stack remembers them.
+fn repositories(mirrored: &BTreeMap<String, String>) -> String {
+    let repositories = mirrored.values().filter_map(|image| image.split('@').next());
+    let each_once: BTreeSet<&str> = repositories.collect();
+    Vec::from_iter(each_once).join(",")
 }
 
 /// How the settings treat what others own.

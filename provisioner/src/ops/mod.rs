@@ -19,6 +19,7 @@ mod kubeconfig;
 mod load;
 mod loader;
 mod man;
+mod mirror;
 mod plan;
 mod push;
 mod receipt;

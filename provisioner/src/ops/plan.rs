@@ -1,5 +1,6 @@
 //! `plan`: what a bootstrap would do, as one diff over AWS, images and Kubernetes. Nothing is changed, built or asked.
 
+mod copies;
 mod image;
 mod objects;
 mod preview;
@@ -28,7 +29,12 @@ pub(super) async fn run(context: &Context) -> Result<(Answer, Exit), Error> {
         None => (objects::unasked(wanted), Vec::new()),
         Some(session) => {
             let load = looked.makes_load(context).then_some(image.reference.as_str());
-            let images = (image.reference.as_str(), load);
+            let mirrored = looked.mirror.references();
+            let images = deploy::Images {
+                app: &image.reference,
+                load,
+                mirrored: &mirrored,
+            };
             let (planned, conflicts) = Box::pin(deploy::plan(context, &session.cluster, &plan.stack, images)).await?;
             (planned.iter().map(ObjectPlan::of).collect(), conflicts)
         }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::deploy::Deployed;
+use super::mirror::Mirror;
 use super::resume::{target_command, teardown};
 use super::scraped::Scraped;
 use crate::aws::Aws;
@@ -31,6 +32,9 @@ pub(super) struct Summary {
     context: Option<String>,
     image: String,
     load_image: Option<String>,
+    /// Copies of others' images, by what manifests name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    mirrored: BTreeMap<String, String>,
     changes: Counts,
     chain: Option<Chain>,
     /// The Prometheus of others that is used, and what it has to scrape.
@@ -59,7 +63,7 @@ impl Summary {
         context: &Context,
         aws: Option<&Aws>,
         plan: &Plan,
-        (app, load_image): (Published, Option<String>),
+        (app, load_image, mirror): (Published, Option<String>, Mirror),
         deployed: Deployed,
         elapsed: Duration,
     ) -> Self {
@@ -79,6 +83,7 @@ impl Summary {
             context: config.target.kube_context,
             image: app.reference,
             load_image,
+            mirrored: mirror.references(),
             changes: Counts::of(&deployed.changes),
             chain: deployed.chain,
             prometheus: deployed.prometheus,
@@ -122,6 +127,9 @@ impl fmt::Display for Summary {
         let place: Vec<String> = [context, account, region].into_iter().flatten().collect();
         writeln!(f, "where     {}", place.join(", "))?;
         writeln!(f, "image     {}", self.image)?;
+        if !self.mirrored.is_empty() {
+            writeln!(f, "mirrored  {} images of others", self.mirrored.len())?;
+        }
         write!(
             f,
             "objects   {created} created, {updated} updated, {unchanged} unchanged"

@@ -8,7 +8,6 @@ use crate::aws::eks::Choice;
 use crate::aws::foundation::{self, FoundationSpec};
 use crate::aws::preflight::{self, ClusterReadings, Readings, Wanted, WantedCluster};
 use crate::error::Error;
-use crate::names::APP;
 use crate::plan::Plan;
 
 /// What a bootstrap knows before it changes anything.
@@ -60,14 +59,11 @@ impl Place {
                 network: plan.eks.subnet_ids.is_empty(),
             }),
         };
+        let images: Vec<&str> = plan.images.iter().map(String::as_str).collect();
         let wanted = Wanted {
             stack: &plan.stack,
             cluster,
-            images: if registry.aws().is_some() && !plan.repositories.is_empty() {
-                &[APP]
-            } else {
-                &[]
-            },
+            images: if registry.aws().is_some() { &images } else { &[] },
         };
         let Readings { cluster, repositories } = Box::pin(preflight::read(aws, &wanted)).await?;
         let found = match &cluster {

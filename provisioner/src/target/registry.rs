@@ -62,6 +62,14 @@ impl Registry {
         }
     }
 
+    /// Whether an image is in this registry already, in whatever repository of it.
+    pub fn holds(&self, image: &ImageRef) -> bool {
+        match self {
+            Self::Ecr(own) => ecr::Host::of(image.host()).is_some_and(|host| own.aws.is_registry(&host)),
+            Self::Other(prefix) => image.host() == prefix.host(),
+        }
+    }
+
     /// The repository that an image of any registry is in, with the credentials for it: those of `docker login`, and for
     /// every registry of ECR, that of another account or region too, a password of its region where there are none.
     ///
@@ -140,8 +148,8 @@ impl Registry {
         }
     }
 
-    /// The repository of `image` beside that of the stack's other one, with the credentials for it; in ECR it is created
-    /// where it is missing.
+    /// The repository of `image`, that of app or loader beside the other one, with the credentials for it; in ECR it is
+    /// created where it is missing.
     ///
     /// # Errors
     /// ECR refuses, or the credentials cannot be read.
@@ -150,7 +158,7 @@ impl Registry {
             Self::Ecr(ecr) => &**ecr,
             Self::Other(prefix) => {
                 let target = prefix.target(image, credentials::find(prefix.host()).await?);
-                return Ok(target.beside(prefix.target(sibling(image), None).repository));
+                return Ok(beside(target, image, |other| prefix.target(other, None).repository));
             }
         };
         let name = stack.repository(image);
@@ -159,13 +167,17 @@ impl Registry {
             None => ecr::ensure_repository(aws, stack, image, report).await?,
         };
         let target = push_to(aws, &repository).await?;
-        Ok(target.beside(stack.repository(sibling(image))))
+        Ok(beside(target, image, |other| stack.repository(other)))
     }
 }
 
-/// The image that has the same layers: app and load generator are one binary.
-fn sibling(image: &str) -> &'static str {
-    if image == APP { LOAD } else { APP }
+/// The target beside the repository that has the same layers, if there is one: app and load generator are one binary.
+fn beside(target: RegistryTarget, image: &str, repository: impl Fn(&str) -> String) -> RegistryTarget {
+    match image {
+        APP => target.beside(repository(LOAD)),
+        LOAD => target.beside(repository(APP)),
+        _ => target,
+    }
 }
 
 /// A repository of ECR with a password for it.
@@ -240,6 +252,34 @@ mod tests {
             assert_eq!(target.reference_base, format!("{host}/team/app"));
             assert_eq!(target.password.as_deref(), Some("secret"), "{host}");
             assert!(target.renewal.is_some(), "{host}");
+        }
+    }
+
+    #[test]
+    fn an_image_is_there_where_its_host_is_the_registrys() {
+        let own = Registry::ecr(Wire::default().aws());
+        let other = Registry::Other("ghcr.io/team".parse().expect("valid"));
+        for (image, in_own, in_other) in [
+            (
+                "123456789012.dkr.ecr.eu-central-1.amazonaws.com/others/app:1",
+                true,
+                false,
+            ),
+            ("123456789012.dkr.ecr.us-west-2.amazonaws.com/demo/app:1", false, false),
+            (
+                "210987654321.dkr.ecr.eu-central-1.amazonaws.com/demo/app:1",
+                false,
+                false,
+            ),
+            ("ghcr.io/others/app:1", false, true),
+            ("nginx", false, false),
+        ] {
+            let reference = image.parse().expect("a reference");
+            assert_eq!(
+                (own.holds(&reference), other.holds(&reference)),
+                (in_own, in_other),
+                "{image}"
+            );
         }
     }
 

@@ -18,6 +18,7 @@ mod job;
 mod kills;
 mod leftovers;
 mod loader;
+mod mirror;
 mod operator;
 mod options;
 mod outages;

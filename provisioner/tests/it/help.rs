@@ -171,6 +171,9 @@ fn help_of_bootstrap_shows_its_flags() {
           --manifests <DIR>
               Folder of components (NN-NAME/*.yaml) that replace shipped ones of the same name, or join them
 
+          --mirror
+              Copy the images of others that manifests name into the stack's registry, and take them from there
+
           --take-over
               Replace a metrics API that others installed; teardown gives it back
 

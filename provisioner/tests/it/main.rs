@@ -21,6 +21,7 @@ mod init;
 mod load;
 mod loader;
 mod made;
+mod mirror;
 mod mounts;
 mod plan;
 mod plan_on_aws;

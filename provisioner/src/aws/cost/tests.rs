@@ -112,3 +112,14 @@ fn names_of_the_json_are_stable() {
     let json = serde_json::to_string(&Cost::of(&intents, "eu-west-1")).unwrap();
     insta::assert_snapshot!(json, @r#"{"currency":"USD","per_hour":0.1,"items":[{"what":"EKS control plane","quantity":1.0,"unit":"piece","per_hour":0.1}],"as_of":"2026-08-01","estimate":true,"prices_of":"us-east-1"}"#);
 }
+
+#[test]
+fn copies_of_others_images_are_counted_with_the_stacks_own() {
+    let cost = Cost::of(&Intents::images(), "us-east-1").mirroring(4);
+    insta::assert_snapshot!(cost.details(), @"0.45 GB in ECR  below $0.0001/h");
+    assert!(!cost.is_billable(), "storage alone");
+    let whole = Cost::of(&Intents::auto_mode_cluster(), "us-east-1");
+    let more = whole.mirroring(4).per_hour - whole.per_hour;
+    assert!(more > 0.00004 && more < 0.0001, "{more}");
+    assert_eq!(whole.mirroring(0), whole);
+}

@@ -274,3 +274,46 @@ async fn a_password_that_is_refused_is_asked_again_once() {
     assert_eq!(second.expect("new").password, "two");
     assert_eq!(wire.calls().len(), 2);
 }
+
+fn named(name: &str) -> Value {
+    let mut repository = repository();
+    for (field, start) in [
+        ("repositoryName", ""),
+        ("repositoryArn", "arn:aws:ecr:eu-central-1:123456789012:repository/"),
+        ("repositoryUri", "123456789012.dkr.ecr.eu-central-1.amazonaws.com/"),
+    ] {
+        repository[field] = format!("{start}{name}").into();
+    }
+    repository
+}
+
+#[tokio::test]
+async fn the_repositories_of_a_stack_are_listed_by_name_and_tag() {
+    let first = json!({"repositories": [named("demo/grafana"), named("demo2/grafana")], "nextToken": "more"});
+    let last = json!({"repositories": [named("demo/theirs"), named("demo/load")]});
+    let wire = Wire::default()
+        .on("DescribeRepositories", 200, first)
+        .on("DescribeRepositories", 200, last)
+        .on("ListTagsForResource", 200, tags(true))
+        .on("ListTagsForResource", 200, tags(false))
+        .on("ListTagsForResource", 200, tags(true));
+    let owned = owned(&wire.aws(), &demo()).await.expect("answered").expect("allowed");
+    let names: Vec<String> = owned.into_iter().map(|repository| repository.name).collect();
+    assert_eq!(names, ["demo/grafana", "demo/load"]);
+    let tags = wire
+        .calls()
+        .iter()
+        .filter(|call| *call == "ListTagsForResource")
+        .count();
+    assert_eq!(tags, 3, "nobody asks about another stack's");
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_allowed_is_none_and_any_other_failure_is_one() {
+    let of = async |code: &str, status: u16| {
+        let wire = Wire::default().on("DescribeRepositories", status, error(code, "no"));
+        owned(&wire.aws(), &demo()).await
+    };
+    assert_eq!(of("AccessDeniedException", 400).await.expect("told"), None);
+    assert!(of("InvalidParameterException", 400).await.is_err());
+}

@@ -10,6 +10,7 @@ mod document;
 mod graph;
 mod layers;
 mod layout;
+mod narrow;
 mod reference;
 mod remote;
 mod store;

@@ -11,6 +11,8 @@ use crate::image::prefix::is_path_part;
 use crate::image::push::is_tag;
 use crate::image::target::parse;
 
+/// What the tags of copies start with.
+const MIRROR_TAG: &str = "mirror-";
 /// Longer than any host, name, tag and digest may be together.
 const LONGEST: usize = 1000;
 
@@ -95,6 +97,21 @@ impl ImageRef {
         self.tag.as_deref()
     }
 
+    /// The last part of its repository.
+    pub fn last_part(&self) -> &str {
+        self.repository.rsplit('/').next().unwrap_or(&self.repository)
+    }
+
+    /// The tag of its copy for these platforms: another one for each image, tag, digest and set of platforms, so that it
+    /// never has to move. People read what it is a copy of.
+    pub fn mirror_tag(&self, platforms: &[&str]) -> String {
+        let mut platforms = platforms.to_vec();
+        platforms.sort_unstable();
+        let whole = Digest::of(format!("{self} {}", platforms.join(" ")).as_bytes());
+        let told = self.tag.as_deref().unwrap_or("digest");
+        format!("{MIRROR_TAG}{told:.80}-{}", whole.short())
+    }
+
     /// What it is looked up by: the digest, else the tag.
     pub(super) fn name(&self) -> &str {
         let digest = self.digest.as_ref().map(Digest::as_str);
@@ -145,6 +162,37 @@ mod tests {
         }
         let reference: ImageRef = with_digest.parse().expect("valid");
         assert_eq!((reference.name(), reference.tag()), (DIGEST, Some("1.2")));
+    }
+
+    #[test]
+    fn a_copy_has_a_tag_of_its_own_for_each_source_and_set_of_platforms() {
+        let tag = |text: &str, platforms: &[&str]| text.parse::<ImageRef>().expect(text).mirror_tag(platforms);
+        let (one, both) = (["linux/amd64"], ["linux/amd64", "linux/arm64"]);
+        let long = format!("ghcr.io/team/app:{}", "v".repeat(128));
+        let with_digest = format!("ghcr.io/team/app@{DIGEST}");
+        let tags = [
+            tag("ghcr.io/team/app:1.2", &one),
+            tag("ghcr.io/team/app:1.2", &both),
+            tag("ghcr.io/fork/app:1.2", &one),
+            tag("quay.io/team/app:1.2", &one),
+            tag("ghcr.io/team/app:latest", &one),
+            tag(&with_digest, &one),
+            tag(&long, &one),
+        ];
+        let mut all = tags.to_vec();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), tags.len(), "{tags:?}");
+        assert!(
+            tags.iter().all(|tag| is_tag(tag) && !tag.starts_with("latest")),
+            "{tags:?}"
+        );
+        assert!(
+            tags[0].starts_with("mirror-1.2-") && tags[5].starts_with("mirror-digest-"),
+            "{tags:?}"
+        );
+        assert_eq!(tag("ghcr.io/team/app:1.2", &["linux/arm64", "linux/amd64"]), tags[1]);
+        assert_eq!(tag("nginx", &one), tag("docker.io/library/nginx:latest", &one));
     }
 
     #[test]

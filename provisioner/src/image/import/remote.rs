@@ -6,6 +6,7 @@ use oci_client::RegistryOperation;
 
 use super::document::platforms;
 use super::graph::{self, Configurations, Walk};
+use super::narrow::{self, Part};
 use super::{Defect, ImageRef};
 use crate::image::content::{Content, Image, Manifest};
 use crate::image::media::MANIFESTS;
@@ -66,9 +67,34 @@ impl Found {
         self.walked(reporter).await
     }
 
-    async fn walked(&self, reporter: &dyn Reporter) -> Result<Image, ImageError> {
+    /// The same for the platforms of `wanted` alone: what others would have to be sent stays away. For one platform it is
+    /// that platform's own manifest, for several an index over these.
+    ///
+    /// # Errors
+    /// As [`find`].
+    pub async fn image_for(&self, wanted: &[&str], reporter: &dyn Reporter) -> Result<Image, ImageError> {
         let refused = |defect| self.refused(defect);
-        let mut walk = Walk::from(self.root.clone(), Configurations::ForPlatform).map_err(refused)?;
+        let root = match narrow::part(&self.root, wanted).map_err(refused)? {
+            Part::Whole => self.root.clone(),
+            Part::Index(index) => index,
+            Part::Child(child) => {
+                let manifest = self.repository.manifest(child.digest.as_str(), reporter).await?;
+                graph::matches(&child, &manifest.bytes).map_err(refused)?;
+                manifest
+            }
+        };
+        let image = self.walked_from(root, reporter).await?;
+        graph::runs_on(&image.platforms, wanted).map_err(refused)?;
+        Ok(image)
+    }
+
+    async fn walked(&self, reporter: &dyn Reporter) -> Result<Image, ImageError> {
+        self.walked_from(self.root.clone(), reporter).await
+    }
+
+    async fn walked_from(&self, root: Manifest, reporter: &dyn Reporter) -> Result<Image, ImageError> {
+        let refused = |defect| self.refused(defect);
+        let mut walk = Walk::from(root, Configurations::ForPlatform).map_err(refused)?;
         while let Some(wanted) = walk.wanted() {
             let bytes = if MANIFESTS.contains(&wanted.media_type.as_str()) {
                 self.repository.manifest(wanted.digest.as_str(), reporter).await?.bytes

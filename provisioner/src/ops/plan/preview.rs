@@ -5,6 +5,7 @@ use std::fmt;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
+use super::copies::CopyPlan;
 use super::image::ImagePlan;
 use super::objects::ObjectPlan;
 use crate::aws::cost::Cost;
@@ -36,6 +37,9 @@ pub(super) struct Preview {
     aws: Vec<Intent>,
     drift: Vec<Drift>,
     image: ImagePlan,
+    /// Images of others that are mirrored.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mirror: Vec<CopyPlan>,
     objects: Vec<ObjectPlan>,
     /// Fields that others changed: a bootstrap refuses them unless it is told to take them.
     conflicts: Vec<String>,
@@ -69,9 +73,10 @@ impl Preview {
             cost,
             ..
         } = looked.forecast;
-        let changes = changes((&intents, &drifts), &image, &objects);
+        let mirror = CopyPlan::all(&looked.mirror);
+        let changes = changes((&intents, &drifts), (&image, &mirror), &objects);
         Self {
-            counts: Counts::of((&intents, &drifts), &image, &objects),
+            counts: Counts::of((&intents, &drifts), (&image, &mirror), &objects),
             cluster: looked.plan.cluster,
             stack: looked.plan.stack.to_string(),
             account: identity.map(|identity| identity.account.clone()),
@@ -83,6 +88,7 @@ impl Preview {
             aws: intents,
             drift: drifts,
             image,
+            mirror,
             objects,
             conflicts,
             cost,
@@ -91,13 +97,22 @@ impl Preview {
 }
 
 /// Whether anything would become another.
-fn changes((intents, drifts): (&[Intent], &[Drift]), image: &ImagePlan, objects: &[ObjectPlan]) -> bool {
+fn changes(
+    (intents, drifts): (&[Intent], &[Drift]),
+    (image, mirror): (&ImagePlan, &[CopyPlan]),
+    objects: &[ObjectPlan],
+) -> bool {
     let of_aws = intents.iter().any(Intent::is_change) || !drifts.is_empty();
-    of_aws || image.is_change() || objects.iter().any(ObjectPlan::is_change)
+    let of_images = image.is_change() || mirror.iter().any(CopyPlan::is_change);
+    of_aws || of_images || objects.iter().any(ObjectPlan::is_change)
 }
 
 impl Counts {
-    fn of((intents, drifts): (&[Intent], &[Drift]), image: &ImagePlan, objects: &[ObjectPlan]) -> Self {
+    fn of(
+        (intents, drifts): (&[Intent], &[Drift]),
+        (image, mirror): (&ImagePlan, &[CopyPlan]),
+        objects: &[ObjectPlan],
+    ) -> Self {
         let mut counts = Self(VERBS.map(|verb| (verb, 0)).into());
         for intent in intents {
             counts.add(match intent.action {
@@ -110,6 +125,9 @@ impl Counts {
             counts.add("update");
         }
         counts.add(if image.is_change() { "push" } else { "unchanged" });
+        for copy in mirror {
+            counts.add(if copy.is_change() { "mirror" } else { "unchanged" });
+        }
         for object in objects {
             counts.add(object.verb());
         }
@@ -149,7 +167,7 @@ impl fmt::Display for Counts {
 /// What stands before a line: whether something comes, changes, goes, or stays.
 fn sign(verb: &str) -> char {
     match verb {
-        "create" | "build" | "push" | "tag" => '+',
+        "create" | "build" | "push" | "tag" | "mirror" => '+',
         "delete" => '-',
         verb if verb == "use" || verb == "reuse" || STATES.contains(&verb) => ' ',
         _ => '~',
@@ -177,6 +195,9 @@ impl fmt::Display for Preview {
             line(f, "set right", printable(&drift.to_string()))?;
         }
         line(f, self.image.action.word(), &self.image)?;
+        for copy in &self.mirror {
+            line(f, copy.action.word(), printable(&copy.to_string()))?;
+        }
         let told = |object: &&ObjectPlan| object.verb() != "unchanged";
         for object in self.objects.iter().filter(told) {
             line(f, object.verb(), object)?;

@@ -7,6 +7,7 @@ use crate::aws::cost::Intents;
 use crate::aws::drift::Aspect;
 use crate::cluster::changes::Planned;
 use crate::cluster::dry_run::Answer;
+use crate::ops::plan::copies::CopyAction;
 use crate::ops::plan::image::UNBUILT;
 use crate::report::Outcome;
 
@@ -61,11 +62,12 @@ fn preview(aws: Vec<Intent>, drift: Vec<Drift>, image: ImagePlan, objects: Vec<O
             ),
             ("region", "us-east-1".to_owned()),
         ],
-        changes: changes((&aws, &drift), &image, &objects),
-        counts: Counts::of((&aws, &drift), &image, &objects),
+        changes: changes((&aws, &drift), (&image, &[]), &objects),
+        counts: Counts::of((&aws, &drift), (&image, &[]), &objects),
         aws,
         drift,
         image,
+        mirror: Vec::new(),
         objects,
         conflicts: Vec::new(),
         cost: Some(Cost::of(&Intents::images(), "us-east-1")),
@@ -203,4 +205,40 @@ fn only_what_becomes_another_is_a_change() {
         let object = planned(outcome, Some(&deployment("a")), &deployment("b"));
         assert!(preview(vec![], vec![], quiet(), vec![object]).changes, "{outcome:?}");
     }
+}
+
+#[test]
+fn copies_are_told_beside_the_apps_image_and_one_that_is_there_is_no_change() {
+    let of = |action| {
+        let image = ImagePlan::in_place("r/web-app@sha256:1".to_owned());
+        let mut preview = preview(Vec::new(), Vec::new(), image, Vec::new());
+        preview.mirror = vec![CopyPlan::of_grafana(action)];
+        preview.changes = changes((&[], &[]), (&preview.image, &preview.mirror), &[]);
+        preview.counts = Counts::of((&[], &[]), (&preview.image, &preview.mirror), &[]);
+        let text = preview.to_string();
+        let json = serde_json::to_value(&preview).expect("JSON");
+        (text.split_once("\n\n").expect("a head").1.to_owned(), json)
+    };
+    let (text, json) = of(CopyAction::Mirror);
+    let line = "\n+ mirror    image `docker.io/grafana/grafana:12.3.1` as `r/grafana@sha256:2` for linux/amd64\n";
+    assert!(
+        text.contains(line) && text.ends_with("\n1 to mirror, 1 unchanged"),
+        "{text}"
+    );
+    assert_eq!(json["changes"], true);
+    let copy = &json["mirror"][0];
+    assert_eq!(
+        (&copy["action"], &json["counts"]["mirror"]),
+        (&json!("mirror"), &json!(1))
+    );
+    let (text, json) = of(CopyAction::Reuse);
+    let line = "\n  reuse     image `docker.io/grafana/grafana:12.3.1` as `r/grafana@sha256:2`\n";
+    assert!(
+        text.contains(line) && text.ends_with("\nno changes: 2 unchanged"),
+        "{text}"
+    );
+    assert_eq!(
+        (&json["changes"], &json["counts"]["unchanged"]),
+        (&json!(false), &json!(2))
+    );
 }

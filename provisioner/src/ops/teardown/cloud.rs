@@ -74,7 +74,7 @@ pub(super) async fn remove_images(
         match (repository.stays, teardown.registry.and_then(Registry::aws)) {
             (Some(why), _) => receipt.keep(repository.item, why, report),
             (None, Some(aws)) => {
-                let outcome = ecr::delete_repository(aws, teardown.stack, repository.image).await?;
+                let outcome = ecr::delete_repository(aws, teardown.stack, &repository.image).await?;
                 receipt.enter(repository.item, outcome, report);
             }
             (None, None) => {}

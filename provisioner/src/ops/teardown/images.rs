@@ -5,7 +5,7 @@ use super::Teardown;
 use super::survey::Survey;
 use crate::aws::ecr;
 use crate::cli;
-use crate::cluster::rollout;
+use crate::cluster::rollout::{self, Installed};
 use crate::cluster::values::Namespaces;
 use crate::error::Error;
 use crate::image::{ImageRef, RegistryPrefix};
@@ -30,8 +30,8 @@ pub(super) async fn registry(
         return context.registry(place.aws()).await.map(Some);
     }
     let session = place.connect(&Found::Context, ANSWER, &*context.report).await?;
-    let images = rollout::installed(&session.cluster, stack, &Namespaces::default().app).await?;
-    let region = match told(&images, stack) {
+    let installed = rollout::installed(&session.cluster, stack, &Namespaces::default().app).await?;
+    let region = match told(&installed, stack) {
         Some(Told::Other(prefix)) => return Ok(Some(Registry::Other(prefix))),
         Some(Told::Ecr { region }) if !flags.keep_images => region,
         Some(Told::Ecr { .. }) => return Ok(None),
@@ -57,33 +57,42 @@ pub(super) async fn registry(
 
 /// A repository of the stack's images.
 pub(super) struct Repository {
-    /// Whose images.
-    pub(super) image: &'static str,
+    /// Whose images: what follows the name of the stack.
+    pub(super) image: String,
     pub(super) item: Item,
     /// Why it stays; none where it goes.
     pub(super) stays: Option<&'static str>,
 }
 
-/// What becomes of each repository.
+/// What becomes of each repository: those of app and loader, then those of copies.
 pub(super) fn repositories(teardown: &Teardown<'_>, survey: &Survey) -> Vec<Repository> {
-    let of = |image: &'static str| {
-        let (name, stays) = match teardown.registry? {
-            Registry::Other(prefix) => (
-                prefix.repository(image),
-                Some("images outside ECR are deleted in their registry"),
-            ),
-            Registry::Ecr(_) => {
-                let name = teardown.stack.repository(image);
-                let found = survey.repositories.iter().find(|found| found.name == name)?;
-                let kept = teardown.flags.keep_images.then_some("`--keep-images` was given");
-                let stays = kept.or((!found.created_by_us).then_some(NOT_OURS));
-                (name, stays)
-            }
-        };
-        let item = Item::new("repository", &name);
-        Some(Repository { image, item, stays })
+    match teardown.registry {
+        None => Vec::new(),
+        Some(Registry::Other(prefix)) => elsewhere(prefix, survey),
+        Some(Registry::Ecr(_)) => in_ecr(teardown, survey),
+    }
+}
+
+/// Only those of ECR are ours to delete.
+fn elsewhere(prefix: &RegistryPrefix, survey: &Survey) -> Vec<Repository> {
+    let own = [APP, LOAD].map(|image| prefix.repository(image));
+    let of = |name: &String| Repository {
+        image: name.clone(),
+        item: Item::new("repository", name),
+        stays: Some("images outside ECR are deleted in their registry"),
     };
-    [APP, LOAD].into_iter().filter_map(of).collect()
+    own.iter().chain(&survey.mirrored).map(of).collect()
+}
+
+fn in_ecr(teardown: &Teardown<'_>, survey: &Survey) -> Vec<Repository> {
+    let kept = teardown.flags.keep_images.then_some("`--keep-images` was given");
+    let prefix = teardown.stack.repository("");
+    let of = |found: &ecr::Repository| Repository {
+        image: found.name.strip_prefix(&prefix).unwrap_or(&found.name).to_owned(),
+        item: Item::new("repository", &found.name),
+        stays: kept.or((!found.created_by_us).then_some(NOT_OURS)),
+    };
+    survey.repositories.iter().map(of).collect()
 }
 
 /// Where images say that they are.
@@ -95,8 +104,9 @@ enum Told {
     Other(RegistryPrefix),
 }
 
-/// The first that a stack's images tell; one that was made elsewhere is in no repository of the stack.
-fn told(images: &[String], stack: &StackName) -> Option<Told> {
+/// The first that a stack's images tell, else the first of its copies; an image that was made elsewhere is in no
+/// repository of the stack.
+fn told(installed: &Installed, stack: &StackName) -> Option<Told> {
     let of = |image: &String| {
         let image: ImageRef = image.parse().ok()?;
         let repository = image.repository();
@@ -111,7 +121,19 @@ fn told(images: &[String], stack: &StackName) -> Option<Told> {
         let prefix = format!("{}/{path}", image.host());
         prefix.trim_end_matches('/').parse().ok().map(Told::Other)
     };
-    images.iter().find_map(of)
+    let copied = |repository: &String| {
+        let image: ImageRef = repository.parse().ok()?;
+        if let Some(host) = ecr::Host::of(image.host()) {
+            let is_own = image.repository() == stack.repository(image.last_part());
+            return is_own.then_some(Told::Ecr { region: host.region });
+        }
+        let prefix = repository.strip_suffix(image.last_part())?;
+        prefix.trim_end_matches('/').parse().ok().map(Told::Other)
+    };
+    let mut images = installed.images.iter();
+    images
+        .find_map(of)
+        .or_else(|| installed.mirrored.iter().find_map(copied))
 }
 
 #[cfg(test)]
@@ -135,7 +157,11 @@ mod tests {
             ("ghcr.io/others/my-web-app".to_owned(), ""),
             ("ghcr.io/others/download".to_owned(), ""),
         ] {
-            let found = match told(&[format!("{image}@{digest}")], &"demo".parse().unwrap()) {
+            let installed = Installed {
+                images: vec![format!("{image}@{digest}")],
+                ..Installed::default()
+            };
+            let found = match told(&installed, &"demo".parse().unwrap()) {
                 Some(Told::Other(prefix)) => prefix.to_string(),
                 Some(Told::Ecr { region }) => format!("ecr {region}"),
                 None => String::new(),
@@ -143,9 +169,26 @@ mod tests {
             assert_eq!(found, told_of, "{image}");
         }
         assert_eq!(
-            told(&[], &"demo".parse().unwrap()),
+            told(&Installed::default(), &"demo".parse().unwrap()),
             None,
             "a second teardown asks nobody"
         );
+    }
+
+    #[test]
+    fn copies_tell_it_where_the_app_is_used_where_it_is() {
+        let told = |repository: &str| {
+            let installed = Installed {
+                images: vec![format!("ghcr.io/others/shop@sha256:{}", "a".repeat(64))],
+                mirrored: vec![repository.to_owned()],
+            };
+            told(&installed, &"demo".parse().unwrap())
+        };
+        let region = "eu-west-1".to_owned();
+        let ecr = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+        assert_eq!(told(&format!("{ecr}/demo/grafana")), Some(Told::Ecr { region }));
+        assert_eq!(told(&format!("{ecr}/other/grafana")), None, "of another stack");
+        let other = "ghcr.io/team".parse().map(Told::Other).unwrap();
+        assert_eq!(told("ghcr.io/team/grafana"), Some(other));
     }
 }

@@ -6,18 +6,21 @@ use crate::aws::Aws;
 use crate::aws::ecr::{self, Repository};
 use crate::aws::eks::EksCluster;
 use crate::aws::foundation::{self, Ground};
-use crate::cluster::{ObjectRef, inventory};
+use crate::cluster::values::Namespaces;
+use crate::cluster::{ObjectRef, inventory, parent};
 use crate::error::Error;
 use crate::names::{APP, LOAD, StackName};
 use crate::ops::receipt::Item;
 use crate::report::Reporter;
-use crate::target::{Found, Place, Registry};
+use crate::target::{Found, Place, Registry, Session};
 
 /// What there is of a stack.
 pub(super) struct Survey {
     pub(super) cluster: Found,
     pub(super) foundation: Option<Ground>,
     pub(super) repositories: Vec<Repository>,
+    /// Repositories of a registry that is not ECR into which images of others were copied, as far as the stack says so.
+    pub(super) mirrored: Vec<String>,
     /// Objects on the cluster of a context; those of an EKS cluster are looked for when it is connected to.
     objects: Vec<ObjectRef>,
     /// What the cluster leaves on AWS, where it is asked to go.
@@ -54,19 +57,21 @@ impl Survey {
         let (cluster, foundation, repositories) = tokio::try_join!(
             Box::pin(place.find(stack)),
             Box::pin(foundation),
-            Box::pin(repositories(teardown.registry.and_then(Registry::aws), stack)),
+            Box::pin(repositories(teardown, stack)),
         )?;
-        let objects = match place {
-            Place::Eks(..) => Vec::new(),
+        let (objects, mirrored) = match place {
+            Place::Eks(..) => (Vec::new(), Vec::new()),
             Place::Context(_) => {
                 let session = place.connect(&cluster, ANSWER, &*teardown.context.report).await?;
-                inventory::of_stack(&session.cluster, stack).await?
+                let objects = inventory::of_stack(&session.cluster, stack).await?;
+                (objects, mirrored(teardown, &session).await?)
             }
         };
         Ok(Self {
             cluster,
             foundation,
             repositories,
+            mirrored,
             objects,
             leftovers: Leftovers::default(),
         })
@@ -162,16 +167,39 @@ fn same_cluster(
     Err(Error::usage(refused).hint(hint))
 }
 
-/// The stack's repositories in ECR; those of another registry are not ours to delete.
-async fn repositories(ecr: Option<&Aws>, stack: &StackName) -> Result<Vec<Repository>, Error> {
-    let Some(aws) = ecr else {
+/// The stack's repositories in ECR: of app and loader also those that others made, which are told; of copies its own.
+/// Those of another registry are not ours to delete.
+async fn repositories(teardown: &Teardown<'_>, stack: &StackName) -> Result<Vec<Repository>, Error> {
+    let Some(aws) = teardown.registry.and_then(Registry::aws) else {
         return Ok(Vec::new());
     };
-    let (app, load) = tokio::try_join!(
+    let (app, load, owned) = tokio::try_join!(
         Box::pin(ecr::find_repository(aws, stack, APP)),
         Box::pin(ecr::find_repository(aws, stack, LOAD)),
+        Box::pin(ecr::owned(aws, stack)),
     )?;
-    Ok([app, load].into_iter().flatten().collect())
+    if owned.is_none() {
+        teardown.context.report.warning(
+            "cannot list repositories: copies of others' images that `bootstrap --mirror` made are not looked for, which takes \
+             `ecr:DescribeRepositories` on all of the registry's",
+        );
+    }
+    let mut repositories: Vec<Repository> = [app, load].into_iter().flatten().collect();
+    for repository in owned.into_iter().flatten() {
+        if repositories.iter().all(|known| known.name != repository.name) {
+            repositories.push(repository);
+        }
+    }
+    Ok(repositories)
+}
+
+/// Where the stack says that it has copies, in a registry that is not ECR.
+async fn mirrored(teardown: &Teardown<'_>, session: &Session) -> Result<Vec<String>, Error> {
+    let Some(Registry::Other(_)) = teardown.registry else {
+        return Ok(Vec::new());
+    };
+    let parent = parent::read(&session.cluster, teardown.stack, &Namespaces::default().app).await?;
+    Ok(parent.unwrap_or_default().mirrored)
 }
 
 #[cfg(test)]
