@@ -21,7 +21,7 @@ use base64::engine::general_purpose::STANDARD;
 
 pub use access::{AccessReading, read as read_access};
 pub use addon::{AddonReading, ensure_addon, ensure_addon_from, read_addon, read_addon_catalogue};
-pub use delete::delete;
+pub use delete::{delete, refusal};
 pub use nodegroup::{
     NODES as NODE_GROUP_NODES, NodeGroupReading, ensure as ensure_node_group, read as read_node_group,
 };

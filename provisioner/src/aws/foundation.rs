@@ -201,19 +201,15 @@ pub async fn delete(aws: &Aws, stack: &StackName, report: &dyn Reporter) -> Resu
     let Some(found) = stack::describe(aws, &name).await? else {
         return Ok(Outcome::Unchanged);
     };
-    if !found.is_ours(stack) {
+    let ground = Ground::of(&found, stack);
+    if !ground.ours {
         report.note(&format!(
             "foundation stack `{name}` was not created by this stack: it stays"
         ));
         return Ok(Outcome::Skipped);
     }
-    if found.protected {
-        let region = aws.region().to_owned();
-        return Err(AwsError::Protected {
-            kind: KIND,
-            name,
-            region,
-        });
+    if let Some(refusal) = ground.protection(aws, stack) {
+        return Err(refusal);
     }
     // A stack that is under way may refuse; one that is being deleted is gone at the end of this wait.
     if let Some(settled) = stack::settled(aws, &name, Some(found), report).await? {

@@ -50,16 +50,11 @@ pub async fn remove(aws: &Aws, scope: &Scope, deleted_logs: bool, report: &dyn R
             ..scope.clone()
         };
         let round = Box::pin(sweep::clear(aws, &scope, report)).await?;
-        let in_network = scope.network.as_ref().is_some_and(|network| network.vpc_id.is_some());
-        let (blockers, unfinished) = (blockers(&round), unfinished(&round, in_network));
+        let held = held(&scope, &round);
         swept.deleted.extend(round.deleted);
         (swept.left, swept.foreign) = (round.left, round.foreign);
-        if in_network && !blockers.is_empty() {
-            break End::Stays(format!("its network still holds {}", blockers.join(", ")));
-        }
-        if scope.network.is_some() && !unfinished.is_empty() {
-            let rest = unfinished.join(", ");
-            break End::Stays(format!("not deleted yet, and only it tells whose they were: {rest}"));
+        if let Some(why) = held {
+            break End::Stays(why);
         }
         if deleted_logs && scope.network.is_some() {
             match logs::keep_away(aws, &scope.cluster, report).await {
@@ -82,6 +77,21 @@ pub async fn remove(aws: &Aws, scope: &Scope, deleted_logs: bool, report: &dyn R
         }
     };
     Ok(Removal { swept, foundation: end })
+}
+
+/// Why the foundation stays after a sweep that ended so; none where it may go.
+pub fn held(scope: &Scope, swept: &Swept) -> Option<String> {
+    let network = scope.network.as_ref()?;
+    let in_network = network.vpc_id.is_some();
+    let blockers = blockers(swept);
+    if in_network && !blockers.is_empty() {
+        return Some(format!("its network still holds {}", blockers.join(", ")));
+    }
+    let unfinished = unfinished(swept, in_network);
+    (!unfinished.is_empty()).then(|| {
+        let rest = unfinished.join(", ");
+        format!("not deleted yet, and only it tells whose they were: {rest}")
+    })
 }
 
 fn blockers(swept: &Swept) -> Vec<String> {

@@ -314,9 +314,7 @@ impl Asker<'_> {
 
     /// The Secret that the adapter mounts.
     async fn serving(&self, adapter: &Answer) -> (Authority, Answer) {
-        let secrets = adapter.as_ref().map_or_else(|_| Vec::new(), mounted);
-        let known = [Authority::CertManager, Authority::Own];
-        let authority = known.into_iter().find(|a| secrets.contains(&a.serving_secret()));
+        let authority = adapter.as_ref().ok().and_then(Authority::of_adapter);
         let authority = authority.unwrap_or_default();
         let path = format!(
             "/api/v1/namespaces/{}/secrets/{}",
@@ -325,14 +323,6 @@ impl Asker<'_> {
         );
         (authority, self.get(path).await)
     }
-}
-
-fn mounted(deployment: &Value) -> Vec<&str> {
-    let volumes = deployment.pointer("/spec/template/spec/volumes");
-    let volumes = volumes.and_then(Value::as_array).into_iter().flatten();
-    volumes
-        .filter_map(|volume| volume.pointer("/secret/secretName")?.as_str())
-        .collect()
 }
 
 fn account(namespace: &str, deployment: &Answer, default: &str) -> String {

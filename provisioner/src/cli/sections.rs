@@ -1,20 +1,18 @@
 //! Which settings a command uses: a mistake in others does not stop it.
 
 use super::Command;
-use crate::config::Section;
+use crate::config::Section::{self, App, Image, Load, Prometheus, Reaction, Stack, Sync};
 
 impl Command {
     /// The sections of settings that the command uses beside those of target and output.
     pub fn sections(&self) -> &'static [Section] {
         match self {
-            Self::Push(_) | Self::Load(_) => &[Section::Image, Section::Load, Section::Stack],
-            Self::Teardown(_)
-            | Self::Status(_)
-            | Self::Token
-            | Self::Kubeconfig(_)
-            | Self::Completions(_)
-            | Self::Man(_) => &[],
-            _ => &Section::ALL,
+            Self::Push(_) => &[Image, Load, App, Stack, Reaction, Prometheus],
+            // What describes the metric chain, and what makes the load.
+            Self::Load(_) => &[Image, Load, App, Stack, Reaction, Prometheus, Sync],
+            Self::Status(_) | Self::Doctor | Self::Dashboard(_) => &[App, Reaction, Prometheus, Sync],
+            Self::Teardown(_) | Self::Token | Self::Kubeconfig(_) | Self::Completions(_) | Self::Man(_) => &[],
+            Self::Bootstrap(_) | Self::Plan(_) | Self::Init(_) | Self::Config(_) => &Section::ALL,
         }
     }
 

@@ -70,6 +70,19 @@ impl Authority {
         }
     }
 
+    /// Who signs what an adapter serves with: whose Secret its Deployment mounts, the first where there are both; none where
+    /// it mounts neither.
+    pub(crate) fn of_adapter(deployment: &Value) -> Option<Self> {
+        let volumes = deployment.pointer("/spec/template/spec/volumes")?.as_array()?;
+        let mut secrets = volumes
+            .iter()
+            .filter_map(|volume| volume["secret"]["secretName"].as_str());
+        secrets.find_map(|name| {
+            let known = [Self::Own, Self::CertManager];
+            known.into_iter().find(|authority| authority.serving_secret() == name)
+        })
+    }
+
     /// Namespace and name of the Certificate whose authority cert-manager writes into the `APIService`; empty where we
     /// write it.
     pub(super) fn injected_from(self, namespace: &str) -> String {

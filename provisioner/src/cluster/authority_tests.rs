@@ -324,3 +324,28 @@ async fn what_is_served_is_told_by_the_pods_that_serve_it() {
     up(&wire, Authority::CertManager).await.expect("applied");
     assert_eq!(serving("2026-01-11T00:00:00Z").await, None);
 }
+
+#[test]
+fn who_signs_for_an_adapter_is_told_by_the_secret_that_it_mounts_first() {
+    let secret = |name: &str| json!({"name": "cert", "secret": {"secretName": name}});
+    let other = json!({"name": "config", "configMap": {"name": ISSUED_SECRET}});
+    for (volumes, authority) in [
+        (vec![], None),
+        (vec![other.clone(), secret("others")], None),
+        (vec![other.clone(), secret(SERVING_SECRET)], Some(Authority::Own)),
+        (vec![secret(ISSUED_SECRET)], Some(Authority::CertManager)),
+        // The order of its volumes, and not of a list of ours.
+        (
+            vec![secret(ISSUED_SECRET), secret(SERVING_SECRET)],
+            Some(Authority::CertManager),
+        ),
+        (
+            vec![secret(SERVING_SECRET), secret(ISSUED_SECRET)],
+            Some(Authority::Own),
+        ),
+    ] {
+        let deployment = json!({"spec": {"template": {"spec": {"volumes": volumes}}}});
+        assert_eq!(Authority::of_adapter(&deployment), authority, "{deployment}");
+    }
+    assert_eq!(Authority::of_adapter(&json!({})), None);
+}

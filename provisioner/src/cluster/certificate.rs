@@ -166,11 +166,7 @@ pub async fn serving(cluster: &Cluster, namespace: &str, now: Timestamp) -> Resu
     let Some(live) = cluster.get(&deployment).await? else {
         return Ok(None);
     };
-    let volumes = live.data.pointer("/spec/template/spec/volumes");
-    let volumes = volumes.and_then(serde_json::Value::as_array).into_iter().flatten();
-    let secrets: Vec<&str> = volumes.filter_map(|v| v["secret"]["secretName"].as_str()).collect();
-    let known = [Authority::Own, Authority::CertManager];
-    let Some(authority) = known.into_iter().find(|a| secrets.contains(&a.serving_secret())) else {
+    let Some(authority) = Authority::of_adapter(&live.data) else {
         return Ok(None);
     };
     let data = stored::secret(cluster, namespace, authority.serving_secret()).await?;

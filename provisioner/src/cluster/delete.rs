@@ -69,26 +69,11 @@ pub async fn delete_stack(
     let mut run = Run::new(cluster, timeout, report);
     let record = parent::read(cluster, stack, &Namespaces::default().app).await?;
     take_over::restore(cluster, stack, record, &mut run.receipt, report).await?;
-    let parent = stack.applyset_parent();
-    let kinds = kinds(cluster).await?;
-    for api in &kinds.silent {
-        report.warning(&format!("nothing is looked for in an API that does not answer, {api}"));
-    }
-    let mut found = of_kinds(cluster, &kinds, stack).await?;
-    // Whoever tears down holds the Lease and gives it back at the end.
-    found.retain(|live| live.object.kind != "Lease" || live.object.name != stack.lease());
-    let (namespaces, objects): (Vec<Live>, Vec<Live>) = found.into_iter().partition(|l| l.object.kind == "Namespace");
-    let (last, objects): (Vec<Live>, Vec<Live>) = objects.into_iter().partition(|l| order::is_last(&l.object, &parent));
-    run.in_waves(&objects.iter().collect::<Vec<&Live>>()).await?;
-    let mut empty = Vec::new();
-    for namespace in &namespaces {
-        match foreign(cluster, &kinds, (stack, &namespace.object.name)).await? {
-            foreign if foreign.is_empty() => empty.push(namespace),
-            foreign => run.leave(
-                namespace.object.clone(),
-                format!("holds what is not the stack's: {}", foreign.join(", ")),
-            ),
-        }
+    let doomed = Doomed::find(cluster, stack, report).await?;
+    run.in_waves(&doomed.objects.iter().collect::<Vec<&Live>>()).await?;
+    let (empty, held) = doomed.namespaces(cluster, stack).await?;
+    for left in held {
+        run.leave(left.object, left.reason);
     }
     run.delete(&empty).await?;
     let gone = |l: &&Live| {
@@ -101,12 +86,89 @@ pub async fn delete_stack(
                 .iter()
                 .all(|left| left.object.name != l.object.namespace.clone().unwrap_or_default())
     };
-    let (with_namespace, alone): (Vec<&Live>, Vec<&Live>) = last.iter().partition(gone);
+    let (with_namespace, alone): (Vec<&Live>, Vec<&Live>) = doomed.last.iter().partition(gone);
     run.receipt
         .deleted
         .extend(with_namespace.iter().map(|l| l.object.clone()));
     run.delete(&alone).await?;
     Ok(run.receipt)
+}
+
+/// What [`delete_stack`] would do if nobody changed anything meanwhile: its decisions, and no request that changes
+/// something.
+pub async fn foretell(
+    cluster: &Cluster,
+    stack: &StackName,
+    report: &dyn Reporter,
+) -> Result<DeleteReceipt, ClusterError> {
+    let doomed = Doomed::find(cluster, stack, report).await?;
+    let mut receipt = DeleteReceipt::default();
+    if doomed.is_empty() {
+        return Ok(receipt);
+    }
+    let record = parent::read(cluster, stack, &Namespaces::default().app).await?;
+    take_over::foretell(cluster, stack, record, &mut receipt, report).await?;
+    let (empty, held) = doomed.namespaces(cluster, stack).await?;
+    let goes = doomed.objects.iter().chain(empty).chain(&doomed.last);
+    let goes = goes.map(|live| live.object.clone());
+    let restored = &receipt.restored;
+    receipt.deleted = goes.filter(|object| !restored.contains(object)).collect();
+    receipt.left.extend(held);
+    Ok(receipt)
+}
+
+/// What bears the stack's labels, in the parts in which it goes.
+struct Doomed {
+    kinds: Kinds,
+    /// What goes first, in waves.
+    objects: Vec<Live>,
+    /// Namespaces that the stack created.
+    namespaces: Vec<Live>,
+    /// What goes after them.
+    last: Vec<Live>,
+}
+
+impl Doomed {
+    async fn find(cluster: &Cluster, stack: &StackName, report: &dyn Reporter) -> Result<Self, ClusterError> {
+        let parent = stack.applyset_parent();
+        let kinds = kinds(cluster).await?;
+        for api in &kinds.silent {
+            report.warning(&format!("nothing is looked for in an API that does not answer, {api}"));
+        }
+        let mut found = of_kinds(cluster, &kinds, stack).await?;
+        // Whoever tears down holds the Lease and gives it back at the end.
+        found.retain(|live| live.object.kind != "Lease" || live.object.name != stack.lease());
+        let (namespaces, objects) = found.into_iter().partition(|l| l.object.kind == "Namespace");
+        let objects: Vec<Live> = objects;
+        let (last, objects) = objects.into_iter().partition(|l| order::is_last(&l.object, &parent));
+        Ok(Self {
+            kinds,
+            objects,
+            namespaces,
+            last,
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.namespaces.is_empty() && self.last.is_empty()
+    }
+
+    /// The namespaces that go, and those that stay because of what others have in them.
+    async fn namespaces(&self, cluster: &Cluster, stack: &StackName) -> Result<(Vec<&Live>, Vec<Left>), ClusterError> {
+        let (mut empty, mut held) = (Vec::new(), Vec::new());
+        for namespace in &self.namespaces {
+            let foreign = foreign(cluster, &self.kinds, (stack, &namespace.object.name)).await?;
+            if foreign.is_empty() {
+                empty.push(namespace);
+                continue;
+            }
+            held.push(Left {
+                object: namespace.object.clone(),
+                reason: format!("holds what is not the stack's: {}", foreign.join(", ")),
+            });
+        }
+        Ok((empty, held))
+    }
 }
 
 /// Deletes the named objects and waits until they are gone; what does not go in `timeout` is in `left`.

@@ -51,6 +51,13 @@ pub struct Outside {
     pub released: BTreeSet<String>,
 }
 
+impl External {
+    /// Whether it may be deleted: a `PersistentVolume` is there to keep its data.
+    pub fn can_go(&self) -> bool {
+        self.object.kind != "PersistentVolume"
+    }
+}
+
 impl std::fmt::Display for External {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", self.object, self.holds)
@@ -99,14 +106,14 @@ impl Outside {
 }
 
 /// Deletes objects of [`find`] and waits until they are gone, and with them what they held: their finalizers see to
-/// that. What does not go in `timeout` is in `left`. A `PersistentVolume` is left out: it is there to keep its data.
+/// that. What does not go in `timeout` is in `left`. What may not go ([`External::can_go`]) is left out.
 pub async fn delete(
     cluster: &Cluster,
     objects: &[External],
     timeout: Duration,
     report: &dyn Reporter,
 ) -> Result<DeleteReceipt, ClusterError> {
-    let objects = objects.iter().filter(|one| one.object.kind != "PersistentVolume");
+    let objects = objects.iter().filter(|one| one.can_go());
     delete_objects(cluster, objects.map(|one| one.object.clone()), timeout, report).await
 }
 

@@ -58,12 +58,28 @@ impl Members {
     }
 
     async fn of_kinds(cluster: &Cluster, stack: &StackName, kinds: BTreeSet<Kind>) -> Result<Self, ClusterError> {
-        let lists = kinds.into_iter().map(|kind| async move {
-            let listed = list(cluster, stack, &kind).await?;
+        Self::of_places(cluster, stack, kinds.into_iter().map(|kind| (kind, None))).await
+    }
+
+    /// Members of kinds, each in one namespace or everywhere.
+    async fn of_places(
+        cluster: &Cluster,
+        stack: &StackName,
+        places: impl Iterator<Item = (Kind, Option<String>)>,
+    ) -> Result<Self, ClusterError> {
+        let lists = places.map(|(kind, namespace)| async move {
+            let listed = list(cluster, stack, (&kind, namespace.as_deref())).await?;
             Ok::<_, ClusterError>(listed.map(|listed| (kind, listed)))
         });
         let all: Vec<_> = stream::iter(lists).buffered(PARALLEL).try_collect().await?;
-        Ok(Self(all.into_iter().flatten().collect()))
+        let mut members = Self::default();
+        for (kind, listed) in all.into_iter().flatten() {
+            match members.0.get_mut(&kind) {
+                Some(known) => known.objects.extend(listed.objects),
+                None => drop(members.0.insert(kind, listed)),
+            }
+        }
+        Ok(members)
     }
 
     /// The members of a kind as an `ApplySet` names it, whatever version they were asked for in; none where that kind
@@ -123,6 +139,21 @@ pub(super) async fn read(
     members.read(cluster, objects).await
 }
 
+/// The same for a few objects that are looked at again: in their own namespaces alone.
+pub(super) async fn read_near(
+    cluster: &Cluster,
+    stack: &StackName,
+    objects: &[ObjectRef],
+) -> Result<Vec<(ObjectRef, DynamicObject)>, ClusterError> {
+    let mut places: BTreeMap<(Kind, Option<String>), usize> = BTreeMap::new();
+    for object in objects {
+        *places.entry((kind(object), object.namespace.clone())).or_default() += 1;
+    }
+    let some = places.into_iter().filter(|(_, count)| *count >= SOME);
+    let members = Members::of_places(cluster, stack, some.map(|(place, _)| place)).await?;
+    members.read(cluster, objects).await
+}
+
 fn kind(object: &ObjectRef) -> Kind {
     (object.api_version.clone(), object.kind.clone())
 }
@@ -131,7 +162,7 @@ fn kind(object: &ObjectRef) -> Kind {
 async fn list(
     cluster: &Cluster,
     stack: &StackName,
-    (api_version, kind): &Kind,
+    ((api_version, kind), namespace): (&Kind, Option<&str>),
 ) -> Result<Option<Listed>, ClusterError> {
     let any = ObjectRef {
         api_version: api_version.clone(),
@@ -143,7 +174,7 @@ async fn list(
         return Ok(None);
     };
     let params = ListParams::default().labels(&stack.selector());
-    let api = cluster.api(&resource, None);
+    let api = cluster.api(&resource, namespace);
     let items = match retry::call(|| api.list(&params)).await {
         Ok(list) => list.items,
         Err(Failure {

@@ -39,6 +39,7 @@ pub mod manifest;
 mod mark;
 mod members;
 pub mod monitoring;
+mod news;
 pub mod nodes;
 mod object;
 mod order;

@@ -119,6 +119,24 @@ pub(super) async fn restore(
     give_back_some(cluster, (stack, &parent), |_| true, receipt, report).await
 }
 
+/// What [`restore`] would do, entered into `receipt`; nothing is changed.
+pub(super) async fn foretell(
+    cluster: &Cluster,
+    stack: &StackName,
+    parent: Option<Parent>,
+    receipt: &mut DeleteReceipt,
+    report: &dyn Reporter,
+) -> Result<(), ClusterError> {
+    for (object, record) in records(stack, &parent.unwrap_or_default(), report) {
+        match Due::of(cluster, stack, (&object, &record)).await? {
+            Due::Nothing => {}
+            Due::Dead(left) => receipt.left.push(left),
+            Due::Back(_) => receipt.restored.push(object),
+        }
+    }
+    Ok(())
+}
+
 /// [`restore`] for some of what was replaced, by name.
 pub(super) async fn give_back_some(
     cluster: &Cluster,
@@ -127,25 +145,65 @@ pub(super) async fn give_back_some(
     receipt: &mut DeleteReceipt,
     report: &dyn Reporter,
 ) -> Result<(), ClusterError> {
+    let records = records(stack, parent, report);
+    for (object, record) in records.into_iter().filter(|(object, _)| is_meant(&object.name)) {
+        give_back(cluster, stack, (&object, &record), receipt, report).await?;
+    }
+    Ok(())
+}
+
+/// All that the stack replaced; what cannot be read is told.
+fn records(stack: &StackName, parent: &Parent, report: &dyn Reporter) -> Vec<(ObjectRef, Record)> {
     let Some(text) = &parent.replaced else {
-        return Ok(());
+        return Vec::new();
     };
     let Some(records) = read(text) else {
         report.warning(&format!(
             "what stack `{stack}` replaced is not given back: its record cannot be read: {text}"
         ));
-        return Ok(());
+        return Vec::new();
     };
-    for (name, record) in records.into_iter().filter(|(name, _)| is_meant(name)) {
-        let object = ObjectRef {
-            api_version: API_VERSION.to_owned(),
-            kind: KIND.to_owned(),
-            namespace: None,
-            name,
+    let object = |name| ObjectRef {
+        api_version: API_VERSION.to_owned(),
+        kind: KIND.to_owned(),
+        namespace: None,
+        name,
+    };
+    let records = records.into_iter().map(|(name, record)| (object(name), record));
+    records.collect()
+}
+
+/// What is to be done for one object that was replaced.
+enum Due {
+    /// It is others' again, or was never another one.
+    Nothing,
+    /// It would have no backend that is ready, and is not given back.
+    Dead(Left),
+    /// It is given back, in place of what is there.
+    Back(Option<DynamicObject>),
+}
+
+impl Due {
+    async fn of(
+        cluster: &Cluster,
+        stack: &StackName,
+        (object, record): (&ObjectRef, &Record),
+    ) -> Result<Self, ClusterError> {
+        let live = cluster.get(object).await?;
+        let nothing = |live: &DynamicObject| !is_ours(live, stack) || same_backend(&live.data["spec"], &record.spec);
+        if live.as_ref().is_some_and(nothing) {
+            return Ok(Self::Nothing);
+        }
+        let Some(service) = dead_backend(cluster, &record.spec).await? else {
+            return Ok(Self::Back(live));
         };
-        give_back(cluster, stack, (&object, &record), receipt, report).await?;
+        let reason = format!(
+            "not given back to others: their {service} has no backend that is ready; apply it once it has: {}",
+            record.manifest(object)
+        );
+        let object = object.clone();
+        Ok(Self::Dead(Left { object, reason }))
     }
-    Ok(())
 }
 
 async fn give_back(
@@ -155,21 +213,15 @@ async fn give_back(
     receipt: &mut DeleteReceipt,
     report: &dyn Reporter,
 ) -> Result<(), ClusterError> {
-    let live = cluster.get(object).await?;
-    let nothing = |live: &DynamicObject| !is_ours(live, stack) || same_backend(&live.data["spec"], &record.spec);
-    if live.as_ref().is_some_and(nothing) {
-        return Ok(());
-    }
-    if let Some(service) = dead_backend(cluster, &record.spec).await? {
-        let reason = format!(
-            "not given back to others: their {service} has no backend that is ready; apply it once it has: {}",
-            record.manifest(object)
-        );
-        report.warning(&format!("{object} is {reason}"));
-        let object = object.clone();
-        receipt.left.push(Left { object, reason });
-        return Ok(());
-    }
+    let live = match Due::of(cluster, stack, (object, record)).await? {
+        Due::Nothing => return Ok(()),
+        Due::Dead(left) => {
+            report.warning(&format!("{object} is {}", left.reason));
+            receipt.left.push(left);
+            return Ok(());
+        }
+        Due::Back(live) => live,
+    };
     put(cluster, object, live, record).await?;
     report.done(
         KIND,

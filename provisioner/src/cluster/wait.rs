@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use kube::core::DynamicObject;
+use k8s_openapi::api::core::v1::Pod;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::runtime::watcher::Config;
 use tokio::time::{Instant, sleep};
 
 use super::connect::Cluster;
@@ -13,6 +15,7 @@ use super::last_words;
 use super::manifest::Component;
 use super::mark::{self, Policy};
 use super::members;
+use super::news::{News, Watched};
 use super::object::ObjectRef;
 use super::ownership::PARALLEL;
 use super::pace::Pace;
@@ -26,13 +29,17 @@ const STANDING: Duration = Duration::from_secs(10);
 /// How long a controller may take to look at an object: it may be starting, or changing over.
 const UNSEEN: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(400);
+/// From then on watches tell when there is something to look at: most waits are over before they would be worth it.
+const SHORT: Duration = Duration::from_secs(1);
 
-/// Between two looks at what only takes long: the events of pods.
+/// Between two looks whatever watches tell, and at what only takes long: the events of pods.
 const CLOSER: Duration = Duration::from_secs(10);
 
 /// Waits for every object of the components, as its annotation `provisioner/wait` says. The error lists every laggard with
 /// its last message and its pods' last words; a failure that stands ends the wait before its time. What is only reported
 /// is never waited for: where it is not ready when the rest is, that is a warning.
+///
+/// All is looked at once by kind, what lags again where it is: often at first, then when a watch tells of a change.
 pub async fn wait(
     (cluster, stack): (&Cluster, &StackName),
     components: &[Component],
@@ -41,18 +48,16 @@ pub async fn wait(
 ) -> Result<(), ClusterError> {
     let mut pending = awaited(cluster, components).await?;
     let mut pace = Pace::new(report);
+    let (mut news, mut view) = (None, View::First);
     let mut closer_at = CLOSER;
     loop {
-        let closer = pace.elapsed() >= closer_at;
-        if closer {
+        if pace.elapsed() >= closer_at {
             closer_at = pace.elapsed() + CLOSER;
+            view = View::Closer;
         }
-        let seen = look_at_all(cluster, stack, pending, closer).await?;
-        let (ready, lagging): (Vec<_>, Vec<_>) = seen.into_iter().partition(|one| one.state == State::Ready);
-        for one in &ready {
-            told(report, &one.object);
+        if view != View::Same {
+            pending = look_at_all((cluster, stack), pending, view, report).await?;
         }
-        pending = lagging;
         for one in &pending {
             pace.waiting(&one.object.to_string(), &one.message());
         }
@@ -74,8 +79,51 @@ pub async fn wait(
             let laggards = explained_by_pods(cluster, &laggards).await;
             return Err(ClusterError::NotReady { after, laggards });
         }
-        sleep(POLL).await;
+        if news.is_none() && after >= SHORT {
+            news = Some(watched(cluster, stack, &pending).await?);
+        }
+        let worth = match &mut news {
+            None => {
+                sleep(POLL).await;
+                true
+            }
+            Some(news) => news.within(POLL).await,
+        };
+        view = if worth { View::Again } else { View::Same };
     }
+}
+
+/// Watches of what lags, those of a kind in one place together, and of its pods.
+async fn watched(cluster: &Cluster, stack: &StackName, pending: &[Awaited]) -> Result<News, ClusterError> {
+    let mut places: HashMap<(GroupVersionKind, Option<&str>), Vec<&str>> = HashMap::new();
+    for one in pending {
+        let place = (one.object.gvk(), one.object.namespace.as_deref());
+        places.entry(place).or_default().push(&one.object.name);
+    }
+    let mut watched = Vec::new();
+    for ((gvk, namespace), names) in places {
+        let config = match names.as_slice() {
+            [name] => Config::default().fields(&format!("metadata.name={name}")),
+            _ => Config::default().labels(&stack.selector()),
+        };
+        if let Some((resource, _)) = cluster.resolve(&gvk).await? {
+            watched.push(Watched {
+                resource,
+                namespace,
+                config,
+            });
+        }
+    }
+    for one in pending {
+        if let (Some(pods), namespace @ Some(_)) = (&one.pods, one.object.namespace.as_deref()) {
+            watched.push(Watched {
+                resource: ApiResource::erase::<Pod>(&()),
+                namespace,
+                config: Config::default().labels(pods),
+            });
+        }
+    }
+    Ok(News::of(cluster, watched))
 }
 
 /// Tells what only is to be told.
@@ -107,6 +155,7 @@ async fn awaited(cluster: &Cluster, components: &[Component]) -> Result<Vec<Awai
             all.push(Awaited {
                 object,
                 policy,
+                pods: pods_of(wanted),
                 state: State::Progressing(String::new()),
                 failing: None,
                 probes: None,
@@ -116,11 +165,22 @@ async fn awaited(cluster: &Cluster, components: &[Component]) -> Result<Vec<Awai
     Ok(all)
 }
 
+/// The labels of a workload's pods as a selector; none where the manifest does not give them.
+fn pods_of(workload: &DynamicObject) -> Option<String> {
+    let labels = workload.data.pointer("/spec/selector/matchLabels")?.as_object()?;
+    let terms = labels
+        .iter()
+        .filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)));
+    Some(terms.collect::<Vec<_>>().join(",")).filter(|terms| !terms.is_empty())
+}
+
 /// An object that is waited for, as it was seen last.
 #[derive(Debug)]
 struct Awaited {
     object: ObjectRef,
     policy: Policy,
+    /// Selects its pods, where it is known to have some.
+    pods: Option<String>,
     state: State,
     /// Since when it fails.
     failing: Option<Instant>,
@@ -170,21 +230,44 @@ enum State {
     },
 }
 
+/// How to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum View {
+    /// At all there is.
+    First,
+    /// At what lagged.
+    Again,
+    /// Also at what only takes long.
+    Closer,
+    /// Nothing can be seen that was not seen before.
+    Same,
+}
+
+/// Looks, tells what is ready, and answers what lags.
 async fn look_at_all(
-    cluster: &Cluster,
-    stack: &StackName,
+    (cluster, stack): (&Cluster, &StackName),
     awaited: Vec<Awaited>,
-    closer: bool,
+    view: View,
+    report: &dyn Reporter,
 ) -> Result<Vec<Awaited>, ClusterError> {
     let objects: Vec<ObjectRef> = awaited.iter().map(|one| one.object.clone()).collect();
-    let mut found: HashMap<ObjectRef, DynamicObject> =
-        members::read(cluster, stack, &objects).await?.into_iter().collect();
+    let found = if view == View::First {
+        members::read(cluster, stack, &objects).await?
+    } else {
+        members::read_near(cluster, stack, &objects).await?
+    };
+    let mut found: HashMap<ObjectRef, DynamicObject> = found.into_iter().collect();
     let looks = awaited.into_iter().map(|one| {
         let live = found.remove(&one.object);
-        look(cluster, (one, live), closer)
+        look(cluster, (one, live), view == View::Closer)
     });
     let looks: Vec<_> = looks.collect();
-    stream::iter(looks).buffered(PARALLEL).try_collect().await
+    let seen: Vec<Awaited> = stream::iter(looks).buffered(PARALLEL).try_collect().await?;
+    let (ready, lagging): (Vec<_>, Vec<_>) = seen.into_iter().partition(|one| one.state == State::Ready);
+    for one in &ready {
+        told(report, &one.object);
+    }
+    Ok(lagging)
 }
 
 /// Looks at an object, and where it only takes long at what is said of its pods' probes.

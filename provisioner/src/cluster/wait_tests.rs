@@ -138,3 +138,50 @@ async fn a_container_that_crashes_over_and_over_is_told_with_the_last_lines_of_i
         assert!(asked.contains(part), "{asked}");
     }
 }
+
+/// The requests so far; watches are one each, however long they last.
+fn requests(wire: &Wire) -> usize {
+    wire.state().log.len()
+}
+
+#[tokio::test]
+async fn a_long_wait_asks_seldom_in_its_namespaces_alone_and_sees_a_change_at_once() {
+    let wire = Wire::default();
+    let component = lagging(&wire, "app", "required", &running());
+    let path = "/apis/apps/v1/namespaces/a/deployments/app";
+    let all = [component];
+    let began = std::time::Instant::now();
+    let waits = waited(&wire, &all, 60);
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let before = requests(&wire);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(requests(&wire), before, "{:#?}", wire.state().log);
+        wire.state().objects.get_mut(path).expect("there")["status"]["availableReplicas"] = 1.into();
+    };
+    let ((result, _), ()) = tokio::join!(waits, meanwhile);
+    result.expect("ready");
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    let log = wire.state().log.clone();
+    let elsewhere = log.iter().filter(|line| !line.contains("/namespaces/a/"));
+    assert_eq!(elsewhere.count(), 0, "{log:#?}");
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_watched_a_wait_goes_on_looking() {
+    let wire = Wire::default();
+    let all = [lagging(&wire, "app", "required", &running())];
+    let path = "/apis/apps/v1/namespaces/a/deployments/app";
+    wire.state()
+        .outages
+        .insert("/apis/apps/v1/namespaces/a/deployments".to_owned());
+    let waits = waited(&wire, &all, 60);
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        wire.state().objects.get_mut(path).expect("there")["status"]["availableReplicas"] = 1.into();
+    };
+    let began = std::time::Instant::now();
+    let ((result, _), ()) = tokio::join!(waits, meanwhile);
+    result.expect("ready");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}

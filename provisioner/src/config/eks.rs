@@ -39,7 +39,8 @@ impl Reader<'_> {
             admin_arns: self.each("eks.admin-arn", principal),
             public_access_cidrs: self.each("eks.public-access-cidr", range),
             control_plane_logs: self.each("eks.control-plane-logs", log_type),
-            hpa_sync_period: self.sync_period(),
+            // Read by itself: more commands use it.
+            hpa_sync_period: None,
         };
         self.subnets_alone(&eks);
         self.one_account(&eks);
@@ -85,7 +86,7 @@ impl Reader<'_> {
     }
 
     /// EKS takes single-unit durations; fractions of a second it does not know.
-    fn sync_period(&mut self) -> Option<Duration> {
+    pub(super) fn sync_period(&mut self) -> Option<Duration> {
         let period = self.duration("eks.hpa-sync-period")?;
         if period.subsec_nanos() > 0 {
             let setting = self.find("eks.hpa-sync-period")?;

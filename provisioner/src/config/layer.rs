@@ -13,7 +13,7 @@ use crate::image::Given;
 use crate::spelling::nearest;
 
 /// The section with placeholders of the user's own.
-const OWN: &str = "values";
+pub(super) const OWN: &str = "values";
 
 /// Settings of one source, by key path.
 #[derive(Debug, Default, Clone)]

@@ -46,18 +46,21 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn config(&mut self) -> Config {
+        let target = self.target();
+        let mut eks = self.section(Section::Eks, Self::eks);
+        eks.hpa_sync_period = self.section(Section::Sync, Self::sync_period);
         let mut config = Config {
-            target: self.target(),
-            eks: self.section(Section::Eks, Self::eks),
+            target,
+            eks,
             image: self.section(Section::Image, Self::image),
             load: self.section(Section::Load, |reader| Load {
                 image: reader.image_ref("load.loader-image"),
             }),
-            app: self.section(Section::Stack, Self::app),
+            app: self.section(Section::App, Self::app),
             stack: self.section(Section::Stack, Self::stack),
             values: self.layers.iter().rev().flat_map(|layer| layer.own.clone()).collect(),
-            reaction: self.section(Section::Stack, |reader| reader.choice("reaction", &REACTIONS)),
-            prometheus: self.section(Section::Stack, |reader| Prometheus {
+            reaction: self.section(Section::Reaction, |reader| reader.choice("reaction", &REACTIONS)),
+            prometheus: self.section(Section::Prometheus, |reader| Prometheus {
                 url: reader.prometheus_url(),
             }),
             certificates: self.section(Section::Stack, |reader| reader.choice("certificates", &CERTIFICATES)),

@@ -5,15 +5,32 @@
 pub enum Section {
     /// `[eks]`.
     Eks,
+    /// `eks.hpa-sync-period` alone.
+    Sync,
     /// `[image]`.
     Image,
     /// `[load]`.
     Load,
-    /// `[app]`, `[stack]`, `reaction`, `certificates` and `[prometheus]`.
+    /// `[app]`.
+    App,
+    /// `[stack]` and `certificates`.
     Stack,
+    /// `reaction`.
+    Reaction,
+    /// `[prometheus]`.
+    Prometheus,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Eks, Self::Image, Self::Load, Self::Stack];
+    pub const ALL: [Self; 8] = [
+        Self::Eks,
+        Self::Sync,
+        Self::Image,
+        Self::Load,
+        Self::App,
+        Self::Stack,
+        Self::Reaction,
+        Self::Prometheus,
+    ];
 }

@@ -2,7 +2,13 @@
 //!
 //! The dashboard's viewer and the timeline of a load draw different things; how that becomes a picture is the same.
 
+mod steps;
+mod text;
+
 use std::sync::Arc;
+
+pub(crate) use steps::{round_up, ticks};
+pub(crate) use text::escaped;
 
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree, fontdb};

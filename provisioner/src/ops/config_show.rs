@@ -52,7 +52,7 @@ pub fn config_show(flags: &cli::ConfigShow, sources: &Sources, config: &Config) 
         return Answer::of(&reacts).map_err(Error::failed);
     }
     let settings = sources.shown().into_iter().map(|shown| Setting {
-        default: reference::default_of(shown.key),
+        default: reference::default_of(&shown.key),
         shown,
     });
     let settings = Settings {

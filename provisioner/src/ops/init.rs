@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::resume::quoted;
 use super::{Context, ask};
 use crate::cli;
 use crate::cluster::app::{self, App};
 use crate::cluster::manifest;
-use crate::config::FILE;
+use crate::config::{FILE, Target};
 use crate::error::Error;
+use crate::image::RegistryPrefix;
 use crate::report::Answer;
 
 /// The component of the app.
@@ -31,10 +33,9 @@ struct Written {
 }
 
 /// What the files say.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 struct Project {
-    cluster: Option<String>,
-    region: Option<String>,
+    target: Target,
     image: Option<String>,
     app: App,
 }
@@ -53,6 +54,7 @@ pub(super) async fn run(flags: &cli::Init, context: &Context) -> Result<Answer, 
         }
     }
     let project = Project::of(flags, context).await?;
+    let next = project.next(&settings);
     let mut files = vec![(settings, project.settings())];
     files.extend(
         Project::manifests()
@@ -64,7 +66,7 @@ pub(super) async fn run(flags: &cli::Init, context: &Context) -> Result<Answer, 
     }
     let written = Written {
         files: files.iter().map(|(path, _)| path.display().to_string()).collect(),
-        next: project.next(),
+        next,
     };
     Answer::of(&written).map_err(Error::failed)
 }
@@ -76,19 +78,18 @@ impl Project {
         let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let region = |text: &str| crate::aws::region::check(text).is_ok().then(|| text.to_owned());
         let mut project = Self {
-            cluster: target.cluster.clone(),
-            region: target.region.clone(),
+            target: target.clone(),
             image: flags.image.clone(),
             app: given.clone(),
         };
         if !context.can_ask || context.yes {
             return Ok(project);
         }
-        if project.cluster.is_none() && target.kube_context.is_none() {
-            project.cluster = Some(asked("name of the EKS cluster", "demo", text).await?);
+        if target.cluster.is_none() && target.kube_context.is_none() {
+            project.target.cluster = Some(asked("name of the EKS cluster", "demo", text).await?);
         }
-        if project.region.is_none() && target.kube_context.is_none() {
-            project.region = Some(asked("AWS region", "eu-west-1", region).await?);
+        if target.region.is_none() && target.kube_context.is_none() {
+            project.target.region = Some(asked("AWS region", "eu-west-1", region).await?);
         }
         if project.image.is_none() {
             let image = ask::line("image of the app, empty where it is built here", "").await?;
@@ -117,10 +118,6 @@ impl Project {
 
     /// `provisioner.toml`.
     fn settings(&self) -> String {
-        let line = |key: &str, value: Option<&String>, example: &str| match value {
-            Some(value) => format!("{key} = {}\n", toml::Value::from(value.as_str())),
-            None => format!("# {key} = \"{example}\"\n"),
-        };
         let image = self.image.as_ref();
         let App {
             port,
@@ -136,14 +133,40 @@ impl Project {
         };
         format!(
             "# Settings of provisioner; flags and PROVISIONER_* variables count more. `provisioner config show` prints all of them.\n\
-             [target]\n{}{}\n[app]\nport = {port}\n{}{}target-rate = {target}         # per second and pod\n\n\
+             [target]\n{}\n[app]\nport = {port}\n{}{}target-rate = {target}         # per second and pod\n\n\
              [image]\n{}{workspace}\n[stack]\nmanifests = \"{MANIFESTS}\"\n",
-            line("cluster", self.cluster.as_ref(), "demo"),
-            line("region", self.region.as_ref(), "eu-west-1"),
+            self.target(),
             line("metrics-path", Some(metrics_path), ""),
             line("counter", Some(counter), ""),
             line("image", image, "ghcr.io/team/app:1.0"),
         )
+    }
+
+    /// The keys of `[target]`: those that are given, and as examples those that are missing.
+    fn target(&self) -> String {
+        let target = &self.target;
+        let registry = target.registry.as_ref().map(RegistryPrefix::argument);
+        let name = target.stack.as_ref().map(ToString::to_string);
+        let of_itself = target.cluster.as_ref().or(target.kube_context.as_ref());
+        let name = name.filter(|name| Some(name) != of_itself);
+        let given = |key, value: &Option<String>| {
+            value
+                .as_ref()
+                .map_or_else(String::new, |value| line(key, Some(value), ""))
+        };
+        let place = match &target.kube_context {
+            Some(context) => line("kube-context", Some(context), "") + &given("region", &target.region),
+            None => {
+                line("cluster", target.cluster.as_ref(), "demo") + &line("region", target.region.as_ref(), "eu-west-1")
+            }
+        };
+        [
+            place,
+            given("registry", &registry),
+            given("name", &name),
+            given("profile", &target.profile),
+        ]
+        .concat()
     }
 
     /// The component of the app, by path: the shipped one, but for how the app runs.
@@ -155,13 +178,34 @@ impl Project {
         manifest::shipped(COMPONENT).into_iter().map(own).collect()
     }
 
-    fn next(&self) -> Vec<String> {
-        let place = if self.cluster.is_some() { "" } else { " --cluster NAME" };
-        vec![
-            format!("provisioner plan{place}"),
-            format!("provisioner bootstrap{place}"),
-        ]
+    /// The commands that follow, with the settings that they do not find by themselves.
+    fn next(&self, settings: &Path) -> Vec<String> {
+        let mut flags = String::new();
+        if !is_found(settings) {
+            flags = format!(" --config {}", quoted(&settings.display().to_string()));
+        }
+        if self.target.cluster.is_none() && self.target.kube_context.is_none() {
+            flags.push_str(" --cluster NAME");
+        }
+        ["plan", "bootstrap"]
+            .map(|verb| format!("provisioner {verb}{flags}"))
+            .into()
     }
+}
+
+/// A line of the settings, in comments where there is only an example.
+fn line(key: &str, value: Option<&String>, example: &str) -> String {
+    match value {
+        Some(value) => format!("{key} = {}\n", toml::Value::from(value.as_str())),
+        None => format!("# {key} = \"{example}\"\n"),
+    }
+}
+
+/// Whether settings are read without being named: those of the working directory are.
+fn is_found(settings: &Path) -> bool {
+    let folder = settings.parent().filter(|folder| *folder != Path::new(""));
+    let same = |folder: &Path| Some(folder.canonicalize().ok()? == Path::new(".").canonicalize().ok()?);
+    folder.is_none_or(|folder| same(folder).unwrap_or(false))
 }
 
 /// A rate as TOML has numbers.
@@ -209,8 +253,10 @@ mod tests {
 
     fn project() -> Project {
         Project {
-            cluster: Some("demo".to_owned()),
-            region: None,
+            target: Target {
+                cluster: Some("demo".to_owned()),
+                ..Target::default()
+            },
             image: Some("ghcr.io/team/shop:1".to_owned()),
             app: App {
                 port: 9000,

@@ -11,6 +11,9 @@ use crate::cluster::delete::DeleteReceipt;
 use crate::error::Exit;
 use crate::report::{Outcome, Reporter};
 
+/// Why something stays that others made.
+pub(super) const NOT_OURS: &str = "not created by provisioner";
+
 /// The result of a teardown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Receipt {
@@ -116,7 +119,7 @@ impl Receipt {
                 report.done(&item.kind, &item.name, outcome, "");
                 self.gone(item);
             }
-            Outcome::Skipped => self.keep(item, "not created by provisioner", report),
+            Outcome::Skipped => self.keep(item, NOT_OURS, report),
             _ => {}
         }
     }

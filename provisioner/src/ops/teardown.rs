@@ -1,11 +1,15 @@
 //! `teardown`: removes what bootstrap created, from any half state, and says what is left.
 //!
 //! ```text
-//! Survey::of --question--> objects::remove --> cloud::remove_cluster --> leftovers, foundation --> repositories
+//! Survey::of --question--> objects::look, remove --> cloud::remove_cluster --> leftovers, foundation --> repositories
 //!            --> log group once more --> Survey::of again: the proof
 //! ```
+//!
+//! What goes and what stays is decided in [`objects`] (others on the cluster), [`fate`] (the cluster and what it stands
+//! on), [`leftovers`], [`images`] and [`delete`](crate::cluster::delete); [`preview`] asks the same and does nothing.
 
 mod cloud;
+mod fate;
 mod images;
 mod leftovers;
 mod objects;
@@ -17,6 +21,7 @@ use std::time::Instant;
 use super::receipt::{Item, Receipt};
 use super::resume::target_command;
 use super::{ANSWER, Bill, CHECK, Context, ask, files};
+use crate::aws::eks;
 use crate::aws::{Aws, logs};
 use crate::cli;
 use crate::cluster::inventory;
@@ -25,6 +30,7 @@ use crate::error::{Error, Exit};
 use crate::names::StackName;
 use crate::report::{Answer, Outcome};
 use crate::target::{Found, Place, Registry};
+use fate::Fate;
 use preview::Preview;
 use survey::Survey;
 
@@ -62,7 +68,7 @@ pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Ans
         context.bill.get_or_init(|| Bill::new(found, gateway, aws.region()));
     }
     if flags.dry_run {
-        return Preview::of(&teardown, &survey).await?.answer();
+        return Preview::of(&teardown, survey).await?.answer();
     }
     let region = teardown.aws().map(Aws::region);
     let mut receipt = Receipt::new(cluster, stack.as_str(), region, survey.items(cluster, stack));
@@ -74,7 +80,8 @@ pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Ans
         }
     } else {
         survey.tell_foreign(&*context.report);
-        ask::confirm(context, &teardown.question(&survey)).await?;
+        let fate = Fate::of(&teardown, &survey, None).await?;
+        ask::confirm(context, &teardown.question(&survey, &fate)).await?;
         teardown.remove_all(&mut survey, &mut receipt).await?;
         let proof = Instant::now();
         teardown.look_again(&survey, &mut receipt).await?;
@@ -95,7 +102,7 @@ impl Teardown<'_> {
         self.place.aws().or(self.registry?.aws())
     }
 
-    fn question(&self, survey: &Survey) -> String {
+    fn question(&self, survey: &Survey, fate: &Fate) -> String {
         let mut parts = Vec::new();
         if survey.has_objects() {
             parts.push(format!("stack `{}` on cluster `{}`", self.stack, self.cluster));
@@ -106,21 +113,18 @@ impl Teardown<'_> {
                 parts.push("others' load balancers and volumes on it".to_owned());
             }
         }
-        parts.extend(
-            survey
-                .leftovers
-                .items()
-                .iter()
-                .map(|item| format!("{} `{}`", item.kind, item.name)),
-        );
-        if self.flags.delete_cluster && survey.foundation.is_some() {
+        if fate.clears() {
+            let leftovers = survey.leftovers.items();
+            parts.extend(leftovers.iter().map(|item| format!("{} `{}`", item.kind, item.name)));
+        }
+        if fate.clears() && survey.foundation.as_ref().is_some_and(|ground| ground.ours) {
             parts.push(format!("foundation `{}`", self.stack.foundation()));
         }
-        if !self.flags.keep_images && !survey.repositories.is_empty() {
-            parts.push(format!(
-                "repositories `{}` with their images",
-                survey.repositories.join("`, `")
-            ));
+        let repositories = images::repositories(self, survey).into_iter();
+        let go = repositories.filter(|repository| repository.stays.is_none());
+        let go: Vec<String> = go.map(|repository| repository.item.name).collect();
+        if !go.is_empty() {
+            parts.push(format!("repositories `{}` with their images", go.join("`, `")));
         }
         if parts.is_empty() {
             parts.push("nothing but what is half done".to_owned());
@@ -132,39 +136,29 @@ impl Teardown<'_> {
         format!("delete{region}: {}?", parts.join(", "))
     }
 
-    /// Whether the cluster is ours and asked to go.
+    /// Whether the cluster is asked to go, and EKS would not refuse it.
     fn goes(&self, cluster: &Found) -> bool {
-        self.flags.delete_cluster && cluster.eks().is_some_and(|cluster| cluster.created_by_us)
+        let can = |(aws, found)| eks::refusal(aws, found).is_none();
+        self.flags.delete_cluster && self.place.aws().zip(cluster.eks()).is_some_and(can)
     }
 
     async fn remove_all(&self, survey: &mut Survey, receipt: &mut Receipt) -> Result<(), Error> {
         let report = &*self.context.report;
         let mut began = Instant::now();
-        let mut holds_foreign = None;
+        let mut stays = None;
         if survey.has_objects() {
             report.phase("stack");
-            let met = objects::remove(self, &survey.cluster, receipt).await?;
-            if let Some(data) = met.data {
+            let seen = objects::look(self, &survey.cluster).await?;
+            stays = seen.remove(self, receipt).await?;
+            if let Some(data) = seen.others.data {
                 survey.leftovers.keep(data);
             }
-            holds_foreign = met.stays;
             began = receipt.time("stack", began);
         }
-        match self.place {
-            Place::Eks(aws, _) => {
-                report.phase("cluster");
-                cloud::remove_cluster(self, aws, survey, holds_foreign, receipt).await?;
-            }
-            Place::Context(_) if self.flags.delete_cluster => {
-                let item = Item::new("cluster", self.cluster);
-                receipt.leave(
-                    item,
-                    "the cluster of a kube-context was not created by provisioner",
-                    report,
-                );
-            }
-            Place::Context(_) => {}
+        if self.place.aws().is_some() {
+            report.phase("cluster");
         }
+        cloud::remove_cluster(self, survey, stays, receipt).await?;
         began = receipt.time("cluster", began);
         report.phase("registry");
         cloud::remove_images(self, survey, receipt).await?;

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::drawing::{round_up, ticks};
+
 /// From where to where values are drawn, and the steps between.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Axis {
@@ -39,7 +41,7 @@ impl Axis {
         if high - low <= f64::EPSILON * high.abs() {
             high = low + if low == 0.0 { 1.0 } else { low.abs() };
         }
-        let mut step = round_up((high - low) / steps, wanted.is_binary);
+        let mut step = round_step((high - low) / steps, wanted.is_binary);
         if wanted.is_whole {
             step = step.ceil().max(1.0);
         }
@@ -54,13 +56,7 @@ impl Axis {
 
     /// The lines.
     pub(super) fn ticks(&self) -> Vec<f64> {
-        let mut ticks = Vec::new();
-        let mut at = 0.0;
-        while self.low + at * self.step <= self.high + self.step * 1e-6 {
-            ticks.push(self.low + at * self.step);
-            at += 1.0;
-        }
-        ticks
+        ticks(self.low, self.high, self.step)
     }
 
     /// Where a value is, from 0 at the bottom to 1.
@@ -69,14 +65,12 @@ impl Axis {
     }
 }
 
-/// The next number of the form 1, 2 or 5 times a power of ten; of bytes, a power of two.
-fn round_up(value: f64, is_binary: bool) -> f64 {
+/// The next round number; of bytes, a power of two.
+fn round_step(value: f64, is_binary: bool) -> f64 {
     if is_binary {
         return 2_f64.powf(value.max(1.0).log2().ceil());
     }
-    let power = 10_f64.powf(value.log10().floor());
-    let factor = [1.0, 2.0, 5.0].into_iter().find(|f| f * power >= value * 0.999_999);
-    factor.unwrap_or(10.0) * power
+    round_up(value, 1e-6)
 }
 
 /// Full points in time between two, at most `most`, as Unix time and clock time.

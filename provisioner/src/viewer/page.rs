@@ -11,7 +11,7 @@ use super::frame::Frame;
 use super::layout;
 use super::panel;
 use super::span::Range;
-use super::svg::escaped;
+use crate::drawing::escaped;
 
 pub(super) const STYLE: &str = include_str!("style.css");
 pub(super) const SCRIPT: &str = include_str!("script.js");

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::drawing::escaped;
+
 /// A drawing without its outermost element.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Svg(String);
@@ -90,24 +92,6 @@ impl Svg {
     pub(super) fn inner(&self) -> &str {
         &self.0
     }
-}
-
-/// Text as it stands in XML and HTML, in attributes too.
-pub(super) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            // XML has no way to write it.
-            c if c.is_control() => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 /// Advance widths of Roboto for the characters from space to `~`, in 2048ths of the size.

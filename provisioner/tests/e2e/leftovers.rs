@@ -1,5 +1,7 @@
 //! What a teardown meets besides what bootstrap made: what the cluster left behind, and what others put in its way.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::story::{BOOTSTRAP, TEARDOWN};
@@ -14,8 +16,11 @@ fn others_on_the_cluster_keep_it_until_they_are_deleted_by_name_or_by_flag() {
     let image = "registry.k8s.io/pause:3.10";
     sandbox.kubectl(&["create", "service", "loadbalancer", "theirs", "-n", "team", "--tcp=80"]);
     sandbox.kubectl(&["create", "deployment", "foreign", "-n", "monitoring", "--image", image]);
-    // Their load balancer would be orphaned: the cluster stays, the stack goes.
+    // Their load balancer would be orphaned: the cluster stays, the stack goes; the preview says so.
+    let preview = foretold(&sandbox, &TEARDOWN);
     let receipt = sandbox.failed_json(&TEARDOWN);
+    assert_eq!(names(&preview, &["deletes"]), names(&receipt, &["deleted"]));
+    assert_eq!(names(&preview, &["keeps"]), names(&receipt, &["kept", "left"]));
     let left = entry(&receipt, "left", "cluster", "demo");
     assert!(text(left, "reason").contains("Service `team/theirs`"), "{receipt}");
     assert!(text(left, "reason").contains("--delete-foreign"), "{receipt}");
@@ -33,7 +38,13 @@ fn others_on_the_cluster_keep_it_until_they_are_deleted_by_name_or_by_flag() {
     // cluster.
     let mut all = TEARDOWN.to_vec();
     all.push("--delete-foreign");
+    let preview = foretold(&sandbox, &all);
     let receipt = sandbox.json(&all);
+    // What a living cluster uses is no entry of the preview: it goes with the cluster.
+    let (goes, gone) = (names(&preview, &["deletes"]), names(&receipt, &["deleted"]));
+    assert!(goes.is_subset(&gone), "{preview} {receipt}");
+    assert_eq!(names(&preview, &["keeps"]), names(&receipt, &["kept", "left"]));
+    entry(&preview, "deletes", "Service", "team/theirs");
     entry(&receipt, "deleted", "Service", "team/theirs");
     let namespace = entry(&receipt, "deleted", "Namespace", "monitoring");
     assert_eq!(text(namespace, "proof"), "went_with_the_cluster", "{receipt}");
@@ -210,6 +221,27 @@ fn status(sandbox: &Sandbox) -> String {
         &sandbox.aws("eks", "describe_cluster(name='demo')")["cluster"],
         "status",
     )
+}
+
+/// What a teardown says that it would do.
+fn foretold(sandbox: &Sandbox, args: &[&str]) -> Value {
+    let args = [args, &["--dry-run", "--output", "json"]].concat();
+    let ended = sandbox.tool(&args, &[]);
+    assert_eq!(
+        ended.status.code(),
+        Some(3),
+        "{}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
+    serde_json::from_slice(&ended.stdout).expect("JSON")
+}
+
+/// Kind and name of all entries of some lists.
+fn names(of: &Value, lists: &[&str]) -> BTreeSet<String> {
+    let entries = lists.iter().flat_map(|list| of[*list].as_array().expect("a list"));
+    entries
+        .map(|one| format!("{} {}", text(one, "kind"), text(one, "name")))
+        .collect()
 }
 
 /// The entry of a list of the receipt.

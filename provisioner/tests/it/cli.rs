@@ -73,6 +73,28 @@ fn a_wrong_setting_stops_only_commands_that_use_it() {
     );
     let stderr = with("bootstrap --cluster demo --region eu-west-1").end().refused(2);
     assert!(stderr.contains("`slow`") && stderr.contains("fargate"), "{stderr}");
+    // Who looks at the chain uses what describes it, and nothing of a new cluster or of images.
+    for (key, text) in [
+        ("prometheus.url", "[prometheus]\nurl = 'prometheus:9090'\n"),
+        ("eks.hpa-sync-period", "[eks]\nhpa-sync-period = '1500ms'\n"),
+        ("reaction", "reaction = 'slow'\n"),
+        ("app.port", "[app]\nport = 80\n"),
+    ] {
+        let file = format!("{text}[image]\nworkspace = 'gone'\n");
+        for command in ["status", "load", "dashboard", "doctor"] {
+            let command = format!("{command} --cluster demo --region eu-west-1");
+            let run = Run::of(&command).file("provisioner.toml", &file).unreachable_aws();
+            let stderr = run.end().refused(2);
+            let said = format!("`{key}` in `./provisioner.toml`");
+            assert!(stderr.contains(&said), "{command}: {stderr}");
+            let of_images = stderr.contains("image.workspace");
+            assert_eq!(of_images, command.starts_with("load"), "{command}: {stderr}");
+        }
+    }
+    let run = Run::of("doctor --cluster demo --region eu-west-1 --timeout 1s")
+        .file("provisioner.toml", "[eks]\ncompute = 'fargate'\n");
+    let stderr = run.unreachable_aws().end().stderr();
+    assert!(!stderr.contains("fargate"), "{stderr}");
     // A name that nothing has is a slip, whoever reads it.
     let run = Run::of("token --cluster demo").file("provisioner.toml", "[imgae]\n");
     assert!(run.end().refused(2).contains("did you mean `image`?"));

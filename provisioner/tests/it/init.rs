@@ -54,6 +54,57 @@ fn init_writes_a_project_that_the_other_commands_take() {
 }
 
 #[test]
+fn what_init_writes_for_a_context_names_it_and_the_next_commands_find_it() {
+    let kubeconfig = "{contexts: [{name: kind-dev, context: {cluster: c, user: u}}], users: [{name: u, user: {}}], \
+                      clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]}";
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("my settings");
+    std::fs::create_dir(&at).unwrap();
+    let run = Run::of("init --kube-context kind-dev --registry ghcr.io/team --name shop --output json --folder");
+    let ended = run.argument(at.to_str().unwrap().as_bytes()).end();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr());
+    let settings = at.join("provisioner.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let target = text.split("\n\n").next().unwrap().split_once("[target]\n").unwrap().1;
+    assert_eq!(
+        target,
+        "kube-context = \"kind-dev\"\nregistry = \"ghcr.io/team\"\nname = \"shop\""
+    );
+    let written: serde_json::Value = serde_json::from_str(&ended.stdout()).unwrap();
+    let config = settings.display();
+    assert_eq!(
+        written["next"],
+        serde_json::json!([
+            format!("provisioner plan --config '{config}'"),
+            format!("provisioner bootstrap --config '{config}'"),
+        ])
+    );
+    // The next command gets as far as the cluster, which does not answer.
+    let run = Run::of("status --timeout 1s --config").argument(settings.to_str().unwrap().as_bytes());
+    let stderr = run.file(".kube/config", kubeconfig).end().refused(1);
+    assert!(stderr.contains("127.0.0.1:1"), "{stderr}");
+}
+
+#[test]
+fn settings_in_the_working_directory_need_not_be_named() {
+    for folder in [".", "./", "$PWD"] {
+        let run = Run::of("init --cluster demo --region eu-west-1 --folder");
+        let ended = if folder == "$PWD" {
+            let run = run.started_by("exec \"$@\" \"$PWD\"");
+            run.end()
+        } else {
+            run.argument(folder.as_bytes()).end()
+        };
+        assert_eq!(ended.code(), 0, "{}", ended.stderr());
+        let told = ended.stdout();
+        assert!(
+            told.ends_with("look through them, then: provisioner plan, then: provisioner bootstrap\n"),
+            "{folder}: {told}"
+        );
+    }
+}
+
+#[test]
 fn init_overwrites_nothing() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["provisioner.toml", "stack"] {

@@ -34,5 +34,6 @@ mod sbom;
 mod signals;
 mod skip;
 mod support;
+mod teardown;
 mod transfer;
 mod wording;

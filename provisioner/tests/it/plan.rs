@@ -37,7 +37,7 @@ impl World {
     }
 
     /// The same after a bootstrap: nothing gets ready here, so that it ends once all is applied.
-    async fn bootstrapped() -> Self {
+    pub(crate) async fn bootstrapped() -> Self {
         let world = Self::new().await;
         let ended = world.run("bootstrap --timeout 1s").await;
         assert!(ended.refused(1).contains("not ready"), "{}", ended.stderr());
@@ -157,6 +157,38 @@ async fn after_a_bootstrap_nothing_is_to_be_done_and_it_takes_few_requests() {
     assert!(asked.len() <= kinds.len() + 15, "{asked:#?}");
     let text = world.plan("", 0).await;
     assert!(text.contains("\nno changes: "), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_a_dry_run_was_made_of_counts_as_asked() {
+    let world = World::bootstrapped().await;
+    world
+        .kubernetes
+        .change(HPA, |hpa| hpa["spec"]["maxReplicas"] = 3.into());
+    let kept = "/api/v1/namespaces/monitoring/services/grafana";
+    world.kubernetes.change(kept, |service| {
+        service["metadata"]["annotations"] = json!({"provisioner/keep": "true"});
+    });
+    world.kubernetes.take_log();
+    let plan = world.json("--without grafana", 3).await;
+    let tried = world.kubernetes.take_log();
+    let tried = tried.iter().filter(|line| line.contains("dryRun=All"));
+    let tried: BTreeSet<&str> = tried.filter_map(|line| line.split(['?', '/']).rev().nth(1)).collect();
+    for object in plan["objects"].as_array().unwrap() {
+        let name = object["name"].as_str().unwrap();
+        assert_eq!(object["asked"] == true, tried.contains(name), "{tried:?}: {object}");
+    }
+    // Told from the server's record of what was applied, and from what is there.
+    for (kind, name) in [
+        ("Deployment", "web-app"),
+        ("Deployment", "grafana"),
+        ("Service", "grafana"),
+    ] {
+        assert_eq!(object(&plan, kind, name)["asked"], false);
+    }
+    assert_eq!(object(&plan, "HorizontalPodAutoscaler", "web-app-hpa")["asked"], true);
+    let text = world.plan("--without grafana", 3).await;
+    assert!(!text.contains("not asked of the server"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,7 +48,7 @@ fn a_cluster_that_is_still_to_be_made_is_planned_with_all_that_goes_with_it_and_
 }
 
 /// An active cluster of the stack, on a network and roles that were brought along.
-fn cluster(kubernetes: &Kubernetes) -> String {
+pub(crate) fn cluster(kubernetes: &Kubernetes) -> String {
     json!({"cluster": {
         "name": "demo", "arn": "arn:aws:eks:eu-west-1:123456789012:cluster/demo", "status": "ACTIVE", "version": "1.35",
         "endpoint": kubernetes.url(), "certificateAuthority": {"data": ""}, "roleArn": "arn:aws:iam::123456789012:role/c",

@@ -29,7 +29,9 @@ pub async fn delete(aws: &Aws, cluster: &str, stack: &StackName, report: &dyn Re
         let state = match found.status.as_str() {
             "DELETING" => state_of(&found),
             status => {
-                allowed(aws, &found)?;
+                if let Some(refusal) = refusal(aws, &found) {
+                    return Err(refusal);
+                }
                 if matches!(status, "CREATING" | "PENDING" | "UPDATING") {
                     format!("{}; EKS deletes no unfinished cluster", state_of(&found))
                 } else {
@@ -45,16 +47,19 @@ pub async fn delete(aws: &Aws, cluster: &str, stack: &StackName, report: &dyn Re
     }
 }
 
-fn allowed(aws: &Aws, found: &EksCluster) -> Result<(), AwsError> {
+/// Why [`delete`] would refuse a cluster that was found; none where it would not, and for one that is going already.
+pub fn refusal(aws: &Aws, found: &EksCluster) -> Option<AwsError> {
     let (kind, name) = ("cluster", found.name.clone());
+    if found.is_going() {
+        return None;
+    }
     if !found.created_by_us {
-        return Err(AwsError::NotOurs { kind, name });
+        return Some(AwsError::NotOurs { kind, name });
     }
-    if found.deletion_protection {
-        let region = aws.region().to_owned();
-        return Err(AwsError::Protected { kind, name, region });
-    }
-    Ok(())
+    let region = aws.region().to_owned();
+    found
+        .deletion_protection
+        .then_some(AwsError::Protected { kind, name, region })
 }
 
 /// Asks for the next thing that can go, and says what is waited for then.

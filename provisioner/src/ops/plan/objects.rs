@@ -19,8 +19,12 @@ pub(super) struct ObjectPlan {
     namespace: Option<String>,
     name: String,
     pub(super) outcome: Outcome,
-    /// Whether the server was asked; else it was checked on this machine alone.
+    /// Whether a dry run asked the server. Else it is told from what was read: the server's record of what this program
+    /// applied, what of it is there, or, where [`Self::is_guess`], the manifest alone.
     asked: bool,
+    /// Whether the server might say otherwise, and could not be asked.
+    #[serde(skip)]
+    is_guess: bool,
     /// Why it is left alone, or becomes another without a field that shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -48,8 +52,9 @@ impl ObjectPlan {
         Self {
             reason: (differ.is_empty() && !fields.is_empty()).then(|| fields.join(", ")),
             fields: differ,
-            // What goes or stays whatever the manifests say is told from what was read.
-            asked: answer.map_or(outcome != Outcome::Created, |answer| answer.by_server),
+            // What cannot be changed in place is told by the dry run that was refused.
+            asked: answer.map_or(outcome == Outcome::Recreated, |answer| answer.by_server),
+            is_guess: answer.map_or(outcome == Outcome::Created, |answer| !answer.by_server),
             is_change: !planned.is_as_wanted(),
             kind,
             namespace,
@@ -84,6 +89,7 @@ pub(super) fn unasked(components: &[Component]) -> Vec<ObjectPlan> {
             name: object.name,
             outcome: Outcome::Created,
             asked: false,
+            is_guess: true,
             reason: None,
             fields: Vec::new(),
             is_change: true,
@@ -105,7 +111,7 @@ impl fmt::Display for ObjectPlan {
         if let Some(reason) = &self.reason {
             write!(f, " ({reason})")?;
         }
-        if !self.asked {
+        if self.is_guess {
             f.write_str(" (not asked of the server)")?;
         }
         let fields = self.fields.iter().map(Field::to_string);

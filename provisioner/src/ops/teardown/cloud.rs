@@ -1,71 +1,58 @@
 //! The AWS side of a teardown: the cluster, what it left with its foundation, the repositories.
 
 use super::Teardown;
+use super::fate::Fate;
+use super::images;
 use super::survey::Survey;
-use crate::aws::eks::{self, Compute};
-use crate::aws::{Aws, AwsError, ecr};
+use crate::aws::{Aws, AwsError, ecr, eks};
 use crate::error::Error;
-use crate::names::{APP, LOAD};
 use crate::ops::receipt::{Item, Receipt};
 use crate::ops::{bill, kubeconfig};
 use crate::report::Outcome;
 use crate::target::Registry;
 
-pub(super) const NEEDS_FLAG: &str = "`--delete-cluster` was not given";
-
 /// The cluster if it is ours and asked to go, then what it left and its foundation. A refusal is entered, and the rest
-/// goes on. `holds_foreign` says what of others would lose its controllers with the cluster: it stays then.
+/// goes on. `stays` says what of others would lose its controllers with the cluster: it stays then.
 pub(super) async fn remove_cluster(
     teardown: &Teardown<'_>,
-    aws: &Aws,
     survey: &Survey,
-    holds_foreign: Option<String>,
+    stays: Option<String>,
     receipt: &mut Receipt,
 ) -> Result<(), Error> {
     let report = &*teardown.context.report;
-    let (stack, name) = (teardown.stack, teardown.cluster);
-    if !teardown.flags.delete_cluster {
-        for item in survey.items(name, stack) {
-            if matches!(item.kind.as_str(), "cluster" | "foundation") {
-                receipt.keep(item, NEEDS_FLAG, report);
-            }
-        }
-        return Ok(());
+    let mut fate = Fate::of(teardown, survey, stays).await?;
+    if let (Fate::Goes, Some(aws)) = (&fate, teardown.place.aws())
+        && let Some(refusal) = delete_cluster(teardown, aws, survey, receipt).await?
+    {
+        fate = Fate::refused(aws, survey, refusal).await?;
     }
-    let cluster = Item::new("cluster", name);
-    let stays = match holds_foreign {
-        Some(reason) => Some(reason),
-        None => match eks::delete(aws, name, stack, report).await {
-            Ok(outcome) => {
-                let found = survey.cluster.eks().filter(|_| outcome == Outcome::Deleted);
-                let (gateway, now) = (survey.has_gateway(), jiff::Timestamp::now());
-                receipt.cost = found.and_then(|found| bill::spent(found, gateway, aws.region(), now));
-                receipt.enter(cluster.clone(), outcome, report);
-                None
-            }
-            Err(error @ AwsError::NotOurs { .. }) => {
-                receipt.leave(cluster, &error.to_string(), report);
-                if let Some(why) = needs_foundation(aws, survey).await? {
-                    receipt.keep(Item::new("foundation", &stack.foundation()), &why, report);
-                    return Ok(());
-                }
-                return survey.leftovers.remove(aws, stack, receipt, report).await;
-            }
-            Err(error @ AwsError::Protected { .. }) => Some(error.with_hint()),
-            Err(error) => return Err(error.into()),
-        },
+    fate.enter_stays(teardown, survey, receipt, report);
+    let Some(aws) = teardown.place.aws().filter(|_| fate.clears()) else {
+        return Ok(());
     };
-    if let Some(reason) = stays {
-        receipt.leave(cluster, &reason, report);
-        if survey.foundation.is_some() {
-            receipt.keep(
-                Item::new("foundation", &stack.foundation()),
-                "the cluster needs it",
-                report,
-            );
-        }
-        return Ok(());
+    if fate == Fate::Goes {
+        report.phase("leftovers");
     }
+    survey.leftovers.remove(aws, teardown.stack, receipt, report).await
+}
+
+/// Deletes the cluster, or finds it gone; the answer is why it does not go after all.
+async fn delete_cluster(
+    teardown: &Teardown<'_>,
+    aws: &Aws,
+    survey: &Survey,
+    receipt: &mut Receipt,
+) -> Result<Option<AwsError>, Error> {
+    let report = &*teardown.context.report;
+    let (stack, name) = (teardown.stack, teardown.cluster);
+    let outcome = match eks::delete(aws, name, stack, report).await {
+        Err(refusal @ (AwsError::NotOurs { .. } | AwsError::Protected { .. })) => return Ok(Some(refusal)),
+        other => other?,
+    };
+    let found = survey.cluster.eks().filter(|_| outcome == Outcome::Deleted);
+    let (gateway, now) = (survey.has_gateway(), jiff::Timestamp::now());
+    receipt.cost = found.and_then(|found| bill::spent(found, gateway, aws.region(), now));
+    receipt.enter(Item::new("cluster", name), outcome, report);
     if survey.cluster_was_ours() {
         kubeconfig::forget(name, aws, report);
     }
@@ -73,22 +60,7 @@ pub(super) async fn remove_cluster(
     if survey.cluster.eks().is_none() {
         report.note(&format!("cluster `{name}` is gone already"));
     }
-    report.phase("leftovers");
-    survey.leftovers.remove(aws, stack, receipt, report).await
-}
-
-/// Why the foundation stays under a cluster that is not to go.
-async fn needs_foundation(aws: &Aws, survey: &Survey) -> Result<Option<String>, Error> {
-    let (Some(found), Some(ground)) = (survey.cluster.eks(), &survey.foundation) else {
-        return Ok(None);
-    };
-    let node_role = match found.settings.compute {
-        Compute::Auto => None,
-        Compute::NodeGroup => Box::pin(eks::read_node_group(aws, &found.name))
-            .await?
-            .and_then(|group| group.role),
-    };
-    Ok(ground.needed_by(found, node_role.as_deref()))
+    Ok(None)
 }
 
 /// The repositories with their images, unless they are to be kept.
@@ -98,27 +70,15 @@ pub(super) async fn remove_images(
     receipt: &mut Receipt,
 ) -> Result<(), Error> {
     let report = &*teardown.context.report;
-    let aws = match teardown.registry {
-        Some(Registry::Ecr(ecr)) => &ecr.aws,
-        None => return Ok(()),
-        Some(Registry::Other(prefix)) => {
-            for image in [APP, LOAD] {
-                let item = Item::new("repository", &prefix.repository(image));
-                receipt.keep(item, "images outside ECR are deleted in their registry", report);
+    for repository in images::repositories(teardown, survey) {
+        match (repository.stays, teardown.registry.and_then(Registry::aws)) {
+            (Some(why), _) => receipt.keep(repository.item, why, report),
+            (None, Some(aws)) => {
+                let outcome = ecr::delete_repository(aws, teardown.stack, repository.image).await?;
+                receipt.enter(repository.item, outcome, report);
             }
-            return Ok(());
+            (None, None) => {}
         }
-    };
-    if teardown.flags.keep_images {
-        for name in &survey.repositories {
-            receipt.keep(Item::new("repository", name), "`--keep-images` was given", report);
-        }
-        return Ok(());
-    }
-    for image in [APP, LOAD] {
-        let outcome: Outcome = ecr::delete_repository(aws, teardown.stack, image).await?;
-        let item = Item::new("repository", &teardown.stack.repository(image));
-        receipt.enter(item, outcome, report);
     }
     Ok(())
 }

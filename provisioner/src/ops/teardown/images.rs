@@ -1,6 +1,8 @@
 //! Which registry a teardown asks. Only repositories of ECR are ever deleted: where there can be none, AWS is not asked.
 
 use super::super::ANSWER;
+use super::Teardown;
+use super::survey::Survey;
 use crate::aws::ecr;
 use crate::cli;
 use crate::cluster::rollout;
@@ -9,6 +11,7 @@ use crate::error::Error;
 use crate::image::{ImageRef, RegistryPrefix};
 use crate::names::{APP, LOAD, StackName};
 use crate::ops::Context;
+use crate::ops::receipt::{Item, NOT_OURS};
 use crate::target::{Found, Place, Registry};
 
 /// The registry of the stack's images: the one that is named, else that of the account of an EKS cluster, else the one
@@ -50,6 +53,37 @@ pub(super) async fn registry(
         .hint(format!("give `--region {region}`, or `--keep-images`")));
     }
     Ok(Some(ecr))
+}
+
+/// A repository of the stack's images.
+pub(super) struct Repository {
+    /// Whose images.
+    pub(super) image: &'static str,
+    pub(super) item: Item,
+    /// Why it stays; none where it goes.
+    pub(super) stays: Option<&'static str>,
+}
+
+/// What becomes of each repository.
+pub(super) fn repositories(teardown: &Teardown<'_>, survey: &Survey) -> Vec<Repository> {
+    let of = |image: &'static str| {
+        let (name, stays) = match teardown.registry? {
+            Registry::Other(prefix) => (
+                prefix.repository(image),
+                Some("images outside ECR are deleted in their registry"),
+            ),
+            Registry::Ecr(_) => {
+                let name = teardown.stack.repository(image);
+                let found = survey.repositories.iter().find(|found| found.name == name)?;
+                let kept = teardown.flags.keep_images.then_some("`--keep-images` was given");
+                let stays = kept.or((!found.created_by_us).then_some(NOT_OURS));
+                (name, stays)
+            }
+        };
+        let item = Item::new("repository", &name);
+        Some(Repository { image, item, stays })
+    };
+    [APP, LOAD].into_iter().filter_map(of).collect()
 }
 
 /// Where images say that they are.

@@ -107,6 +107,41 @@ impl Leftovers {
             .collect()
     }
 
+    /// As [`Self::keep`], and everything judged anew by it.
+    pub(super) async fn judged_by(mut self, aws: &Aws, data: Data) -> Result<Self, Error> {
+        self.keep(data);
+        match self.scope {
+            Some(scope) => Self::of(aws, scope, self.alive).await,
+            None => Ok(self),
+        }
+    }
+
+    /// What of it would stay if it were cleared now, each with the reason.
+    pub(super) fn stays(&self, region: &str) -> Vec<(Item, String)> {
+        let Some(scope) = &self.scope else {
+            return Vec::new();
+        };
+        let mut stays = others(scope, region, &self.theirs());
+        stays.extend(self.kept_log_group(region));
+        stays
+    }
+
+    /// Why the foundation would stay if it were cleared now: what of others is in its network.
+    pub(super) fn hold_foundation(&self) -> Option<String> {
+        let swept = Swept {
+            foreign: self.theirs(),
+            ..Swept::default()
+        };
+        removal::held(self.scope.as_ref()?, &swept)
+    }
+
+    /// What is others'. The interfaces of a living cluster are not judged yet.
+    fn theirs(&self) -> Vec<Leftover> {
+        let judged = |one: &&Leftover| !(self.alive && one.kind == Kind::NetworkInterface);
+        let theirs = self.found.iter().filter(|one| one.foreign().is_some()).filter(judged);
+        theirs.cloned().collect()
+    }
+
     /// What is others' and in the network, with the reason why it counts as that. The interfaces of a living cluster
     /// are not judged yet.
     pub(super) fn foreign(&self) -> impl Iterator<Item = (Item, &str)> {
@@ -142,25 +177,17 @@ impl Leftovers {
 
     /// Enters what is there and stays, for a teardown that has nothing else to do.
     pub(super) fn keep_all(&self, aws: &Aws, receipt: &mut Receipt, report: &dyn Reporter) {
-        if let Some(scope) = &self.scope {
-            keep_foreign(scope, aws, &self.found, receipt, report);
-            self.keep_log_group(aws, receipt, report);
+        for (item, why) in self.stays(aws.region()) {
+            receipt.keep(item, &why, report);
         }
     }
 
-    /// Enters a log group that is not ours to delete; false where there is none.
-    fn keep_log_group(&self, aws: &Aws, receipt: &mut Receipt, report: &dyn Reporter) -> bool {
-        let kept = self
-            .log_group
-            .as_ref()
-            .and_then(|group| Some((group, self.why_kept(group)?)));
-        let Some((group, why)) = kept else {
-            return false;
-        };
-        let (name, region) = (&group.name, aws.region());
+    /// A log group that is not ours to delete, with the reason.
+    fn kept_log_group(&self, region: &str) -> Option<(Item, String)> {
+        let group = self.log_group.as_ref()?;
+        let (why, name) = (self.why_kept(group)?, &group.name);
         let why = format!("{why}; `aws logs delete-log-group --log-group-name {name} --region {region}` deletes it");
-        receipt.keep(Item::new(LOG_GROUP, name), &why, report);
-        true
+        Some((Item::new(LOG_GROUP, name), why))
     }
 
     /// Deletes all of it, then the foundation. What stays is entered with its reason.
@@ -186,8 +213,9 @@ impl Leftovers {
         for (one, why) in &removal.swept.left {
             receipt.leave(item(one), why, report);
         }
-        keep_foreign(scope, aws, &removal.swept.foreign, receipt, report);
-        keep_unmarked(&scope.data, &removal.swept, receipt, report);
+        for (item, why) in others(scope, aws.region(), &removal.swept.foreign) {
+            receipt.keep(item, &why, report);
+        }
         match removal.foundation {
             End::Done(outcome) => receipt.enter(foundation, outcome, report),
             End::Stays(why) => receipt.leave(foundation, &why, report),
@@ -202,8 +230,9 @@ impl Leftovers {
         receipt: &mut Receipt,
         report: &dyn Reporter,
     ) -> Result<(), Error> {
-        let kept = self.keep_log_group(aws, receipt, report);
-        if scope.whose == Whose::Ours && !kept {
+        if let Some((item, why)) = self.kept_log_group(aws.region()) {
+            receipt.keep(item, &why, report);
+        } else if scope.whose == Whose::Ours {
             let group = Item::new(LOG_GROUP, &logs::name(&scope.cluster));
             receipt.enter(group, logs::delete(aws, &scope.cluster).await?, report);
         }
@@ -221,26 +250,23 @@ fn whose(found: Option<&EksCluster>, has_foundation: bool) -> Whose {
     }
 }
 
-/// Enters what is others', with the command that deletes it where it may well be the user's own.
-fn keep_foreign(scope: &Scope, aws: &Aws, found: &[Leftover], receipt: &mut Receipt, report: &dyn Reporter) {
-    for one in found {
-        match &one.owner {
-            Owner::Foreign(why) if one.kind == Kind::Volume || scope.whose == Whose::Unknown => {
-                let why = format!("{why}; `{}` deletes it", one.deletion(aws.region()));
-                receipt.keep(item(one), &why, report);
-            }
-            Owner::Foreign(why) => receipt.keep(item(one), why, report),
-            Owner::Ours | Owner::Network => {}
-        }
-    }
-}
-
-/// What reclaim policies keep and no tag marks as the cluster's, the sweep does not see.
-fn keep_unmarked(data: &Data, swept: &Swept, receipt: &mut Receipt, report: &dyn Reporter) {
-    let unmarked = |id: &&String| !swept.foreign.iter().any(|one| one.id == **id);
-    for id in data.kept.iter().filter(unmarked) {
-        receipt.keep(Item::new(Kind::Volume.word(), id), sweep::KEPT, report);
-    }
+/// What of others' stays and why, with the command that deletes it where it may well be the user's own; then what reclaim
+/// policies keep and no tag marks as the cluster's, which the sweep does not see.
+fn others(scope: &Scope, region: &str, foreign: &[Leftover]) -> Vec<(Item, String)> {
+    let told = foreign.iter().filter_map(|one| {
+        let why = one.foreign()?;
+        let is_own = one.kind == Kind::Volume || scope.whose == Whose::Unknown;
+        let why = if is_own {
+            format!("{why}; `{}` deletes it", one.deletion(region))
+        } else {
+            why.to_owned()
+        };
+        Some((item(one), why))
+    });
+    let unmarked = |id: &&String| !foreign.iter().any(|one| one.id == **id);
+    let kept = scope.data.kept.iter().filter(unmarked);
+    told.chain(kept.map(|id| (Item::new(Kind::Volume.word(), id), sweep::KEPT.to_owned())))
+        .collect()
 }
 
 fn item(one: &Leftover) -> Item {

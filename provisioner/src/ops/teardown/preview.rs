@@ -1,17 +1,17 @@
-//! `teardown --dry-run`: what would go and what would stay, from the same survey; nothing is changed or asked.
+//! `teardown --dry-run`: what would go and what would stay. What a teardown asks and decides is asked and decided here too,
+//! and entered into a receipt of its own; nothing is changed.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use super::super::ANSWER;
-use super::Teardown;
+use super::fate::Fate;
 use super::survey::Survey;
-use crate::cluster::inventory;
+use super::{Teardown, images, objects};
+use crate::aws::Aws;
 use crate::error::{Error, Exit};
-use crate::ops::receipt::{Item, Stays};
-use crate::report::Answer;
-use crate::target;
+use crate::ops::receipt::{Item, NOT_OURS, Proof, Receipt, Stays};
+use crate::report::{Answer, Silent};
 
 /// What a teardown would do.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -21,49 +21,58 @@ pub(super) struct Preview {
     /// Whether there is something to delete.
     changes: bool,
     /// What would go.
-    deletes: Vec<Item>,
+    deletes: Vec<Goes>,
     /// What would stay.
     keeps: Vec<Stays>,
 }
 
+/// One thing that would go.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Goes {
+    #[serde(flatten)]
+    item: Item,
+    /// What is worth knowing of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
 impl Preview {
-    /// Sorts what was found; the objects of an EKS cluster are looked for here.
+    /// Foretells the teardown of what was found.
     ///
     /// # Errors
-    /// The cluster does not answer.
-    pub(super) async fn of(teardown: &Teardown<'_>, survey: &Survey) -> Result<Self, Error> {
-        let mut items = survey.items(teardown.cluster, teardown.stack);
-        if survey.cluster.eks().is_some_and(target::is_usable) {
-            let report = &*teardown.context.report;
-            let session = teardown.place.connect(&survey.cluster, ANSWER, report).await?;
-            let objects = inventory::of_stack(&session.cluster, teardown.stack).await?;
-            items.extend(objects.iter().map(|object| Item::new(&object.kind, &object.path())));
+    /// Whatever would keep the teardown from its first step: the cluster does not answer, a newer version applied the stack.
+    pub(super) async fn of(teardown: &Teardown<'_>, survey: Survey) -> Result<Self, Error> {
+        let (cluster, stack) = (teardown.cluster, teardown.stack);
+        let mut receipt = Receipt::new(cluster, stack.as_str(), None, survey.items(cluster, stack));
+        if receipt.found.is_empty() {
+            if let Some(aws) = teardown.place.aws() {
+                survey.leftovers.keep_all(aws, &mut receipt, &Silent);
+            }
+            return Ok(Self::told(receipt, &[]));
         }
-        let ours = survey.cluster.eks().is_none_or(|found| found.created_by_us);
-        let mut preview = Self {
-            cluster: teardown.cluster.to_owned(),
-            stack: teardown.stack.to_string(),
-            ..Self::sorted(items, |item| teardown.stays(item, ours))
-        };
-        let foreign = survey.leftovers.foreign();
-        preview.keeps.extend(foreign.map(|(item, why)| Stays::new(item, why)));
-        Ok(preview)
+        let on_cluster = foretell(teardown, survey, &mut receipt).await?;
+        Ok(Self::told(receipt, &on_cluster))
     }
 
-    fn sorted(items: Vec<Item>, stays: impl Fn(&Item) -> Option<&'static str>) -> Self {
-        let (mut deletes, mut keeps) = (Vec::new(), Vec::new());
-        for item in items {
-            match stays(&item) {
-                Some(reason) => keeps.push(Stays::new(item, reason)),
-                None => deletes.push(item),
-            }
-        }
+    /// What a receipt says, as what would be; `on_cluster` is what stays on a cluster that may go.
+    fn told(receipt: Receipt, on_cluster: &[Stays]) -> Self {
+        let note = |item: &Item| {
+            let held = on_cluster.iter().find(|stays| stays.item == *item)?;
+            Some(format!("with the cluster, though it {}", held.reason))
+        };
+        let deletes = receipt.deleted.into_iter().map(|gone| Goes {
+            note: (gone.proof == Proof::WentWithTheCluster)
+                .then(|| note(&gone.item))
+                .flatten(),
+            item: gone.item,
+        });
+        let deletes: Vec<Goes> = deletes.collect();
         Self {
-            cluster: String::new(),
-            stack: String::new(),
+            cluster: receipt.cluster,
+            stack: receipt.stack,
             changes: !deletes.is_empty(),
             deletes,
-            keeps,
+            keeps: receipt.kept.into_iter().chain(receipt.left).collect(),
         }
     }
 
@@ -74,23 +83,70 @@ impl Preview {
     }
 }
 
-impl Teardown<'_> {
-    /// Why something would stay; `ours` says whether the cluster was made by provisioner.
-    fn stays(&self, item: &Item, ours: bool) -> Option<&'static str> {
-        match item.kind.as_str() {
-            "cluster" | "foundation" if !self.flags.delete_cluster => Some(super::cloud::NEEDS_FLAG),
-            "cluster" | "foundation" if !ours => Some("the cluster was not created by provisioner"),
-            "repository" if self.flags.keep_images => Some("`--keep-images` is given"),
-            _ => None,
+/// In the order of a teardown: the objects, the cluster, what it leaves and stands on, the repositories. The answer is what
+/// of the objects would stay, before anybody asks whether the cluster does.
+async fn foretell(teardown: &Teardown<'_>, mut survey: Survey, receipt: &mut Receipt) -> Result<Vec<Stays>, Error> {
+    let mut stays = None;
+    if survey.has_objects() {
+        let seen = objects::look(teardown, &survey.cluster).await?;
+        stays = seen.foretell(teardown, receipt).await?;
+        if let (Some(aws), Some(data)) = (teardown.place.aws(), seen.others.data) {
+            survey.leftovers = survey.leftovers.judged_by(aws, data).await?;
         }
+    }
+    let on_cluster = receipt.left.clone();
+    let fate = Fate::of(teardown, &survey, stays).await?;
+    if fate == Fate::Goes {
+        if survey.cluster.eks().is_some() {
+            receipt.gone(Item::new("cluster", teardown.cluster));
+        }
+        receipt.cluster_is_gone(&Silent);
+    }
+    fate.enter_stays(teardown, &survey, receipt, &Silent);
+    if let Some(aws) = teardown.place.aws().filter(|_| fate.clears()) {
+        clear(teardown, aws, &survey, receipt);
+    }
+    for repository in images::repositories(teardown, &survey) {
+        match repository.stays {
+            Some(why) => receipt.keep(repository.item, why, &Silent),
+            None => receipt.gone(repository.item),
+        }
+    }
+    Ok(on_cluster)
+}
+
+/// What the cluster leaves, and the foundation.
+fn clear(teardown: &Teardown<'_>, aws: &Aws, survey: &Survey, receipt: &mut Receipt) {
+    for item in survey.leftovers.items() {
+        if !receipt.accounts_for(&item) {
+            receipt.gone(item);
+        }
+    }
+    for (item, why) in survey.leftovers.stays(aws.region()) {
+        receipt.keep(item, &why, &Silent);
+    }
+    let Some(ground) = &survey.foundation else { return };
+    let item = Item::new("foundation", &teardown.stack.foundation());
+    if let Some(why) = survey.leftovers.hold_foundation() {
+        receipt.leave(item, &why, &Silent);
+    } else if !ground.ours {
+        receipt.keep(item, NOT_OURS, &Silent);
+    } else if let Some(refusal) = ground.protection(aws, teardown.stack) {
+        receipt.leave(item, &refusal.with_hint(), &Silent);
+    } else {
+        receipt.gone(item);
     }
 }
 
 impl fmt::Display for Preview {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { stack, cluster, .. } = self;
-        for item in &self.deletes {
-            writeln!(f, "- delete    {} `{}`", item.kind, item.name)?;
+        for Goes { item, note } in &self.deletes {
+            write!(f, "- delete    {} `{}`", item.kind, item.name)?;
+            match note {
+                Some(note) => writeln!(f, " ({note})")?,
+                None => writeln!(f)?,
+            }
         }
         for stays in &self.keeps {
             writeln!(f, "  keep      {stays}")?;
@@ -110,25 +166,52 @@ impl fmt::Display for Preview {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::ObjectRef;
+    use crate::cluster::delete::{DeleteReceipt, Left};
+
+    fn receipt() -> Receipt {
+        Receipt::new("demo", "demo", None, Vec::new())
+    }
 
     #[test]
     fn what_would_go_and_what_would_stay_is_told_apart() {
-        let items = vec![
-            Item::new("cluster", "demo"),
-            Item::new("repository", "demo/web-app"),
-            Item::new("Deployment", "web-app/web-app"),
-        ];
-        let mut preview = Preview::sorted(items, |item| (item.kind == "cluster").then_some("it is needed"));
-        (preview.cluster, preview.stack) = ("demo".to_owned(), "demo".to_owned());
+        let mut receipt = receipt();
+        receipt.keep(Item::new("cluster", "demo"), "it is needed", &Silent);
+        let object = ObjectRef {
+            api_version: "v1".to_owned(),
+            kind: "Namespace".to_owned(),
+            namespace: None,
+            name: "monitoring".to_owned(),
+        };
+        let reason = "holds what is not the stack's: Service `monitoring/x`".to_owned();
+        receipt.gone(Item::new("repository", "demo/web-app"));
+        receipt.enter_objects(&DeleteReceipt {
+            left: vec![Left { object, reason }],
+            ..DeleteReceipt::default()
+        });
+        let preview = Preview::told(receipt.clone(), &receipt.left);
         assert_eq!(preview.answer().unwrap().1, Exit::Changes);
         insta::assert_snapshot!(preview, @"
         - delete    repository `demo/web-app`
-        - delete    Deployment `web-app/web-app`
+          keep      cluster `demo`: it is needed
+          keep      Namespace `monitoring`: holds what is not the stack's: Service `monitoring/x`
+
+        1 to delete of stack `demo` on cluster demo
+        ");
+        let on_cluster = receipt.left.clone();
+        receipt.cluster_is_gone(&Silent);
+        insta::assert_snapshot!(Preview::told(receipt, &on_cluster), @"
+        - delete    repository `demo/web-app`
+        - delete    Namespace `monitoring` (with the cluster, though it holds what is not the stack's: Service `monitoring/x`)
           keep      cluster `demo`: it is needed
 
         2 to delete of stack `demo` on cluster demo
         ");
-        let nothing = Preview::sorted(Vec::new(), |_| None);
+    }
+
+    #[test]
+    fn nothing_to_delete_is_no_change() {
+        let nothing = Preview::told(receipt(), &[]);
         assert_eq!(nothing.answer().unwrap().1, Exit::Done);
     }
 }

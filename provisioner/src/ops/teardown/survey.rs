@@ -2,9 +2,10 @@
 
 use super::leftovers::Leftovers;
 use super::{ANSWER, Teardown};
+use crate::aws::Aws;
+use crate::aws::ecr::{self, Repository};
 use crate::aws::eks::EksCluster;
 use crate::aws::foundation::{self, Ground};
-use crate::aws::{Aws, ecr};
 use crate::cluster::{ObjectRef, inventory};
 use crate::error::Error;
 use crate::names::{APP, LOAD, StackName};
@@ -16,7 +17,7 @@ use crate::target::{Found, Place, Registry};
 pub(super) struct Survey {
     pub(super) cluster: Found,
     pub(super) foundation: Option<Ground>,
-    pub(super) repositories: Vec<String>,
+    pub(super) repositories: Vec<Repository>,
     /// Objects on the cluster of a context; those of an EKS cluster are looked for when it is connected to.
     objects: Vec<ObjectRef>,
     /// What the cluster leaves on AWS, where it is asked to go.
@@ -89,7 +90,8 @@ impl Survey {
             .foundation
             .as_ref()
             .map(|_| Item::new("foundation", &stack.foundation()));
-        let repositories = self.repositories.iter().map(|name| Item::new("repository", name));
+        let repositories = self.repositories.iter();
+        let repositories = repositories.map(|repository| Item::new("repository", &repository.name));
         let objects = self
             .objects
             .iter()
@@ -161,7 +163,7 @@ fn same_cluster(
 }
 
 /// The stack's repositories in ECR; those of another registry are not ours to delete.
-async fn repositories(ecr: Option<&Aws>, stack: &StackName) -> Result<Vec<String>, Error> {
+async fn repositories(ecr: Option<&Aws>, stack: &StackName) -> Result<Vec<Repository>, Error> {
     let Some(aws) = ecr else {
         return Ok(Vec::new());
     };
@@ -169,11 +171,7 @@ async fn repositories(ecr: Option<&Aws>, stack: &StackName) -> Result<Vec<String
         Box::pin(ecr::find_repository(aws, stack, APP)),
         Box::pin(ecr::find_repository(aws, stack, LOAD)),
     )?;
-    Ok([app, load]
-        .into_iter()
-        .flatten()
-        .map(|repository| repository.name)
-        .collect())
+    Ok([app, load].into_iter().flatten().collect())
 }
 
 #[cfg(test)]

@@ -1,5 +1,10 @@
 //! Where values and moments are in the picture.
 
+use crate::drawing::{round_up, ticks};
+
+/// A round step may be so much too small: then there is one more of them.
+const SLACK: f64 = 1e-3;
+
 /// Moments from left to right, in seconds from the first request. Scaling up takes seconds, what follows takes minutes: the
 /// first part is stretched, so that both can be read.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,25 +61,8 @@ impl Time {
 
 /// Multiples of a round number between two values, about `count`.
 fn steps(from: f64, to: f64, count: f64) -> Vec<f64> {
-    let step = round((to - from) / count);
-    let mut at = (from / step).ceil() * step;
-    let mut steps = Vec::new();
-    while at <= to + step * 1e-9 {
-        // Never -0.
-        steps.push(at + 0.0);
-        at += step;
-    }
-    steps
-}
-
-/// The next number of the form 1, 2 or 5 times a power of ten.
-fn round(value: f64) -> f64 {
-    let power = 10_f64.powf(value.max(1e-9).log10().floor());
-    let factors = [1.0, 2.0, 5.0].into_iter();
-    factors
-        .map(|f| f * power)
-        .find(|step| *step >= value * 0.999)
-        .unwrap_or(10.0 * power)
+    let step = round_up((to - from) / count, SLACK);
+    ticks((from / step).ceil() * step, to, step)
 }
 
 /// Values from bottom to top, from zero on.
@@ -89,7 +77,7 @@ pub(super) struct Height {
 impl Height {
     /// For values up to `highest`, in about `count` steps of at least `least`.
     pub(super) fn new((top, bottom): (f64, f64), highest: f64, (count, least): (f64, f64)) -> Self {
-        let step = round(highest.max(least) / count).max(least);
+        let step = round_up(highest.max(least) / count, SLACK).max(least);
         // A line at the highest value is not to touch what is above.
         let high = highest.max(step) * 1.1;
         Self {
@@ -107,13 +95,7 @@ impl Height {
 
     /// Round values.
     pub(super) fn ticks(&self) -> Vec<f64> {
-        let mut ticks = Vec::new();
-        let mut at = 0.0;
-        while at <= self.high + self.step * 1e-9 {
-            ticks.push(at);
-            at += self.step;
-        }
-        ticks
+        ticks(0.0, self.high, self.step)
     }
 }
 

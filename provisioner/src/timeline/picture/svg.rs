@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::drawing::FAMILY;
+use crate::drawing::{FAMILY, escaped};
 
 /// How a line is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -127,29 +127,4 @@ fn data(points: &[(f64, f64)]) -> String {
         let _ = write!(data, "{}{x:.1} {y:.1}", if nth == 0 { 'M' } else { 'L' });
     }
     data
-}
-
-/// What XML keeps for itself is written another way; what it cannot have is left out.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            c if c.is_control() => {}
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_text_ends_its_element() {
-        assert_eq!(escaped("a < b\u{0} && c > d"), "a &lt; b &amp;&amp; c &gt; d");
-    }
 }
