@@ -76,9 +76,10 @@ mod tests {
         let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut stream, _) = listener.accept().await.unwrap();
         break_when_stalled(&stream, Duration::from_millis(300)).unwrap();
+        let bytes = vec![0; 65536];
         let writes = async {
             loop {
-                if let Err(error) = stream.write_all(&[0; 65536]).await {
+                if let Err(error) = stream.write_all(&bytes).await {
                     return error;
                 }
             }

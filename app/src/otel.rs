@@ -176,11 +176,11 @@ impl Variables<'_> {
         }
         // Without a share all traces are taken.
         let share = self.get("OTEL_TRACES_SAMPLER_ARG");
-        if let Some(share) = share.filter(|_| sampler.ends_with("traceidratio")) {
-            if !share.parse().is_ok_and(|share: f64| (0.0..=1.0).contains(&share)) {
-                let expected = "a share of traces, from 0 to 1";
-                return refuse("OTEL_TRACES_SAMPLER_ARG".to_owned(), share, expected);
-            }
+        if let Some(share) = share.filter(|_| sampler.ends_with("traceidratio"))
+            && !share.parse().is_ok_and(|share: f64| (0.0..=1.0).contains(&share))
+        {
+            let expected = "a share of traces, from 0 to 1";
+            return refuse("OTEL_TRACES_SAMPLER_ARG".to_owned(), share, expected);
         }
         Ok(())
     }

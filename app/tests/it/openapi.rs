@@ -158,7 +158,7 @@ fn errors_are_what_the_document_says() {
     }
 }
 
-/// What OpenAPI 3.1 has objects of a kind be: fields that have to be there, fields that may be.
+/// What `OpenAPI` 3.1 has objects of a kind be: fields that have to be there, fields that may be.
 /// <https://spec.openapis.org/oas/v3.1.0>
 const OBJECTS: [(&str, &[&str], &[&str]); 5] = [
     ("document", &["openapi", "info", "paths"], &["components"]),
