@@ -180,7 +180,7 @@ enum Due {
     /// It would have no backend that is ready, and is not given back.
     Dead(Left),
     /// It is given back, in place of what is there.
-    Back(Option<DynamicObject>),
+    Back(Box<Option<DynamicObject>>),
 }
 
 impl Due {
@@ -195,7 +195,7 @@ impl Due {
             return Ok(Self::Nothing);
         }
         let Some(service) = dead_backend(cluster, &record.spec).await? else {
-            return Ok(Self::Back(live));
+            return Ok(Self::Back(Box::new(live)));
         };
         let reason = format!(
             "not given back to others: their {service} has no backend that is ready; apply it once it has: {}",
@@ -222,7 +222,7 @@ async fn give_back(
         }
         Due::Back(live) => live,
     };
-    put(cluster, object, live, record).await?;
+    put(cluster, object, *live, record).await?;
     report.done(
         KIND,
         &object.name,

@@ -177,7 +177,7 @@ pub async fn run(command: &Command, context: &Context) -> Result<Exit, Error> {
         }
         Command::Push(_) => (Some(push::run(context).await?), Exit::Done),
         Command::Teardown(flags) => {
-            let (answer, exit) = teardown::run(flags, context).await?;
+            let (answer, exit) = Box::pin(teardown::run(flags, context)).await?;
             (Some(answer), exit)
         }
         Command::Load(flags) => {

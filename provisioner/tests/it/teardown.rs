@@ -33,7 +33,7 @@ fn as_foretold(preview: &Value, receipt: &Value) {
     assert_eq!(entries(preview, "keeps"), kept);
 }
 
-fn of_others(kind: &str, namespace: &str, spec: Value) -> Value {
+fn of_others(kind: &str, namespace: &str, spec: &Value) -> Value {
     let api_version = if kind == "Deployment" { "apps/v1" } else { "v1" };
     let metadata = json!({"name": "theirs", "namespace": namespace});
     json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec})
@@ -46,7 +46,7 @@ async fn a_namespace_with_an_object_of_others_stays_in_preview_and_run() {
     let world = World::bootstrapped().await;
     world
         .kubernetes
-        .put(THEIRS, of_others("Deployment", "monitoring", json!({})));
+        .put(THEIRS, of_others("Deployment", "monitoring", &json!({})));
     let ended = world.run("teardown --dry-run --delete-cluster --output json").await;
     assert_eq!(ended.code(), 3, "{}", ended.stderr());
     assert_eq!(world.kubernetes.changes(), [""; 0]);
@@ -98,8 +98,8 @@ fn a_stack_among_others(kubernetes: &Kubernetes) {
         }
         kubernetes.put(path, json!({"apiVersion": "v1", "kind": kind, "metadata": metadata}));
     }
-    kubernetes.put(THEIRS, of_others("Deployment", "monitoring", json!({})));
-    let balancer = of_others("Service", "default", json!({"type": "LoadBalancer"}));
+    kubernetes.put(THEIRS, of_others("Deployment", "monitoring", &json!({})));
+    let balancer = of_others("Service", "default", &json!({"type": "LoadBalancer"}));
     kubernetes.put("/api/v1/namespaces/default/services/theirs", balancer);
 }
 

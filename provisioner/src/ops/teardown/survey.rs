@@ -184,8 +184,8 @@ async fn repositories(teardown: &Teardown<'_>, stack: &StackName) -> Result<Vec<
              `ecr:DescribeRepositories` on all of the registry's",
         );
     }
-    let mut repositories: Vec<Repository> = [app, load].into_iter().flatten().collect();
-    for repository in owned.into_iter().flatten() {
+    let mut repositories: Vec<Repository> = Vec::new();
+    for repository in [app, load].into_iter().flatten().chain(owned.into_iter().flatten()) {
         if repositories.iter().all(|known| known.name != repository.name) {
             repositories.push(repository);
         }
