@@ -77,6 +77,7 @@ fn find(name: &str) -> Result<Make, Error> {
 mod tests {
     use std::path::Path;
     use std::thread;
+    use std::time::Instant;
 
     use super::*;
     use crate::process::Ready;
@@ -106,7 +107,9 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(|| {
                 // The restart is over only after this, so the program is another one by then.
+                let give_up = Instant::now() + READY;
                 while process::pid(&dirs, "sleeper").is_none_or(|pid| Some(pid) == former) {
+                    assert!(Instant::now() < give_up, "it is not started again");
                     thread::yield_now();
                 }
                 std::fs::write(&answer, "").expect("writes");

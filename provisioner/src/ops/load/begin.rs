@@ -125,11 +125,13 @@ impl Begin {
             return Verdict::Never(format!("the HPA `{HPA}` keeps {} pods, fewest and most", hpa.max));
         }
         let wanted = now.wanted.unwrap_or(0);
-        let moves = now.wanted.is_some_and(|wanted| wanted != now.pods) || now.ready < now.pods;
+        // Without pods nothing answers, and the HPA scales nothing.
+        let serves = now.pods > 0 && now.ready >= now.pods;
+        let moves = now.wanted.is_some_and(|wanted| wanted != now.pods);
         let fits = match self {
             Self::Anyhow => true,
-            Self::Settled => !now.is_at_max() && !moves,
-            Self::AtMinimum => now.pods.max(wanted) <= hpa.min,
+            Self::Settled => serves && !now.is_at_max() && !moves,
+            Self::AtMinimum => serves && now.pods.max(wanted) <= hpa.min,
         };
         if fits {
             Verdict::Begin

@@ -46,6 +46,11 @@ fn a_load_that_is_to_show_scaling_begins_where_there_is_something_to_scale() {
         (AtMinimum, (1, 1), Some(10), false),
         (Settled, (1, 1), Some(10), false),
         (Settled, (4, 2), Some(4), false),
+        // Nothing answers: no pods, for which the HPA does nothing, or none that is ready.
+        (AtMinimum, (0, 0), None, false),
+        (Settled, (0, 0), None, false),
+        (Settled, (0, 0), Some(0), false),
+        (AtMinimum, (1, 0), Some(1), false),
         // Others use the app.
         (AtMinimum, (3, 3), Some(3), false),
         (Settled, (3, 3), Some(3), true),
