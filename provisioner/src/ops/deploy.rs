@@ -304,8 +304,8 @@ impl Wanted<'_> {
         if let Some(load) = &load {
             parent::annotate(&mut components, stack, ANNOTATION_LOAD_IMAGE, load);
         }
-        if !mirrored.is_empty() {
-            let repositories = repositories(mirrored);
+        let repositories = repositories(&parent.mirrored, mirrored);
+        if !repositories.is_empty() {
             parent::annotate(&mut components, stack, ANNOTATION_MIRRORED, &repositories);
         }
         let take_over = (&parent, self.config.stack.take_over);
@@ -314,10 +314,10 @@ impl Wanted<'_> {
     }
 }
 
-/// The repositories that images are taken from, as the stack remembers them.
-fn repositories(mirrored: &BTreeMap<String, String>) -> String {
+/// The repositories of copies, as the stack remembers them: also those of earlier runs, which teardown has to find.
+fn repositories(earlier: &[String], mirrored: &BTreeMap<String, String>) -> String {
     let repositories = mirrored.values().filter_map(|image| image.split('@').next());
-    let each_once: BTreeSet<&str> = repositories.collect();
+    let each_once: BTreeSet<&str> = earlier.iter().map(String::as_str).chain(repositories).collect();
     Vec::from_iter(each_once).join(",")
 }
 
@@ -347,5 +347,15 @@ mod tests {
         let text = explained(failed(), Some(&registry)).to_string();
         assert!(text.contains("let the nodes pull from `ghcr.io`"), "{text}");
         assert!(!explained(failed(), None).to_string().contains("pull secret"));
+    }
+
+    #[test]
+    fn repositories_of_copies_are_not_forgotten_by_a_run_that_makes_none() {
+        let earlier = ["r/demo/grafana".to_owned()];
+        assert_eq!(repositories(&earlier, &BTreeMap::new()), "r/demo/grafana");
+        let copy = |name: &str| (format!("quay.io/{name}:1"), format!("r/demo/{name}@sha256:00"));
+        let now = BTreeMap::from([copy("grafana"), copy("prometheus")]);
+        assert_eq!(repositories(&earlier, &now), "r/demo/grafana,r/demo/prometheus");
+        assert_eq!(repositories(&[], &BTreeMap::new()), "");
     }
 }

@@ -104,8 +104,8 @@ enum Told {
     Other(RegistryPrefix),
 }
 
-/// The first that a stack's images tell, else the first of its copies; an image that was made elsewhere is in no
-/// repository of the stack.
+/// The first that the stack's copies tell, which are always in its registry, else the first of its images; one that was
+/// made elsewhere is in no repository of the stack.
 fn told(installed: &Installed, stack: &StackName) -> Option<Told> {
     let of = |image: &String| {
         let image: ImageRef = image.parse().ok()?;
@@ -121,7 +121,7 @@ fn told(installed: &Installed, stack: &StackName) -> Option<Told> {
         let prefix = format!("{}/{path}", image.host());
         prefix.trim_end_matches('/').parse().ok().map(Told::Other)
     };
-    let copied = |repository: &String| {
+    let of_copy = |repository: &String| {
         let image: ImageRef = repository.parse().ok()?;
         if let Some(host) = ecr::Host::of(image.host()) {
             let is_own = image.repository() == stack.repository(image.last_part());
@@ -130,10 +130,8 @@ fn told(installed: &Installed, stack: &StackName) -> Option<Told> {
         let prefix = repository.strip_suffix(image.last_part())?;
         prefix.trim_end_matches('/').parse().ok().map(Told::Other)
     };
-    let mut images = installed.images.iter();
-    images
-        .find_map(of)
-        .or_else(|| installed.mirrored.iter().find_map(copied))
+    let of_copies = installed.mirrored.iter().find_map(of_copy);
+    of_copies.or_else(|| installed.images.iter().find_map(of))
 }
 
 #[cfg(test)]
@@ -179,7 +177,8 @@ mod tests {
     fn copies_tell_it_where_the_app_is_used_where_it_is() {
         let told = |repository: &str| {
             let installed = Installed {
-                images: vec![format!("ghcr.io/others/shop@sha256:{}", "a".repeat(64))],
+                // One of others may have the name of the app's own.
+                images: vec![format!("ghcr.io/others/web-app@sha256:{}", "a".repeat(64))],
                 mirrored: vec![repository.to_owned()],
             };
             told(&installed, &"demo".parse().unwrap())
@@ -187,7 +186,12 @@ mod tests {
         let region = "eu-west-1".to_owned();
         let ecr = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
         assert_eq!(told(&format!("{ecr}/demo/grafana")), Some(Told::Ecr { region }));
-        assert_eq!(told(&format!("{ecr}/other/grafana")), None, "of another stack");
+        let others = "ghcr.io/others".parse().map(Told::Other).unwrap();
+        assert_eq!(
+            told(&format!("{ecr}/other/grafana")),
+            Some(others),
+            "the copy is another stack's"
+        );
         let other = "ghcr.io/team".parse().map(Told::Other).unwrap();
         assert_eq!(told("ghcr.io/team/grafana"), Some(other));
     }
