@@ -60,7 +60,7 @@ python: venv ## tests of the AWS endpoint, lints of the foundation's template, a
 	target/aws-venv/bin/ruff check $(RUFF) && target/aws-venv/bin/ruff format --check $(RUFF)
 	target/aws-venv/bin/cfn-lint provisioner/src/aws/foundation.json
 	cd sandbox/aws && ../../target/aws-venv/bin/python -m pytest -q
-	for script in $(filter-out %/page.py %/sandbox.py %/objects.py %/peer.py %/servers.py %/scale_cluster.py %/scale_readings.py %/scale_tables.py,$(wildcard provisioner/benches/*.py app/benches/*.py)); do PYTHONPATH=provisioner/benches python3 $$script --help >/dev/null || exit 1; done
+	for script in $(filter-out %/page.py %/sandbox.py %/objects.py %/peer.py %/servers.py %/scale_cluster.py %/scale_readings.py %/scale_tables.py %/kills.py,$(wildcard provisioner/benches/*.py app/benches/*.py)); do PYTHONPATH=provisioner/benches python3 $$script --help >/dev/null || exit 1; done
 
 CHECKOV = target/checkov-venv/bin/checkov --config-file .checkov.yaml
 

@@ -3,8 +3,8 @@
 Each part is a `provisioner load`, whose JSON result has all times. `fast`: starts spread evenly over the period in which
 the HPA's controller looks, since what it reads decides only when it looks. `seed`: the settings of the seed, a few starts
 as they come. `steady`: a constant rate for minutes, evenly and as a Poisson process; what counts is how often the number
-of pods changes once it has settled. Each part writes its own section of docs/benchmarks.md, so that parts may be
-measured one by one; pictures of the run in the middle go to docs/.
+of pods changes once it has settled. `kills`: what is lost at 100 requests/s while pods go at random. Each part writes its
+own section of docs/benchmarks.md, so that parts may be measured one by one; pictures of the run in the middle go to docs/.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import kills
 from page import PAGE, ROOT, machine, write_section
 
 # Between two looks of the HPA's controller.
@@ -28,7 +29,7 @@ PERIOD = 15.0
 # After so many seconds a constant rate has had its pods.
 SETTLED = 60.0
 ARRIVALS = ["even", "poisson"]
-PARTS = ("fast", "seed", "steady")
+PARTS = ("fast", "seed", "steady", "kills")
 
 
 @dataclass(frozen=True)
@@ -231,6 +232,17 @@ def steady_row(result: dict[str, Any], rate: int, arrivals: str, duration: float
     return f"| {' | '.join(cells)} |"
 
 
+def killed(bench: Bench, minutes: float) -> list[str]:
+    """Pods that go at random, asked to or forced: what of a load is lost with them."""
+    rows = kills.HEAD[:]
+    for way in kills.WAYS:
+        with kills.Kills(way, len(rows)) as done:
+            result = bench.load(["--rate", "100", "--duration", f"{minutes * 60:.0f}s"])
+        rows.append(kills.row(way, done.count, result))
+        print(rows[-1], file=sys.stderr, flush=True)
+    return rows
+
+
 def stamp(what: str) -> str:
     """What was run, when and on what."""
     return f"`make bench-scaling` ({what}) on {datetime.date.today()}: {machine()}; the sandbox."
@@ -238,7 +250,7 @@ def stamp(what: str) -> str:
 
 def measure(bench: Bench, given: argparse.Namespace) -> None:
     """Measures the parts that were asked for."""
-    if "fast" in given.parts or "steady" in given.parts:
+    if set(given.parts) - {"seed"}:
         bench.bootstrap("fast")
     if "fast" in given.parts:
         runs = fast(bench, given.starts)
@@ -258,6 +270,16 @@ def measure(bench: Bench, given: argparse.Namespace) -> None:
             "scaling-steady",
             "\n".join(["## Constant rates", "", what, meaning, "", *rows]),
         )
+    if "kills" in given.parts:
+        rows = killed(bench, given.minutes)
+        what = stamp(f"kills, {given.minutes:g} minutes each")
+        least, most = kills.EVERY
+        meaning = (
+            f"100 requests/s in the fast profile; every {least:g} to {most:g} s one ready pod goes. Deleted: asked to go, as by an "
+            "eviction or a drained node. Forced: without grace, as where a node is lost."
+        )
+        text = ["## Pods killed under load", "", what, meaning, "", *rows]
+        write_section(bench.page, "scaling-kills", "\n".join(text))
     if "seed" in given.parts:
         bench.bootstrap("seed")
         runs = seed(bench, given.seed_starts)
@@ -289,7 +311,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--provisioner", default=str(ROOT / "target/debug/provisioner"))
     parser.add_argument("--cluster", default="demo")
-    parser.add_argument("--parts", type=parts, default=["fast", "seed"], help="fast,seed,steady")
+    parser.add_argument("--parts", type=parts, default=["fast", "seed"], help=",".join(PARTS))
     parser.add_argument("--steady", action="store_true", help="the same as --parts steady")
     parser.add_argument("--starts", type=int, default=10)
     parser.add_argument("--seed-starts", type=int, default=3)
