@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import kills
-from page import PAGE, ROOT, machine, write_section
+from page import PAGE, ROOT, machine, read_section, write_section
 
 # Between two looks of the HPA's controller.
 PERIOD = 15.0
 # After so many seconds a constant rate has had its pods.
 SETTLED = 60.0
 ARRIVALS = ["even", "poisson"]
+STEADY = "scaling-steady"
 PARTS = ("fast", "seed", "steady", "kills")
 
 
@@ -197,19 +198,23 @@ def keep_middle(runs: list[Run], to: Path) -> None:
 
 
 def steady(bench: Bench, given: argparse.Namespace) -> list[str]:
-    """Constant rates: how often the number of wanted pods changes after it had time to settle."""
-    rows = [
-        "| requests/s | arrivals | pods settled | changes after | pods then | lost | p99 ms |",
-        "| ---: | --- | ---: | ---: | --- | ---: | ---: |",
-    ]
+    """Constant rates: how often the number of wanted pods changes after it had time to settle. Rows of the page that are
+    not measured this time are kept."""
+    row = re.compile(r"^\| (\d+) \| (\w+) \|.*$", re.MULTILINE)
+    before = row.finditer(read_section(bench.page, STEADY))
+    rows = {(int(kept[1]), kept[2]): kept[0] for kept in before}
     for rate in given.rates:
         for arrivals in given.arrivals:
             duration = f"{given.minutes * 60:.0f}s"
             arguments = ["--rate", str(rate), "--duration", duration, "--arrivals", arrivals]
             result = bench.load(arguments)
-            rows.append(steady_row(result, rate, arrivals, given.minutes * 60))
-            print(rows[-1], file=sys.stderr, flush=True)
-    return rows
+            rows[rate, arrivals] = steady_row(result, rate, arrivals, given.minutes * 60)
+            print(rows[rate, arrivals], file=sys.stderr, flush=True)
+    head = [
+        "| requests/s | arrivals | pods settled | changes after | pods then | lost | p99 ms |",
+        "| ---: | --- | ---: | ---: | --- | ---: | ---: |",
+    ]
+    return [*head, *(rows[key] for key in sorted(rows))]
 
 
 def steady_row(result: dict[str, Any], rate: int, arrivals: str, duration: float) -> str:
@@ -267,7 +272,7 @@ def measure(bench: Bench, given: argparse.Namespace) -> None:
         )
         write_section(
             bench.page,
-            "scaling-steady",
+            STEADY,
             "\n".join(["## Constant rates", "", what, meaning, "", *rows]),
         )
     if "kills" in given.parts:
