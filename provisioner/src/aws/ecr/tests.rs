@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 use crate::aws::fake::{Record, Wire, demo, error};
+use crate::image::ImageRef;
 use crate::names::MOVING_TAG;
 use crate::report::{Event, Silent};
 
@@ -86,6 +87,35 @@ async fn a_repository_is_told_as_soon_as_it_is_there() {
     let made =
         |event: &Event| matches!(event, Event::Done { name, outcome: Outcome::Created, .. } if name == "demo/web-app");
     assert!(events.iter().any(made), "{events:?}");
+}
+
+/// As ECR judges: what the tags of a rule match no later rule expires.
+#[test]
+fn a_copy_never_expires_for_others_that_came_later() {
+    let policy: Value = serde_json::from_str(LIFECYCLE).expect("JSON");
+    let rules = policy["rules"].as_array().expect("rules");
+    let copy = "docker.io/grafana/grafana:12.3.1"
+        .parse::<ImageRef>()
+        .expect("an image");
+    let first_for = |tag: &str| {
+        let is_for = |rule: &&Value| {
+            let (prefix, pattern) = (
+                &rule["selection"]["tagPrefixList"][0],
+                &rule["selection"]["tagPatternList"][0],
+            );
+            prefix.as_str().is_some_and(|prefix| tag.starts_with(prefix)) || *pattern == "*"
+        };
+        let rule = rules.iter().find(is_for).expect("a rule");
+        rule["selection"]["countNumber"].as_u64()
+    };
+    assert_eq!(
+        first_for(&copy.mirror_tag(&["linux/amd64"])),
+        Some(100_000),
+        "all that a repository may have"
+    );
+    assert_eq!(first_for("1.2.3"), Some(20));
+    let priorities: Vec<&Value> = rules.iter().map(|rule| &rule["rulePriority"]).collect();
+    assert_eq!(priorities, [1, 2, 3]);
 }
 
 #[tokio::test]
