@@ -318,7 +318,7 @@ fn named(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_repositories_of_a_stack_are_listed_by_name_and_tag() {
+async fn the_repositories_of_a_stack_are_listed_with_whose_they_are() {
     let first = json!({"repositories": [named("demo/grafana"), named("demo2/grafana")], "nextToken": "more"});
     let last = json!({"repositories": [named("demo/theirs"), named("demo/load")]});
     let wire = Wire::default()
@@ -327,9 +327,15 @@ async fn the_repositories_of_a_stack_are_listed_by_name_and_tag() {
         .on("ListTagsForResource", 200, tags(true))
         .on("ListTagsForResource", 200, tags(false))
         .on("ListTagsForResource", 200, tags(true));
-    let owned = owned(&wire.aws(), &demo()).await.expect("answered").expect("allowed");
-    let names: Vec<String> = owned.into_iter().map(|repository| repository.name).collect();
-    assert_eq!(names, ["demo/grafana", "demo/load"]);
+    let listed = list(&wire.aws(), &demo()).await.expect("answered").expect("allowed");
+    let names: Vec<(&str, bool)> = listed
+        .iter()
+        .map(|one| (one.name.as_str(), one.created_by_us))
+        .collect();
+    assert_eq!(
+        names,
+        [("demo/grafana", true), ("demo/theirs", false), ("demo/load", true)]
+    );
     let tags = wire
         .calls()
         .iter()
@@ -342,7 +348,7 @@ async fn the_repositories_of_a_stack_are_listed_by_name_and_tag() {
 async fn a_list_that_is_not_allowed_is_none_and_any_other_failure_is_one() {
     let of = async |code: &str, status: u16| {
         let wire = Wire::default().on("DescribeRepositories", status, error(code, "no"));
-        owned(&wire.aws(), &demo()).await
+        list(&wire.aws(), &demo()).await
     };
     assert_eq!(of("AccessDeniedException", 400).await.expect("told"), None);
     assert!(of("InvalidParameterException", 400).await.is_err());
