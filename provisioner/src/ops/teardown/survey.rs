@@ -98,6 +98,13 @@ impl Survey {
         self.foundation.as_ref().is_some_and(|ground| ground.gateway)
     }
 
+    /// How many repositories in ECR are for copies of others' images.
+    pub(super) fn copies(&self, stack: &StackName) -> usize {
+        let own = [APP, LOAD].map(|image| stack.repository(image));
+        let names = self.repositories.iter().map(|found| &found.name);
+        names.filter(|name| !own.contains(name)).count()
+    }
+
     pub(super) fn items(&self, cluster: &str, stack: &StackName) -> Vec<Item> {
         let cluster = self.cluster.eks().map(|_| Item::new("cluster", cluster));
         let foundation = self
