@@ -138,8 +138,8 @@ target/workflows-venv/.made: $(WORKFLOWS)/requirements.txt
 	touch $@
 
 workflows: target/actionlint target/workflows-venv/.made ## GitHub workflows, read by actionlint and zizmor
-	target/actionlint
-	target/workflows-venv/bin/zizmor --offline --pedantic --quiet .github
+	target/actionlint .github/workflows/*.yml docs/deploy-own-app.yml
+	target/workflows-venv/bin/zizmor --offline --pedantic --quiet .github docs/deploy-own-app.yml
 
 CARGO_DENY = target/tools/bin/cargo-deny
 

@@ -69,13 +69,43 @@ pub(super) fn command_line(command: &Command) -> String {
     env.chain(program).chain(args).collect::<Vec<_>>().join(" ")
 }
 
-/// Runs `command` without input and hands every line of its stdout to `line`. Dropping the future kills it.
+/// Whether the variable `name` says who the caller is in AWS, or lets a job on GitHub become somebody there.
+///
+/// What cargo runs is others' code: build scripts and macros of every dependency, and whatever `rust-toolchain.toml` names.
+/// Names of profiles, regions and files stay, as do variables of crates that begin alike (`AWS_LC_SYS_...`).
+fn is_credential(name: &str) -> bool {
+    const EXACT: [&str; 9] = [
+        "AWS_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SECRET_KEY",
+        "AWS_SECURITY_TOKEN",
+        "AWS_SESSION_TOKEN",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+        "ACTIONS_ID_TOKEN_REQUEST_URL",
+    ];
+    const STARTS: [&str; 3] = [
+        "AWS_BEARER_TOKEN_",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        "AWS_CONTAINER_CREDENTIALS_",
+    ];
+    EXACT.contains(&name) || STARTS.iter().any(|start| name.starts_with(start))
+}
+
+/// Runs `command` without input and without the caller's credentials, and hands every line of its stdout to `line`.
+/// Dropping the future kills it.
 pub(super) async fn run(command: &mut Command, mut line: impl FnMut(&str)) -> Result<Finished, ImageError> {
     let program = command.as_std().get_program().to_string_lossy().into_owned();
     let failed = |source| ImageError::Toolchain {
         program: program.clone(),
         source,
     };
+    for (name, _) in std::env::vars_os() {
+        if is_credential(&name.to_string_lossy()) {
+            command.env_remove(name);
+        }
+    }
     let mut child = command
         .env("CARGO_TERM_COLOR", "never")
         .env("CARGO_TERM_PROGRESS_WHEN", "never")
@@ -193,6 +223,31 @@ mod tests {
             (kept[0].as_str(), kept[1].as_str()),
             ("error[E0425]: no `x`", "error: number 0")
         );
+    }
+
+    #[test]
+    fn credentials_are_told_from_what_only_says_where_they_are() {
+        for name in [
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+        ] {
+            assert!(is_credential(name), "{name}");
+        }
+        for name in [
+            "AWS_PROFILE",
+            "AWS_REGION",
+            "AWS_CONFIG_FILE",
+            "AWS_LC_SYS_CMAKE_BUILDER",
+            "ACTIONS_RESULTS_URL",
+            "CARGO_REGISTRIES_OURS_TOKEN",
+            "GITHUB_TOKEN",
+        ] {
+            assert!(!is_credential(name), "{name}");
+        }
     }
 
     #[test]

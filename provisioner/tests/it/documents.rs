@@ -124,6 +124,13 @@ fn the_map_of_the_code_stays_one_that_is_read() {
     assert!(map.lines().count() <= 120, "{} lines", map.lines().count());
 }
 
+/// Those that run here, and those that a page gives to be copied.
+fn workflows() -> impl Iterator<Item = PathBuf> {
+    files(".github/workflows", "yml")
+        .into_iter()
+        .chain(files("docs", "yml"))
+}
+
 #[test]
 fn every_action_is_the_one_of_the_table() {
     let table = fs::read_to_string(root().join("docs/actions.md")).unwrap();
@@ -141,7 +148,7 @@ fn every_action_is_the_one_of_the_table() {
         })
         .collect();
     let mut used = BTreeSet::new();
-    for workflow in files(".github/workflows", "yml") {
+    for workflow in workflows() {
         for line in fs::read_to_string(&workflow).unwrap().lines() {
             if let Some((_, action)) = line.split_once("uses: ") {
                 assert!(rows.contains(action), "{}: {action}", workflow.display());
@@ -195,4 +202,29 @@ fn every_command_that_a_page_shows_is_one_that_is_read() {
         }
     }
     assert!(seen > 20, "{seen}");
+}
+
+/// What workflows call `provisioner` with, whichever folder it is in.
+fn calls(workflow: &str) -> Vec<String> {
+    let joined = workflow.replace("\\\n", " ").replace('"', "");
+    let lines = joined.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines
+        .filter_map(|line| Some(line.split_once("/provisioner ")?.1.to_owned()))
+        .collect()
+}
+
+#[test]
+fn every_command_of_a_workflow_is_one_that_is_read() {
+    let mut seen = 0;
+    for workflow in workflows() {
+        for call in calls(&fs::read_to_string(&workflow).unwrap()) {
+            let own = call.split(['>', '|', ';', '&']).next().unwrap_or_default();
+            let words = ["provisioner"].into_iter().chain(own.split_whitespace());
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("{}: `{call}`: {error}", workflow.display());
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 6, "{seen}");
 }

@@ -125,3 +125,38 @@ fn the_trust_policy_takes_one_environment_of_one_repository_in_both_forms() {
         );
     }
 }
+
+/// The commands of the page, with a `gh` that knows one repository, whose owner has a placeholder in his name.
+#[test]
+fn trust_policies_are_filled_in_by_the_commands_of_the_page() {
+    let page = read("docs/iam/README.md");
+    let block = page.split("```sh\n").find(|block| block.contains("gh api")).unwrap();
+    let block = block.split("```").next().unwrap().replace("acme/shop", "REPORTS/REPO");
+    assert!(block.contains("REPORTS/REPO"), "{block}");
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(Path::new(ROOT).join("docs"), folder.path().join("docs")).unwrap();
+    let script = format!("gh() {{ test \"$2\" = repos/REPORTS/REPO && echo 11 22; }}\n{block}");
+    let mut bash = std::process::Command::new("bash");
+    let ended = bash
+        .args(["-euc", &script])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    for environment in ["plan", "production", "renewal"] {
+        let text = std::fs::read(folder.path().join(format!("trust-{environment}.json"))).unwrap();
+        let filled: Value = serde_json::from_slice(&text).unwrap();
+        let statement = &filled["Statement"][0];
+        assert_eq!(
+            statement["Principal"]["Federated"],
+            "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+        );
+        assert_eq!(
+            statement["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"],
+            serde_json::json!([
+                format!("repo:REPORTS/REPO:environment:{environment}"),
+                format!("repo:REPORTS@22/REPO@11:environment:{environment}"),
+            ])
+        );
+    }
+}

@@ -14,6 +14,7 @@ mod dashboard;
 mod doctor;
 mod documents;
 mod fake_aws;
+mod foreign_code;
 mod full_disk;
 mod help;
 mod iam;
