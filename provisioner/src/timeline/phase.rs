@@ -13,7 +13,7 @@ use crate::cluster::Cluster;
 use crate::cluster::pace::Pace;
 use crate::cluster::values::Namespaces;
 use crate::names::APP;
-use crate::report::Reporter;
+use crate::report::{Outcome, Reporter};
 
 /// Between two of our requests: less than what a pod is to get, more than nothing.
 const EVERY: Duration = Duration::from_millis(250);
@@ -47,8 +47,7 @@ pub async fn observe(
 async fn knock(cluster: &Cluster, path: &str, period: Duration, recorder: &Recorder) -> Result<f64, Unobserved> {
     let limit = NOTICED.max(3 * period);
     let give_up = Instant::now() + limit;
-    // The first state is read when the watch begins, not written by a look.
-    let known = recorder.seen().hpa.len().max(1);
+    let known = recorder.seen().looks.len();
     let mut last = None;
     loop {
         // What the app answers does not matter: it counts every request.
@@ -57,8 +56,8 @@ async fn knock(cluster: &Cluster, path: &str, period: Duration, recorder: &Recor
         {
             last = Some(failure.to_string());
         }
-        if let Some(look) = recorder.seen().hpa.get(known) {
-            return Ok(look.at);
+        if let Some(look) = recorder.seen().looks.get(known) {
+            return Ok(*look);
         }
         if Instant::now() >= give_up {
             let seconds = limit.as_secs();
@@ -75,10 +74,13 @@ async fn rest(cluster: &Cluster, at: &Namespaces, report: &dyn Reporter) -> Resu
     loop {
         let answer = chain::per_pod_or_none(cluster, at).await;
         let (still, why) = match answer.map(|per_pod| per_pod.values().sum::<f64>()) {
-            Ok(rate) if rate <= 0.0 => return Ok(()),
+            Ok(rate) if rate <= 0.0 => {
+                report.done("the app's", "rate", Outcome::Ready, "none");
+                return Ok(());
+            }
             Ok(rate) => (
-                format!("still {rate:.1} requests/s"),
-                format!("others send {rate:.1} requests/s to the app"),
+                format!("still {rate:.2} requests/s"),
+                format!("others send {rate:.2} requests/s to the app"),
             ),
             // Not known is not none.
             Err(failure) => (
@@ -89,7 +91,7 @@ async fn rest(cluster: &Cluster, at: &Namespaces, report: &dyn Reporter) -> Resu
         if pace.elapsed() >= QUIET {
             return Err(Unobserved(why));
         }
-        pace.waiting("the app's rate", &still);
+        pace.watching("the app's rate", &still);
         sleep(EVERY).await;
     }
 }

@@ -98,6 +98,34 @@ impl Recorder {
         }
     }
 
+    /// Takes what is told of the HPA, none where it is there no more; `known` is the status that was told last. Only one that
+    /// is told as it changes, so that it `is_news`, tells when the controller looked: a list is read at any time.
+    fn hpa(&self, hpa: Option<&HorizontalPodAutoscaler>, known: &mut Option<Value>, is_news: bool) {
+        let (mut seen, at) = (self.seen(), now());
+        let state = if let Some(hpa) = hpa {
+            let hpa = serde_json::to_value(hpa).unwrap_or_default();
+            let status = hpa["status"].clone();
+            // What a new HPA has before the controller looked is nobody's status.
+            if is_news && known.as_ref().is_some_and(|known| *known != status) {
+                seen.looks.push(at);
+            }
+            *known = Some(status);
+            state_of(&hpa, at)
+        } else {
+            *known = None;
+            let Some(last) = seen.hpa.last() else { return };
+            Hpa {
+                at,
+                desired: None,
+                gone: true,
+                ..*last
+            }
+        };
+        if seen.hpa.last().is_none_or(|last| Hpa { at, ..*last } != state) {
+            seen.hpa.push(state);
+        }
+    }
+
     /// Takes what is known of the pods, where it differs from what was known.
     fn pods(&self, known: &BTreeMap<String, Pod>) {
         let living: Vec<&Pod> = known.values().filter(|pod| lives(pod)).collect();
@@ -162,20 +190,17 @@ async fn hpa(cluster: &Cluster, namespace: &str, recorder: &Recorder, report: &d
     let api: Api<HorizontalPodAutoscaler> = Api::namespaced(cluster.client(), namespace);
     let config = Config::default().fields(&format!("metadata.name={HPA}"));
     let mut events = watcher(api, config).default_backoff().boxed();
-    let (mut last, mut told) = (Value::Null, false);
+    let (mut known, mut listed, mut told) = (None, None, false);
+    let is_it = |hpa: &HorizontalPodAutoscaler| hpa.name_any() == HPA;
     while let Some(event) = events.next().await {
-        let hpa = match event {
-            Ok(Event::InitApply(hpa) | Event::Apply(hpa)) if hpa.name_any() == HPA => hpa,
-            Ok(_) => continue,
-            Err(error) => {
-                say_once(&mut told, report, "the HPA", &error);
-                continue;
-            }
-        };
-        let hpa = serde_json::to_value(hpa).unwrap_or_default();
-        if hpa["status"] != last {
-            last.clone_from(&hpa["status"]);
-            recorder.seen().hpa.push(state_of(&hpa, now()));
+        match event {
+            Ok(Event::Init) => listed = None,
+            Ok(Event::InitApply(hpa)) if is_it(&hpa) => listed = Some(hpa),
+            Ok(Event::InitDone) => recorder.hpa(listed.take().as_ref(), &mut known, false),
+            Ok(Event::Apply(hpa)) if is_it(&hpa) => recorder.hpa(Some(&hpa), &mut known, true),
+            Ok(Event::Delete(hpa)) if is_it(&hpa) => recorder.hpa(None, &mut known, true),
+            Ok(_) => {}
+            Err(error) => say_once(&mut told, report, "the HPA", &error),
         }
     }
 }
@@ -234,72 +259,10 @@ fn state_of(hpa: &Value, at: f64) -> Hpa {
         min: hpa["spec"]["minReplicas"].as_u64().unwrap_or(1),
         max: hpa["spec"]["maxReplicas"].as_u64().unwrap_or(1),
         target,
+        gone: false,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn pods_that_go_or_have_ended_are_no_replicas() {
-        let pod = |status: Value, deleted: Value| -> Pod {
-            serde_json::from_value(json!({"metadata": {"name": "a", "deletionTimestamp": deleted}, "status": status}))
-                .expect("a pod")
-        };
-        let ready = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
-        let not_yet = json!({"phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}]});
-        let known = BTreeMap::from([
-            ("a".to_owned(), pod(ready.clone(), Value::Null)),
-            ("b".to_owned(), pod(ready, "2026-01-01T00:00:00Z".into())),
-            ("c".to_owned(), pod(not_yet, Value::Null)),
-            ("d".to_owned(), pod(json!({"phase": "Failed"}), Value::Null)),
-        ]);
-        let recorder = Recorder::default();
-        recorder.pods(&known);
-        recorder.pods(&known);
-        let seen: Vec<(u64, u64)> = recorder.seen().pods.iter().map(|p| (p.replicas, p.ready)).collect();
-        assert_eq!(seen, [(2, 1)], "what does not change is no event");
-        let ended: Vec<String> = recorder.seen().ended.keys().cloned().collect();
-        assert_eq!(ended, ["b", "d"]);
-    }
-
-    #[test]
-    fn the_target_is_that_of_pods_or_of_the_service() {
-        let hpa =
-            |metrics: Value| json!({"spec": {"maxReplicas": 10, "metrics": metrics}, "status": {"desiredReplicas": 0}});
-        let target = json!({"type": "AverageValue", "averageValue": "10500m"});
-        for kind in ["pods", "object"] {
-            let mut metric = json!({"type": kind});
-            metric[kind] = json!({"target": target});
-            let state = state_of(&hpa(json!([{"type": "Resource"}, metric])), 1.0);
-            let want = Hpa {
-                at: 1.0,
-                desired: None,
-                min: 1,
-                max: 10,
-                target: Some(10.5),
-            };
-            assert_eq!(state, want, "{kind}");
-        }
-        assert_eq!(state_of(&hpa(Value::Null), 1.0).target, None);
-    }
-
-    #[test]
-    fn a_log_that_is_read_again_counts_once() {
-        let recorder = Recorder::default();
-        let second = r#"{"type":"second","t_s":1.0,"sent":100}"#;
-        let hit = |t_s: &str| format!(r#"{{"type":"first_hit","pod":"a","t_s":{t_s}}}"#);
-        assert_eq!(recorder.line(second).map(|second| second.sent), Some(100));
-        assert_eq!(recorder.line(second), None);
-        assert_eq!(recorder.line("5 s: 500 requests"), None);
-        recorder.line(&hit("0.5"));
-        recorder.line(&hit("0.7"));
-        let seen = recorder.seen();
-        assert_eq!(
-            (seen.seconds.len(), seen.first_hits["a"].to_bits()),
-            (1, 0.5_f64.to_bits())
-        );
-    }
-}
+#[path = "watch_tests.rs"]
+mod tests;

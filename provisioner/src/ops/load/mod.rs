@@ -1,6 +1,7 @@
 //! `load`: the load job on the cluster, what the cluster did meanwhile, and the report of both.
 
 mod begin;
+mod end;
 mod progress;
 mod report;
 mod verdict;
@@ -9,15 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use super::{Context, loader};
+use super::{Context, deploy, loader};
 use crate::chain::Route;
 use crate::cli::{self, Arrivals};
 use crate::cluster::load_job::{LoadJob, LoadRun, LoadSpec};
 use crate::cluster::{Cluster, ClusterError};
 use crate::error::Error;
-use crate::names::StackName;
+use crate::names::{LOAD, StackName};
 use crate::report::{Answer, Outcome, Reporter};
 use crate::timeline::{Recorder, Span, Timeline, phase, scraped, watch};
 use begin::Begin;
@@ -26,10 +27,6 @@ use verdict::Bounds;
 
 /// What pulling the image and starting the pod may take beside the load itself.
 const START: Duration = Duration::from_mins(5);
-/// How long the HPA may take to remove the pods: longer than its default stabilisation of 5 min.
-const BACK: Duration = Duration::from_mins(10);
-/// Between two looks whether it has.
-const EVERY: Duration = Duration::from_millis(250);
 /// How long the end of the log may take to arrive after that of the Job.
 const LOG: Duration = Duration::from_secs(2);
 /// How long a Job usually takes from being sent to its first request.
@@ -46,7 +43,12 @@ pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<(Answer,
         .session(stack, context.config.output.timeout, &*context.report)
         .await?;
     let at = (&place, &session.cluster);
-    let image = Box::pin(loader::image(&flags.loader, context, at, stack)).await?;
+    let remembered = loader::remembered(&session.cluster, stack).await?;
+    let mut spec = spec(flags, context, stack);
+    // What is wrong is told before a loader is made and rest is waited for.
+    let checked = LoadJob::check(&session.cluster, stack, &spec).await;
+    checked.map_err(deploy::refused_before_any_change)?;
+    spec.image = Box::pin(loader::image(&flags.loader, context, at, (stack, remembered))).await?;
     context.report.phase("load");
     let recorder = Recorder::default();
     let load = Load {
@@ -54,7 +56,7 @@ pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<(Answer,
         context,
         stack,
         cluster: &session.cluster,
-        spec: spec(flags, context, &image),
+        spec,
         recorder: &recorder,
     };
     let namespaces = load.spec.namespaces.clone();
@@ -71,10 +73,10 @@ pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<(Answer,
     }
 }
 
-/// What load was asked for.
-fn spec(flags: &cli::Load, context: &Context, image: &str) -> LoadSpec {
+/// What load was asked for, by a loader that is not known yet.
+fn spec(flags: &cli::Load, context: &Context, stack: &StackName) -> LoadSpec {
     let duration = flags.stages.as_ref().map_or(flags.duration, |stages| stages.duration);
-    let mut spec = LoadSpec::new(image, f64::from(flags.rate), whole_seconds(duration));
+    let mut spec = LoadSpec::new(&stack.repository(LOAD), f64::from(flags.rate), whole_seconds(duration));
     let staged = |stages: &cli::Stages| vec!["--stages".to_owned(), stages.text.clone()];
     spec.schedule = flags.stages.as_ref().map(staged);
     if flags.arrivals == Arrivals::Poisson {
@@ -113,7 +115,7 @@ impl Load<'_> {
         };
         let mut verdict = run.failed.map_or(Ok(()), |why| Err(Error::failed(JobFailed(why))));
         if self.flags.until_scaled && verdict.is_ok() {
-            verdict = self.back().await;
+            verdict = end::back(self.recorder).await;
         }
         let scraped = self.scraped(span, offset).await;
         let mut seen = self.recorder.seen().clone();
@@ -167,7 +169,7 @@ impl Load<'_> {
         if let (Some(look), Some(phase)) = (look, self.flags.start_phase) {
             phase::reach(look, phase, LEAD, self.period()).await;
         }
-        begin::warn(self.recorder.seen().at_start(watch::now()), report);
+        begin::warn(&self.recorder.seen(), report);
         let began = watch::now();
         let run = self.followed(&job).await?;
         stop(job, Arc::clone(&self.context.report), DONE).await;
@@ -207,19 +209,6 @@ impl Load<'_> {
         self.context.config.eks.hpa_sync_period.unwrap_or(PERIOD)
     }
 
-    /// Waits until no more pods are there than stay without load.
-    async fn back(&self) -> Result<(), Error> {
-        let give_up = Instant::now() + BACK;
-        while !self.recorder.seen().is_back() {
-            if Instant::now() >= give_up {
-                let left = self.recorder.seen().pods.last().map_or(0, |pods| pods.replicas);
-                return Err(Error::failed(NotBack(left, BACK.as_secs())));
-            }
-            sleep(EVERY).await;
-        }
-        Ok(())
-    }
-
     /// When Prometheus first had the load, by this clock.
     async fn scraped(&self, span: Span, offset: f64) -> Option<f64> {
         let route = Route {
@@ -251,11 +240,6 @@ async fn stop(job: LoadJob, report: Arc<dyn Reporter>, (why, otherwise): Why) {
 #[derive(Debug, thiserror::Error)]
 #[error("the load failed: {0}")]
 struct JobFailed(String);
-
-/// Pods were not removed in time.
-#[derive(Debug, thiserror::Error)]
-#[error("still {0} pods {1} s after the load; `provisioner status` shows what the HPA says")]
-struct NotBack(u64, u64);
 
 /// The watches ended.
 #[derive(Debug, thiserror::Error)]
