@@ -47,6 +47,9 @@ pub struct Load {
     /// Where to, as a pod sees it, e.g. `http://web-app-service.web-app.svc:8080/api/data` [default: the app's Service]
     #[arg(long, value_name = "URL", value_parser = url)]
     pub url: Option<String>,
+    /// End a load that runs, somebody else's too, and take its place
+    #[arg(long)]
+    pub replace: bool,
     /// What makes the load.
     #[command(flatten)]
     pub loader: LoaderArgs,

@@ -177,6 +177,14 @@ pub enum ClusterError {
         /// What it lacks.
         why: String,
     },
+    /// Somebody's load is on its way.
+    #[error("cannot send load: {object} sends one already, since {since}")]
+    LoadRuns {
+        /// The Job.
+        object: String,
+        /// When it was made.
+        since: String,
+    },
     /// The load job did not deliver a report.
     #[error("cannot run load job `{name}`: {message}")]
     Load {
@@ -271,6 +279,7 @@ impl ClusterError {
             Self::NoTarget { .. } => {
                 Some("say where to, as a pod sees it, with `--url http://SERVICE.NAMESPACE.svc:PORT/`")
             }
+            Self::LoadRuns { .. } => Some("wait for its end, or give `--replace`: it ends that load and takes its place"),
             Self::Overtaken { .. } | Self::Superseded { .. } => Some("see what that other run does, then run again"),
             Self::Endpoint { .. }
             | Self::Manifests(_)
@@ -289,6 +298,7 @@ impl ClusterError {
             | Self::Immutable(_)
             | Self::UnknownKinds(_)
             | Self::NoNamespace(_)
+            | Self::LoadRuns { .. }
             | Self::NoCertManager(_) => true,
             Self::Several(all) => all.iter().all(Self::is_refusal),
             Self::Request { failure, .. } | Self::CertManager(failure) => failure.code == Some(403),

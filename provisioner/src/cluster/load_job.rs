@@ -1,14 +1,12 @@
 //! The load generator as a Job: render, run, read its report, end it.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::{AsyncBufReadExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::{DeleteParams, LogParams, Preconditions, PropagationPolicy};
+use kube::api::{DeleteParams, DynamicObject, LogParams, Preconditions, PropagationPolicy};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -22,7 +20,7 @@ use super::pace::Pace;
 use super::ready::{Readiness, readiness};
 use super::retry;
 use super::trouble;
-use super::values::{Namespaces, Values};
+use super::values::Values;
 use crate::names::StackName;
 use crate::report::{Outcome, Reporter};
 
@@ -30,60 +28,15 @@ use crate::report::{Outcome, Reporter};
 mod arguments;
 #[path = "load_job_service.rs"]
 mod service;
+#[path = "load_job_spec.rs"]
+mod spec;
+
+pub use spec::LoadSpec;
 
 const POLL: Duration = Duration::from_millis(400);
 
 /// The Job's name in the shipped manifests.
 pub const LOAD_JOB: &str = "web-app-load";
-
-/// What load to make.
-#[derive(Debug, Clone)]
-pub struct LoadSpec {
-    /// The loader's image.
-    pub image: String,
-    /// Requests per second, in total.
-    pub rate: f64,
-    /// How long to send, in seconds.
-    pub duration_s: u64,
-    /// Arguments of the loader in place of `--rate` and `--duration`, e.g. its stages.
-    pub schedule: Option<Vec<String>>,
-    /// Further arguments of the loader.
-    pub more: Vec<String>,
-    /// Where to; none for the app's Service on the port that it has.
-    pub url: Option<String>,
-    /// Where the parts of the stack live.
-    pub namespaces: Namespaces,
-    /// A folder whose components replace embedded ones.
-    pub manifests: Option<PathBuf>,
-    /// Placeholders of the user's own.
-    pub own: BTreeMap<String, String>,
-}
-
-impl LoadSpec {
-    /// The app's own Service under load.
-    pub fn new(image: &str, rate: f64, duration_s: u64) -> Self {
-        Self {
-            image: image.to_owned(),
-            rate,
-            duration_s,
-            schedule: None,
-            more: Vec::new(),
-            url: None,
-            namespaces: Namespaces::default(),
-            manifests: None,
-            own: BTreeMap::new(),
-        }
-    }
-
-    fn placeholders(&self, url: &str, timeout: Duration) -> BTreeMap<&'static str, String> {
-        BTreeMap::from([
-            ("load_url", url.to_owned()),
-            ("load_rate", self.rate.to_string()),
-            ("load_duration", format!("{}s", self.duration_s)),
-            ("load_deadline_s", timeout.as_secs().max(1).to_string()),
-        ])
-    }
-}
 
 /// A load that was sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,8 +65,8 @@ impl LoadJob {
         Self::rendered(cluster, stack, spec, Duration::ZERO).await.map(drop)
     }
 
-    /// Renders the Job and makes room for it: a former one of this stack is deleted, anything that is not the stack's is
-    /// refused by name. Sends nothing yet.
+    /// Renders the Job and makes room for it: a former one of this stack is deleted, one that runs and anything that is not the
+    /// stack's is refused by name. Sends nothing yet.
     pub async fn prepare(
         cluster: &Cluster,
         stack: &StackName,
@@ -155,6 +108,12 @@ impl LoadJob {
         let components = std::slice::from_ref(&component);
         let existing = ownership::check(cluster, stack, components, Options::default()).await?;
         let former = existing.into_iter().find(|existing| existing.object == job);
+        if let Some(former) = former.as_ref().filter(|former| !spec.replace && runs(&former.live)) {
+            return Err(ClusterError::LoadRuns {
+                object: job.to_string(),
+                since: made(&former.live),
+            });
+        }
         let load = Self {
             cluster: cluster.clone(),
             stack: stack.clone(),
@@ -356,6 +315,16 @@ impl LoadJob {
         };
         Ok((text, state))
     }
+}
+
+/// Whether a Job is neither at its end nor going.
+fn runs(job: &DynamicObject) -> bool {
+    job.metadata.deletion_timestamp.is_none() && matches!(readiness(job), Readiness::Progressing(_))
+}
+
+fn made(job: &DynamicObject) -> String {
+    let made = job.metadata.creation_timestamp.as_ref();
+    made.map_or_else(|| "some time ago".to_owned(), |time| time.0.to_string())
 }
 
 /// The last line that is a JSON object: progress on stderr is in the same log.

@@ -36,6 +36,13 @@ async fn sent(wire: &Wire) -> String {
         .to_owned()
 }
 
+/// The Job is through.
+fn end(wire: &Wire) {
+    let mut job = wire.state().objects[JOB].clone();
+    job["status"] = serde_json::json!({"conditions": [{"type": "Complete", "status": "True"}]});
+    wire.put(JOB, job);
+}
+
 /// Runs the load while `ended` happens to its Job.
 async fn run_to(ended: Value) -> Result<LoadRun, ClusterError> {
     const POD: &str = "/api/v1/namespaces/web-app/pods/web-app-load-a";
@@ -149,6 +156,8 @@ async fn a_check_refuses_the_same_and_leaves_what_is_there() {
     let job = prepared(&wire).await.expect("room");
     let _ = tokio::time::timeout(Duration::from_millis(1), job.run(&Silent)).await;
     let former = sent(&wire).await;
+    assert!(matches!(check().await, Err(ClusterError::LoadRuns { .. })));
+    end(&wire);
     check().await.expect("fine");
     assert_eq!(wire.state().objects[JOB]["metadata"]["uid"], former, "it is still there");
     wire.put(JOB, serde_json::json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "web-app-load"}}));
@@ -156,13 +165,27 @@ async fn a_check_refuses_the_same_and_leaves_what_is_there() {
 }
 
 #[tokio::test]
-async fn a_former_job_of_the_stack_makes_room() {
-    let wire = Wire::default();
-    let job = prepared(&wire).await.expect("room");
-    let _ = tokio::time::timeout(Duration::from_millis(1), job.run(&Silent)).await;
-    let former = sent(&wire).await;
-    prepared(&wire).await.expect("room");
-    assert_eq!(wire.state().objects.get(JOB), None, "Job {former} is gone");
+async fn a_former_job_of_the_stack_makes_room_once_it_has_ended_or_is_to_be_replaced() {
+    for replace in [false, true] {
+        let wire = Wire::default();
+        let job = prepared(&wire).await.expect("room");
+        let _ = tokio::time::timeout(Duration::from_millis(1), job.run(&Silent)).await;
+        let former = sent(&wire).await;
+        if replace {
+            let mut spec = LoadSpec::new("r/load@sha256:00", 100.0, 60);
+            spec.replace = true;
+            let stack = "demo".parse().expect("valid");
+            let job = LoadJob::prepare(&wire.cluster(), &stack, &spec, MINUTE, &Silent).await;
+            job.expect("room");
+        } else {
+            let refused = prepared(&wire).await.expect_err("somebody's load");
+            assert!(refused.is_refusal() && refused.hint().is_some_and(|hint| hint.contains("--replace")));
+            assert_eq!(sent(&wire).await, former, "it goes on");
+            end(&wire);
+            prepared(&wire).await.expect("room");
+        }
+        assert_eq!(wire.state().objects.get(JOB), None, "Job {former} is gone");
+    }
 }
 
 #[tokio::test]

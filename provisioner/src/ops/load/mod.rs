@@ -83,6 +83,7 @@ fn spec(flags: &cli::Load, context: &Context, stack: &StackName) -> LoadSpec {
         spec.more = vec!["--arrivals".to_owned(), "poisson".to_owned()];
     }
     spec.url.clone_from(&flags.url);
+    spec.replace = flags.replace;
     spec.manifests.clone_from(&context.config.stack.manifests);
     spec.own.clone_from(&context.config.values);
     spec
