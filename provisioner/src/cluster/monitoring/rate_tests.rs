@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::promtool_tests::promtool;
-use super::rate::{query, significance};
+use super::rate::{query, significance, turns};
 use crate::cluster::reaction::{Intervals, Reaction};
 
 const SYNC_S: f64 = 15.0;
@@ -52,7 +52,7 @@ fn values(pods: &[Pod], now: f64, i: Intervals) -> Vec<Option<f64>> {
     let expected = all(&long);
     let shorter = i.short_windows_s.iter().find_map(|&window| {
         let short = over(window);
-        (all(&short) > expected + significance(i, window) * expected.sqrt()).then_some(short)
+        (all(&short) > turns(i, window) * expected + significance(i, window) * expected.sqrt()).then_some(short)
     });
     let Some(shorter) = shorter else { return long };
     shorter
@@ -90,6 +90,8 @@ fn wanted(values: &[Option<f64>]) -> usize {
 struct Load {
     rate: f64,
     random: bool,
+    /// Requests that go to the same pod one after another.
+    turn: usize,
     seed: u64,
     seconds: f64,
 }
@@ -107,10 +109,14 @@ fn run(load: &Load, pods: usize, phase: f64) -> Vec<(f64, usize)> {
     let mut running: Vec<Pod> = (0..pods).map(|_| pod(-60.0, &mut chance)).collect();
     let (mut changes, mut advice) = (Vec::new(), Vec::new());
     let (mut sync, mut request) = (phase, 0.0);
+    let (mut sent, mut taker) = (0, 0);
     while sync < load.seconds {
         while request < sync {
             let ready = running.iter().filter(|pod| pod.from <= request).count();
-            let taker = chance.usize(..ready);
+            if sent % load.turn == 0 || taker >= ready {
+                taker = chance.usize(..ready);
+            }
+            sent += 1;
             running[taker].requests.push(request);
             let gap = if load.random { -(1.0 - chance.f64()).ln() } else { 1.0 };
             request += gap / load.rate;
@@ -144,6 +150,7 @@ fn a_step_to_100_requests_needs_one_sync_at_every_phase_after_two_scrapes() {
         let load = Load {
             rate: 100.0,
             random: false,
+            turn: 1,
             seed,
             seconds: 60.0,
         };
@@ -166,6 +173,7 @@ fn random_load_of_100_requests_ends_at_the_maximum_whatever_the_first_look_saw()
         let load = Load {
             rate: 100.0,
             random: true,
+            turn: 1,
             seed,
             seconds: 90.0,
         };
@@ -181,14 +189,14 @@ fn random_load_of_100_requests_ends_at_the_maximum_whatever_the_first_look_saw()
 }
 
 /// Ten minutes each, a hundred times: once settled, the number of pods changes at most once in nearly all of them.
-#[test]
-fn steady_random_load_does_not_flap() {
+fn does_not_flap(random: bool, turn: usize) {
     for (rate, pods) in [(15.0, 2), (55.0, 6), (100.0, 10)] {
         let changes: Vec<usize> = (0..100)
             .map(|seed| {
                 let load = Load {
                     rate,
-                    random: true,
+                    random,
+                    turn,
                     seed,
                     seconds: 640.0,
                 };
@@ -199,6 +207,18 @@ fn steady_random_load_does_not_flap() {
         let flapping = changes.iter().filter(|&&changes| changes > 1).count();
         assert!(flapping <= 5, "{rate} requests/s: {changes:?}");
     }
+}
+
+#[test]
+fn steady_random_load_does_not_flap() {
+    does_not_flap(true, 1);
+}
+
+/// As our own generator sends: each connection for 20 requests.
+#[test]
+fn steady_load_over_one_connection_at_a_time_does_not_flap() {
+    does_not_flap(false, 20);
+    does_not_flap(true, 20);
 }
 
 /// For how many seconds, and how much is added in each.
