@@ -313,6 +313,11 @@ mod tests {
             (&"r@sha256:1".into(), &serde_json::Value::Null)
         );
         assert_eq!(container["ports"][0]["containerPort"], 9000);
+        let env = container["env"].as_array().unwrap();
+        for (name, field) in [("POD_NAME", "metadata.name"), ("POD_NAMESPACE", "metadata.namespace")] {
+            let own = env.iter().find(|one| one["name"] == name).unwrap();
+            assert_eq!(own["valueFrom"]["fieldRef"]["fieldPath"], field);
+        }
         assert_eq!(of("Service")["ports"][0]["port"], 9000);
         let target = &of("HorizontalPodAutoscaler")["metrics"][0]["pods"]["target"]["averageValue"];
         assert_eq!(*target, "2500m");
