@@ -17,6 +17,16 @@ pub(super) enum Found {
     Copied { image: Box<Image>, from: (String, String) },
 }
 
+impl Found {
+    /// What it is for.
+    pub(super) fn platforms(&self) -> &[String] {
+        match self {
+            Self::Local(image) | Self::Copied { image, .. } => &image.platforms,
+            Self::InPlace(published) => &published.platforms,
+        }
+    }
+}
+
 /// Finds the image that the settings name, if they name one, and checks that it is for all `platforms`.
 ///
 /// # Errors
