@@ -104,14 +104,14 @@ pub async fn find_repository(aws: &Aws, stack: &StackName, image: &str) -> Resul
     Ok(look(aws, stack, image).await?.map(|(found, _)| found))
 }
 
-/// Every repository `NAME/...` that this stack created, whatever image it is for.
+/// Every repository `NAME/...`, whatever image it is for and whoever created it.
 ///
 /// None where it may not be known: the list is of all repositories of the registry, which takes a right of its own.
-pub async fn owned(aws: &Aws, stack: &StackName) -> Result<Option<Vec<Repository>>, AwsError> {
+pub async fn list(aws: &Aws, stack: &StackName) -> Result<Option<Vec<Repository>>, AwsError> {
     let operation = "ecr:DescribeRepositories";
     let prefix = stack.repository("");
     let mut pages = aws.ecr.describe_repositories().into_paginator().items().send();
-    let mut owned = Vec::new();
+    let mut listed = Vec::new();
     while let Some(settings) = pages.next().await {
         let settings = match settings {
             Err(e) if is(&e, DescribeRepositoriesError::is_repository_not_found_exception) => break,
@@ -128,10 +128,10 @@ pub async fn owned(aws: &Aws, stack: &StackName) -> Result<Option<Vec<Repository
         let mut found = repository(&settings, operation)?;
         if found.name.starts_with(&prefix) {
             tag(aws, stack, &mut found).await?;
-            owned.extend(Some(found).filter(|found| found.created_by_us));
+            listed.push(found);
         }
     }
-    Ok(Some(owned))
+    Ok(Some(listed))
 }
 
 /// Makes sure that the repository of `image` exists; one of ours also gets its tag rules and lifecycle policy back.

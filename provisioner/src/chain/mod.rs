@@ -45,7 +45,7 @@ pub(crate) use recent::recent;
 pub use recent::{Points, Recent};
 pub use rescale::Rescale;
 pub(crate) use rescale::rescales;
-pub(crate) use roster::roster;
+pub(crate) use roster::{MOST_PODS, roster};
 pub use roster::{Pod, PodState};
 pub use route::Route;
 pub use sample::{Sample, sample, sample_of};

@@ -22,10 +22,11 @@ pub struct Rescale {
     pub is_trouble: bool,
 }
 
-/// What happened to the HPA, the newest first.
+/// What happened to the HPA, the newest first. All of it is asked for: a list that is cut has the oldest, since events are
+/// named by their time; the recorder lets a controller tell of one object about twelve times an hour, and 25 at once.
 pub(crate) async fn rescales(cluster: &Cluster, namespace: &str) -> Result<Vec<Rescale>, Failure> {
     let selector = format!("involvedObject.kind%3DHorizontalPodAutoscaler%2CinvolvedObject.name%3D{HPA}");
-    let path = format!("/api/v1/namespaces/{namespace}/events?fieldSelector={selector}&limit=200");
+    let path = format!("/api/v1/namespaces/{namespace}/events?fieldSelector={selector}");
     let answer = cluster.ask(Request::get(path).body(Vec::new()), WITHIN).await?;
     Ok(of_list(&answer))
 }
@@ -68,6 +69,27 @@ fn of_event(event: &Value) -> Option<Rescale> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[tokio::test]
+    async fn the_newest_is_told_however_many_there_are() {
+        // By name, as the API server lists them.
+        let event = |minute: usize| {
+            let time = format!("2026-11-28T{:02}:{:02}:00Z", minute / 60, minute % 60);
+            json!({"metadata": {"name": format!("web-app-hpa.{minute:04}")}, "type": "Normal",
+                "reason": "SuccessfulRescale", "message": format!("New size: {minute}"), "lastTimestamp": time})
+        };
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let query = request.uri().query().unwrap_or_default();
+            let limit = query.split('&').find_map(|pair| pair.strip_prefix("limit="));
+            let limit = limit.map_or(usize::MAX, |limit| limit.parse().expect("a number"));
+            let items: Vec<Value> = (0..1000).take(limit).map(event).collect();
+            let body = json!({"metadata": {}, "items": items}).to_string().into_bytes();
+            async move { Ok::<_, std::convert::Infallible>(http::Response::new(kube::client::Body::from(body))) }
+        });
+        let cluster = Cluster::from_client(kube::Client::new(service, "default"));
+        let found = rescales(&cluster, "web-app").await.expect("answered");
+        assert_eq!(found[0].says, "New size: 999");
+    }
 
     #[test]
     fn the_newest_stands_first_by_whichever_time_it_has() {

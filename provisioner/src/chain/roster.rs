@@ -11,8 +11,8 @@ use crate::cluster::error::Failure;
 use crate::cluster::ready::condition;
 use crate::names::APP;
 
-/// Most pods that are read.
-const MOST: usize = 500;
+/// Most pods that are read: the first by name.
+pub(crate) const MOST_PODS: usize = 500;
 
 /// A pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub enum PodState {
 
 /// The pods of the app: those that are stuck first, those that are ready last, each by name.
 pub(crate) async fn roster(cluster: &Cluster, namespace: &str) -> Result<Vec<Pod>, Failure> {
-    let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector=app%3D{APP}&limit={MOST}");
+    let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector=app%3D{APP}&limit={MOST_PODS}");
     let answer = cluster.ask(Request::get(path).body(Vec::new()), WITHIN).await?;
     Ok(of_list(&answer))
 }

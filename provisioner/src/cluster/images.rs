@@ -12,30 +12,46 @@ use crate::spelling::nearest;
 
 /// Kinds whose fields are whatever somebody else reads: nothing says that one of the name `image` is one.
 const OPAQUE: [&str; 3] = ["ConfigMap", "Secret", "CustomResourceDefinition"];
+/// Lists of a pod's, also in kinds that make pods in their own way, whose items have images that nodes pull.
+const PULLED: [&str; 4] = ["containers", "initContainers", "ephemeralContainers", "volumes"];
+
+/// What manifests name, as it is written there, each with the first object that names it.
+#[derive(Debug, Default)]
+pub struct Named {
+    /// Images.
+    pub images: BTreeMap<String, ObjectRef>,
+    /// What is called `image` and may just as well be a disk or a picture.
+    pub unclear: BTreeMap<String, ObjectRef>,
+}
 
 /// Replaces the references in all fields `image`, and says which cannot be.
 pub(super) fn resolve(object: &mut DynamicObject, values: &Values, problems: &mut Vec<String>) {
     let built = values.built();
     let is_opaque = is_opaque(object);
-    each(&mut object.data, &mut |reference| {
+    each(&mut object.data, false, &mut |reference, is_image| {
         if let Some(name) = reference.strip_prefix(BUILT) {
             match pushed(name, &built) {
                 Ok(image) => *reference = image,
                 Err(problem) => problems.push(problem),
             }
-        } else if let Some(other) = values.images.get(reference).filter(|_| !is_opaque) {
+        } else if let Some(other) = values.images.get(reference).filter(|_| is_image && !is_opaque) {
             reference.clone_from(other);
         }
     });
 }
 
-/// The images that `components` name, as they are written there, each with the first object that names it.
-pub fn named(components: &[Component]) -> BTreeMap<String, ObjectRef> {
-    let mut named = BTreeMap::new();
+/// What `components` name.
+pub fn named(components: &[Component]) -> Named {
+    let mut named = Named::default();
     let objects = components.iter().flat_map(|component| &component.objects);
     for object in objects.filter(|object| !is_opaque(object)) {
-        each(&mut object.data.clone(), &mut |reference| {
-            named.entry(reference.clone()).or_insert_with(|| ObjectRef::of(object));
+        each(&mut object.data.clone(), false, &mut |reference, is_image| {
+            let names = if is_image {
+                &mut named.images
+            } else {
+                &mut named.unclear
+            };
+            names.entry(reference.clone()).or_insert_with(|| ObjectRef::of(object));
         });
     }
     named
@@ -46,28 +62,34 @@ fn is_opaque(object: &DynamicObject) -> bool {
     kind.is_some_and(|kind| OPAQUE.contains(&kind))
 }
 
-/// Shows every image: a text that is called `image`, as containers and many custom resources have it, and the `reference`
-/// in an `image`, as volumes have it.
-fn each(value: &mut Value, see: &mut dyn FnMut(&mut String)) {
+/// Shows every text that is called `image`, or is the `reference` in an `image`, and whether it is an image: that of a
+/// container or volume is; in other places, like the fields that operators read, one that is written in full is.
+/// `pulled`: `value` is a container or volume.
+fn each(value: &mut Value, pulled: bool, see: &mut dyn FnMut(&mut String, bool)) {
     match value {
         Value::Object(fields) => {
             for (key, field) in fields {
-                match field {
-                    Value::String(reference) if key == "image" => see(reference),
-                    Value::Object(volume)
-                        if key == "image" && volume.get("reference").is_some_and(Value::is_string) =>
-                    {
-                        if let Some(Value::String(reference)) = volume.get_mut("reference") {
-                            see(reference);
-                        }
-                    }
-                    field => each(field, see),
+                let text = match &mut *field {
+                    Value::Object(image) if key == "image" => image.get_mut("reference"),
+                    field => (key == "image").then_some(field),
+                };
+                if let Some(Value::String(reference)) = text {
+                    let is_image = pulled || is_in_full(reference);
+                    see(reference, is_image);
                 }
+                each(field, PULLED.contains(&key.as_str()), see);
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| each(item, see)),
+        Value::Array(items) => items.iter_mut().for_each(|item| each(item, pulled, see)),
         _ => {}
     }
+}
+
+/// Whether a text can hardly be anything but an image: it names a registry, and a tag or digest there.
+fn is_in_full(reference: &str) -> bool {
+    let is_host = |host: &str| host == "localhost" || host.contains(['.', ':']);
+    let parts = reference.split_once('/');
+    parts.is_some_and(|(host, rest)| is_host(host) && rest.contains([':', '@']))
 }
 
 /// The image of that name that the tool pushed.
@@ -153,14 +175,8 @@ mod tests {
             object("Shop", &data),
             object("Other", &data),
         ];
-        let component = |objects: &[DynamicObject]| {
-            [Component {
-                name: "mine".to_owned(),
-                objects: objects.to_vec(),
-            }]
-        };
-        let found = named(&component(&objects));
-        let [(reference, by)] = &Vec::from_iter(&found)[..] else {
+        let found = found(&objects);
+        let [(reference, by)] = &Vec::from_iter(&found.images)[..] else {
             panic!("one image: {found:?}");
         };
         assert_eq!(
@@ -172,5 +188,50 @@ mod tests {
         }
         let images: Vec<&Value> = objects.iter().map(|object| &object.data["data"]["image"]).collect();
         assert_eq!(images, ["docker.io/a/b:1", "mirror/b@sha256:3", "mirror/b@sha256:3"]);
+    }
+
+    fn found(objects: &[DynamicObject]) -> Named {
+        named(&[Component {
+            name: "mine".to_owned(),
+            objects: objects.to_vec(),
+        }])
+    }
+
+    /// Disks, pictures and machine images have such fields too.
+    #[test]
+    fn outside_of_containers_and_volumes_only_what_is_written_in_full_is_an_image() {
+        for (image, is_image) in [
+            ("quay.io/prometheus/prometheus:v3.5.0", true),
+            ("localhost/app:1", true),
+            ("registry:5000/app@sha256:1", true),
+            ("ubuntu-22.04", false),
+            ("prometheus/prometheus:v3.5.0", false),
+            ("assets/logo.png", false),
+            // Beside a field for the tag.
+            ("quay.io/prometheus/prometheus", false),
+        ] {
+            let mut values = values();
+            values.images.insert(image.to_owned(), "copy".to_owned());
+            let written =
+                json!({"spec": {"image": image, "template": {"spec": {"volumes": [{"rbd": {"image": image}}]}}}});
+            let mut custom = object("Machine", &written);
+            let found = found(std::slice::from_ref(&custom));
+            assert_eq!(
+                (found.images.contains_key(image), found.unclear.contains_key(image)),
+                (is_image, !is_image),
+                "{image}"
+            );
+            resolve(&mut custom, &values, &mut Vec::new());
+            let want = if is_image { "copy" } else { image };
+            assert_eq!(custom.data["spec"]["image"], want);
+            assert_eq!(
+                custom.data["spec"]["template"]["spec"]["volumes"][0]["rbd"]["image"],
+                want
+            );
+            let container = json!({"spec": {"pods": {"containers": [{"image": image}]}}});
+            let mut custom = object("Machine", &container);
+            resolve(&mut custom, &values, &mut Vec::new());
+            assert_eq!(custom.data["spec"]["pods"]["containers"][0]["image"], "copy", "{image}");
+        }
     }
 }

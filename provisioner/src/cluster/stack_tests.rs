@@ -228,7 +228,7 @@ fn a_folder_joins_or_replaces_components_and_its_problems_are_all_named() {
 #[test]
 fn namespaces_images_and_prometheus_can_be_elsewhere() {
     let mut other = values();
-    let named = super::images::named(&stack(&other));
+    let named = super::images::named(&stack(&other)).images;
     let grafana = named
         .keys()
         .find(|image| image.starts_with("docker.io/grafana/grafana:"));

@@ -62,19 +62,20 @@ pub async fn wait(
             pace.waiting(&one.object.to_string(), &one.message());
         }
         let is_required = |one: &&Awaited| one.policy == Policy::Required;
-        let failed: Vec<&Awaited> = pending
-            .iter()
-            .filter(is_required)
-            .filter(|one| one.has_failed())
-            .collect();
-        if !failed.is_empty() {
-            return Err(ClusterError::Failed(explained_by_pods(cluster, &failed).await));
-        }
         let laggards: Vec<&Awaited> = pending.iter().filter(is_required).collect();
         if laggards.is_empty() {
             return warn(cluster, &pending, report).await;
         }
+        let failed: Vec<&Awaited> = laggards.iter().copied().filter(|one| one.has_failed()).collect();
         let after = pace.elapsed();
+        if view == View::Same && (after >= timeout || !failed.is_empty()) {
+            // Watches do not see all that makes something fail: what was seen a while ago ends no wait.
+            view = View::Again;
+            continue;
+        }
+        if !failed.is_empty() {
+            return Err(ClusterError::Failed(explained_by_pods(cluster, &failed).await));
+        }
         if after >= timeout {
             let laggards = explained_by_pods(cluster, &laggards).await;
             return Err(ClusterError::NotReady { after, laggards });
@@ -93,12 +94,19 @@ pub async fn wait(
     }
 }
 
-/// Watches of what lags, those of a kind in one place together, and of its pods.
+/// Watches of what lags and of its pods: one for a kind in one place, however much lags there.
 async fn watched(cluster: &Cluster, stack: &StackName, pending: &[Awaited]) -> Result<News, ClusterError> {
     let mut places: HashMap<(GroupVersionKind, Option<&str>), Vec<&str>> = HashMap::new();
+    let mut pods: HashMap<&str, Vec<&str>> = HashMap::new();
     for one in pending {
-        let place = (one.object.gvk(), one.object.namespace.as_deref());
-        places.entry(place).or_default().push(&one.object.name);
+        let namespace = one.object.namespace.as_deref();
+        places
+            .entry((one.object.gvk(), namespace))
+            .or_default()
+            .push(&one.object.name);
+        if let (Some(selector), Some(namespace)) = (&one.pods, namespace) {
+            pods.entry(namespace).or_default().push(selector);
+        }
     }
     let mut watched = Vec::new();
     for ((gvk, namespace), names) in places {
@@ -114,14 +122,16 @@ async fn watched(cluster: &Cluster, stack: &StackName, pending: &[Awaited]) -> R
             });
         }
     }
-    for one in pending {
-        if let (Some(pods), namespace @ Some(_)) = (&one.pods, one.object.namespace.as_deref()) {
-            watched.push(Watched {
-                resource: ApiResource::erase::<Pod>(&()),
-                namespace,
-                config: Config::default().labels(pods),
-            });
-        }
+    for (namespace, selectors) in pods {
+        watched.push(Watched {
+            resource: ApiResource::erase::<Pod>(&()),
+            namespace: Some(namespace),
+            // No selector means several sets of pods whose labels have nothing in common: those of others wake, too.
+            config: match selectors.as_slice() {
+                [selector] => Config::default().labels(selector),
+                _ => Config::default(),
+            },
+        });
     }
     Ok(News::of(cluster, watched))
 }

@@ -1,5 +1,6 @@
 //! What a run waits for, how it ends without it, and what it says then.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -184,4 +185,58 @@ async fn where_nothing_can_be_watched_a_wait_goes_on_looking() {
     let ((result, _), ()) = tokio::join!(waits, meanwhile);
     result.expect("ready");
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+/// A Job's pods are known by labels that its manifest does not give: nothing tells that they are well again.
+#[tokio::test]
+async fn a_failure_that_is_over_by_the_time_it_would_count_ends_no_wait() {
+    let wire = Wire::default();
+    let (path, pod) = (
+        "/apis/batch/v1/namespaces/a/jobs/once",
+        "/api/v1/namespaces/a/pods/once-1",
+    );
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once", "namespace": "a"}});
+    let mut live = job.clone();
+    live["spec"]["selector"]["matchLabels"] = json!({"job": "once"});
+    wire.put(path, live);
+    let crashing = json!({"restartCount": 3, "state": {"waiting": {"reason": "CrashLoopBackOff"}}});
+    let metadata = json!({"name": "once-1", "namespace": "a", "labels": {"job": "once"}});
+    wire.put(
+        pod,
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": {"containerStatuses": [crashing]}}),
+    );
+    let all = [Component {
+        name: "once".to_owned(),
+        objects: vec![serde_json::from_value(job).expect("an object")],
+    }];
+    let waits = waited(&wire, &all, 60);
+    let meanwhile = async {
+        // After the last look, and before the failure has stood for three seconds.
+        tokio::time::sleep(Duration::from_millis(2400)).await;
+        wire.state().objects.get_mut(pod).expect("there")["status"]["containerStatuses"] = json!([running()]);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        wire.state().objects.get_mut(path).expect("there")["status"]["conditions"] =
+            json!([{"type": "Complete", "status": "True"}]);
+    };
+    let ((result, _), ()) = tokio::join!(waits, meanwhile);
+    result.expect("ready");
+}
+
+#[tokio::test]
+async fn however_much_lags_in_a_namespace_each_kind_there_is_watched_once() {
+    let wire = Wire::default();
+    let names: Vec<String> = (0..50).map(|index| format!("app-{index}")).collect();
+    let all: Vec<Component> = names
+        .iter()
+        .map(|name| lagging(&wire, name, "required", &running()))
+        .collect();
+    let (result, _) = waited(&wire, &all, 3).await;
+    let Err(ClusterError::NotReady { laggards, .. }) = result else {
+        panic!("not ready");
+    };
+    assert_eq!(laggards.len(), names.len());
+    let log = wire.state().log.clone();
+    // A watch that told something is asked for again.
+    let watches: BTreeSet<&String> = log.iter().filter(|call| call.contains("watch=true")).collect();
+    assert_eq!(watches.len(), 2, "{watches:#?}");
 }

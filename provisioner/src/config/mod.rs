@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use layer::Layer;
+pub(crate) use read::is_cluster;
 pub use section::Section;
 pub use shown::Shown;
 

@@ -371,7 +371,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn is_cluster(text: &str) -> bool {
+/// What EKS takes as the name of a cluster.
+pub(crate) fn is_cluster(text: &str) -> bool {
     (1..=100).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')

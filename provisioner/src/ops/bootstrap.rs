@@ -120,7 +120,7 @@ pub(super) async fn look(context: &Context) -> Result<Looked, Error> {
     let place = context.place().await?;
     let registry = context.registry(place.aws()).await?;
     registry.check().await?;
-    let copies = mirror::wanted(config, stack, &registry)?;
+    let copies = mirror::wanted(config, stack, &registry, report)?;
     let plan = Plan::build(config, cluster, stack).mirroring(config, mirror::repositories(&copies));
     let elsewhere = Box::pin(elsewhere::find(&config.image, &registry, &images.platforms, report)).await?;
     let prepared = place.prepare(&plan, &registry).await?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -12,9 +12,10 @@ use super::{Context, ask};
 use crate::cli;
 use crate::cluster::app::{self, App};
 use crate::cluster::manifest;
-use crate::config::{FILE, Target};
+use crate::config::{self, FILE, Target};
 use crate::error::Error;
-use crate::image::RegistryPrefix;
+use crate::image::{ImageRef, RegistryPrefix};
+use crate::names::StackName;
 use crate::report::Answer;
 
 /// The component of the app.
@@ -23,6 +24,9 @@ const COMPONENT: &str = "app";
 const MANIFESTS: &str = "stack";
 /// How an app that is not the sample app runs.
 const DEPLOYMENT: &str = include_str!("init/deployment.yaml");
+
+/// After an answer that cannot be.
+const AGAIN: &str = "nothing was written: run `provisioner init` again";
 
 /// What was written.
 #[derive(Debug, Serialize)]
@@ -61,9 +65,7 @@ pub(super) async fn run(flags: &cli::Init, context: &Context) -> Result<Answer, 
             .into_iter()
             .map(|(path, text)| (manifests.join(path), text)),
     );
-    for (path, text) in &files {
-        write_new(path, text)?;
-    }
+    write_all(&files)?;
     let written = Written {
         files: files.iter().map(|(path, _)| path.display().to_string()).collect(),
         next,
@@ -75,7 +77,7 @@ impl Project {
     /// What flags, variables and answers say.
     async fn of(flags: &cli::Init, context: &Context) -> Result<Self, Error> {
         let (target, given) = (&context.config.target, &context.config.app);
-        let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let cluster = |text: &str| config::is_cluster(text).then(|| text.to_owned());
         let region = |text: &str| crate::aws::region::check(text).is_ok().then(|| text.to_owned());
         let mut project = Self {
             target: target.clone(),
@@ -86,14 +88,20 @@ impl Project {
             return Ok(project);
         }
         if target.cluster.is_none() && target.kube_context.is_none() {
-            project.target.cluster = Some(asked("name of the EKS cluster", "demo", text).await?);
+            let name = asked("name of the EKS cluster", "demo", cluster).await?;
+            // The stack has the cluster's name where that can be one.
+            if let (None, Err(error)) = (&target.stack, name.parse::<StackName>()) {
+                let proposal = error.proposal.unwrap_or_default();
+                project.target.stack = Some(asked("name of the stack", &proposal, |text| text.parse().ok()).await?);
+            }
+            project.target.cluster = Some(name);
         }
         if target.region.is_none() && target.kube_context.is_none() {
             project.target.region = Some(asked("AWS region", "eu-west-1", region).await?);
         }
         if project.image.is_none() {
-            let image = ask::line("image of the app, empty where it is built here", "").await?;
-            project.image = text(&image);
+            let answer = ask::line("image of the app, empty where it is built here", "").await?;
+            project.image = image(answer)?;
         }
         let App {
             port,
@@ -217,23 +225,58 @@ fn decimal(milli: u64) -> String {
 /// An answer that `parse` takes; another one ends the command.
 async fn asked<T>(question: &str, default: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Error> {
     let answer = ask::line(question, default).await?;
-    parse(&answer).ok_or_else(|| {
-        Error::usage(format!("`{answer}` is no {question}")).hint("nothing was written: run `provisioner init` again")
-    })
+    parse(&answer).ok_or_else(|| Error::usage(format!("`{answer}` is no {question}")).hint(AGAIN))
 }
 
-/// Writes a file that must not be there.
-fn write_new(path: &Path, text: &str) -> Result<(), Error> {
-    let failed = |error: std::io::Error| Error::failed(format!("cannot write `{}`: {error}", path.display()));
-    if let Some(folder) = path.parent().filter(|folder| *folder != PathBuf::new()) {
-        fs::create_dir_all(folder).map_err(failed)?;
+/// An image of a registry; none where the answer is empty.
+fn image(answer: String) -> Result<Option<String>, Error> {
+    if answer.is_empty() {
+        return Ok(None);
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)
+    match answer.parse::<ImageRef>() {
+        Ok(_) => Ok(Some(answer)),
+        // The text itself may hold a password.
+        Err(error) => Err(Error::usage(format!("this is no image: {error}")).hint(AGAIN)),
+    }
+}
+
+/// Writes all files, or none: where one cannot be, what was made before it goes again.
+fn write_all(files: &[(PathBuf, String)]) -> Result<(), Error> {
+    let mut made = Vec::new();
+    for (path, text) in files {
+        if let Err(error) = write_new(path, text, &mut made) {
+            let failed = Error::failed(format!("cannot write `{}`: {error}", path.display()));
+            made.reverse();
+            made.retain(|path| remove(path).is_err());
+            return Err(match made.first() {
+                None => failed.before_any_change(),
+                Some(left) => failed.hint(format!("delete `{}` before the next try", left.display())),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Writes a file that must not be there, in folders that need not be; `made` has what is new, also where this fails.
+fn write_new(path: &Path, text: &str, made: &mut Vec<PathBuf>) -> io::Result<()> {
+    let folders: Vec<&Path> = path.ancestors().skip(1).collect();
+    for folder in folders.into_iter().rev() {
+        if folder != Path::new("") && !folder.is_dir() {
+            fs::create_dir(folder)?;
+            made.push(folder.to_owned());
+        }
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    made.push(path.to_owned());
+    file.write_all(text.as_bytes())
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        fs::remove_dir(path)
+    } else {
+        fs::remove_file(path)
+    }
 }
 
 impl fmt::Display for Written {
@@ -293,11 +336,29 @@ mod tests {
     }
 
     #[test]
+    fn where_one_file_cannot_be_written_nothing_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("there");
+        fs::create_dir(&there).unwrap();
+        for at in [there, folder.path().join("new/folder")] {
+            // A file is where the last one needs a folder.
+            let files = ["provisioner.toml", "stack/10-app/hpa.yaml", "provisioner.toml/x"];
+            let failed = write_all(&files.map(|name| (at.join(name), "text".to_owned()))).unwrap_err();
+            assert_eq!(failed.exit().code(), 2);
+            assert!(failed.message().contains("provisioner.toml/x"), "{failed}");
+            let names = fs::read_dir(folder.path()).unwrap();
+            let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(names, ["there"]);
+        }
+        assert_eq!(fs::read_dir(folder.path().join("there")).unwrap().count(), 0);
+    }
+
+    #[test]
     fn the_manifests_are_a_component_that_the_stack_takes() {
         let folder = tempfile::tempdir().unwrap();
-        for (path, text) in Project::manifests() {
-            write_new(&folder.path().join(path), &text).unwrap();
-        }
+        let files = Project::manifests().into_iter();
+        let files: Vec<_> = files.map(|(path, text)| (folder.path().join(path), text)).collect();
+        write_all(&files).unwrap();
         let mut values = Values::new("demo".parse().unwrap(), "r@sha256:1", "");
         values.app = project().app;
         let all = manifest::load(Some(folder.path()), &[], &values, &Certificates::default()).unwrap();

@@ -55,17 +55,32 @@ pub(super) struct Copied {
 pub(super) struct Mirror(Vec<Copied>);
 
 /// The images of others in the stack's manifests that are not in its registry; none unless the settings ask for them.
+/// What may be an image and is left as it is, is told.
 ///
 /// # Errors
 /// Two would go into one repository: exit 2.
-pub(super) fn wanted(config: &Config, stack: &StackName, registry: &Registry) -> Result<Vec<Wanted>, Error> {
-    let mut named = BTreeMap::new();
+pub(super) fn wanted(
+    config: &Config,
+    stack: &StackName,
+    registry: &Registry,
+    report: &dyn Reporter,
+) -> Result<Vec<Wanted>, Error> {
+    let (mut named, mut unclear) = (BTreeMap::new(), BTreeMap::new());
     if config.stack.mirror {
         // Who signs certificates is not known yet, and decides which objects there are.
         for authority in [Authority::Own, Authority::CertManager] {
             let components = deploy::render_unresolved(config, stack, authority, &BTreeMap::new())?;
-            named.extend(images::named(&components));
+            let found = images::named(&components);
+            named.extend(found.images);
+            unclear.extend(found.unclear);
         }
+    }
+    for left in of_others(unclear, |_| false) {
+        report.note(&format!(
+            "`{}` of {} is not copied: outside of containers and volumes only what is written in full, like `{}`, is known to be \
+             an image",
+            left.given, left.by, left.image
+        ));
     }
     let wanted = of_others(named, |image| registry.holds(image));
     let clashes = clashes(&wanted);

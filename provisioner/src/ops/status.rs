@@ -14,13 +14,13 @@ use serde::Serialize;
 use super::{Context, bill, doctor};
 use crate::aws::cost::Cost;
 use crate::aws::eks::EksCluster;
-use crate::aws::{Aws, foundation};
+use crate::aws::{Aws, ecr, foundation};
 use crate::chain::{Board, Route};
 use crate::cli;
 use crate::cluster::authority::Authority;
 use crate::cluster::certificate::Serving;
-use crate::cluster::nodes;
 use crate::cluster::values::Namespaces;
+use crate::cluster::{nodes, parent};
 use crate::error::Error;
 use crate::report::{Answer, printable};
 use crate::target::{Found, Place, Session};
@@ -49,7 +49,7 @@ pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Er
     }
     let (board, cost, certificate) = tokio::join!(
         gatherer.board(),
-        cost(context, &place, &found, &session),
+        Box::pin(cost(context, &place, &found, &session)),
         serving(context, &gatherer)
     );
     let look = Look {
@@ -64,18 +64,36 @@ pub(super) async fn run(flags: &cli::Status, context: &Context) -> Result<(), Er
 /// What the stack costs an hour with the nodes that there are; none outside AWS.
 async fn cost(context: &Context, place: &Place, found: &Found, session: &Session) -> Option<Cost> {
     let (aws, found) = (place.aws()?, found.eks()?);
-    let (nodes, gateway) = tokio::join!(
+    let (nodes, gateway, copies) = tokio::join!(
         nodes::read(&session.cluster),
-        Box::pin(has_gateway(aws, context, found))
+        Box::pin(has_gateway(aws, context, found)),
+        copies(context, session)
     );
     match (nodes.map_err(Error::from), gateway) {
-        (Ok(nodes), Ok(gateway)) => Some(bill::running(found, &nodes, gateway, aws.region())),
+        (Ok(nodes), Ok(gateway)) => Some(bill::running(found, &nodes, gateway, aws.region()).mirroring(copies)),
         (Err(error), _) | (_, Err(error)) => {
             let why = error.message();
             context.report.warning(&format!("the cost is not known: {why}"));
             None
         }
     }
+}
+
+/// How many repositories of ECR the stack says that copies of others' images are in. Who may look at pods need not be able
+/// to read what it says, and these are a cent a month: no reason for a warning.
+async fn copies(context: &Context, session: &Session) -> u32 {
+    let Ok((_, stack)) = context.target() else {
+        return 0;
+    };
+    let parent = parent::read(&session.cluster, stack, &Namespaces::default().app).await;
+    in_ecr(&parent.ok().flatten().unwrap_or_default().mirrored)
+}
+
+fn in_ecr(repositories: &[String]) -> u32 {
+    let hosts = repositories
+        .iter()
+        .filter_map(|repository| repository.split('/').next());
+    u32::try_from(hosts.filter_map(ecr::Host::of).count()).unwrap_or(u32::MAX)
 }
 
 /// What the metrics API is served with; warns where that should have been renewed.
@@ -269,6 +287,17 @@ mod tests {
         why       pods are starting: 7 of 10 ready
         cost      about $0.28 an hour, $6.75 a day (estimate, us-east-1 list prices of 2026-08-01; those of eu-west-1 differ)
         "#);
+    }
+
+    #[test]
+    fn copies_cost_where_they_are_in_ecr() {
+        let repositories = [
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com/demo/grafana",
+            "ghcr.io/team/grafana",
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com/demo/prometheus",
+        ];
+        assert_eq!(in_ecr(&repositories.map(str::to_owned)), 2);
+        assert_eq!(in_ecr(&[]), 0);
     }
 
     #[test]

@@ -64,8 +64,10 @@ pub(super) async fn run(flags: &cli::Teardown, context: &Context) -> Result<(Ans
     let mut survey = Survey::of(&teardown).await?;
     survey.check_names(&teardown)?;
     if let (Place::Eks(aws, _), Some(found)) = (&place, survey.cluster.eks()) {
-        let gateway = survey.has_gateway();
-        context.bill.get_or_init(|| Bill::new(found, gateway, aws.region()));
+        let (gateway, copies) = (survey.has_gateway(), survey.copies(stack));
+        context
+            .bill
+            .get_or_init(|| Bill::new(found, gateway, aws.region()).mirroring(copies));
     }
     if flags.dry_run {
         return Preview::of(&teardown, survey).await?.answer();

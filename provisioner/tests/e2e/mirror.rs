@@ -147,6 +147,10 @@ fn bootstrap_copies_what_the_manifests_name(story: &Story<'_>) {
     };
     assert_eq!(pod("spec.containers[0].image"), pause);
     assert_eq!(pod("status.containerStatuses[0].ready"), "true");
+    let status = sandbox.json(&["status", "--cluster", "demo"]);
+    let items = status["cost"]["items"].as_array().expect("what it costs");
+    let images = items.iter().find(|item| item["what"] == "in ECR").expect("images");
+    assert_eq!(images["quantity"], 0.45, "four copies and the stack's own: {status}");
 }
 
 /// Nothing is sent, changed or asked of the source: it would refuse whoever is not signed in.

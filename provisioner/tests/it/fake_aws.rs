@@ -18,7 +18,7 @@ pub(crate) struct FakeAws {
 }
 
 type Asked = Arc<Mutex<Vec<String>>>;
-/// Answers by operation: status and body, XML or JSON.
+/// Answers by operation, or by operation and the body that it is asked with: status and body, XML or JSON.
 pub(crate) type Answers = Vec<(&'static str, u16, String)>;
 
 impl FakeAws {
@@ -65,7 +65,9 @@ async fn answer(
 ) -> Response {
     let operation = operation(&method, &uri, &headers, &body);
     asked.lock().unwrap().push(operation.clone());
-    if let Some((_, status, body)) = answers.iter().find(|(known, ..)| *known == operation) {
+    let in_full = format!("{operation} {}", String::from_utf8_lossy(&body));
+    let is_asked = |known: &str| known == operation || known == in_full;
+    if let Some((_, status, body)) = answers.iter().find(|(known, ..)| is_asked(known)) {
         let kind = if body.starts_with('<') {
             "text/xml"
         } else {

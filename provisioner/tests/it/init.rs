@@ -143,6 +143,49 @@ fn init_asks_on_a_terminal() {
 }
 
 #[test]
+fn an_answer_that_no_command_takes_is_refused_before_anything_is_written() {
+    let cluster = (
+        "name of the EKS cluster",
+        "my cluster\n",
+        "`my cluster` is no name of the EKS cluster",
+    );
+    let image = ("image of the app", "https://ghcr.io/team/app\n", "this is no image: ");
+    for (flags, (question, answer, told)) in [("", cluster), ("--cluster demo", image)] {
+        let run = Run::of(&format!("init --region eu-west-1 {flags}")).on_a_terminal();
+        let mut child = run.start();
+        child.answer(question, answer);
+        let ended = child.end();
+        assert_eq!(ended.code(), 2, "{}", ended.stdout());
+        assert!(ended.stdout().contains(told), "{}", ended.stdout());
+        assert!(ended.stdout().contains("nothing was written"), "{}", ended.stdout());
+    }
+}
+
+#[test]
+fn a_cluster_whose_name_is_none_for_a_stack_gets_one_beside_it() {
+    let flags = "--region eu-west-1 --app-port 9000 --metrics-path /metrics --counter orders_total --target-rate 10";
+    let mut child = Run::of(&format!("init --image ghcr.io/team/app:1 {flags}"))
+        .on_a_terminal()
+        .start();
+    child.answer("name of the EKS cluster", "Prod_EU\n");
+    child.answer("name of the stack [prod-eu]", "\n");
+    let ended = child.end();
+    assert_eq!(ended.code(), 0, "{}", ended.stdout());
+    let settings = String::from_utf8(ended.written("provisioner.toml")).unwrap();
+    let target = settings
+        .split("\n\n")
+        .next()
+        .unwrap()
+        .split_once("[target]\n")
+        .unwrap()
+        .1;
+    assert_eq!(
+        target,
+        "cluster = \"Prod_EU\"\nregion = \"eu-west-1\"\nname = \"prod-eu\""
+    );
+}
+
+#[test]
 fn the_budget_of_a_reaction_follows_from_the_settings() {
     let ended = Run::of("config show --reaction --output json")
         .file("provisioner.toml", "reaction = 'seed'\n")

@@ -314,17 +314,21 @@ fn on_aws_each_copy_has_a_repository_and_its_share_of_the_cost() {
     assert_eq!(writes.collect::<Vec<_>>(), [""; 0]);
 }
 
+fn repository(name: &str) -> Value {
+    json!({"repositoryName": name, "repositoryArn": format!("arn:aws:ecr:eu-west-1:123456789012:repository/{name}"),
+        "repositoryUri": format!("123456789012.dkr.ecr.eu-west-1.amazonaws.com/{name}")})
+}
+
+/// That a stack `demo` made it.
+const OURS: &str =
+    r#"{"tags": [{"Key": "provisioner:stack", "Value": "demo"}, {"Key": "provisioner:created", "Value": "true"}]}"#;
+
 #[test]
 fn a_teardown_finds_the_repositories_of_copies_by_name_and_tag() {
-    let repository = |name: &str| {
-        json!({"repositoryName": name, "repositoryArn": format!("arn:aws:ecr:eu-west-1:123456789012:repository/{name}"),
-            "repositoryUri": format!("123456789012.dkr.ecr.eu-west-1.amazonaws.com/{name}")})
-    };
-    let all = ["demo/web-app", "demo/grafana", "other/grafana"].map(repository);
-    let tags = json!({"tags": [{"Key": "provisioner:stack", "Value": "demo"}, {"Key": "provisioner:created", "Value": "true"}]});
+    let all = ["demo/grafana", "demo/web-app", "other/grafana"].map(repository);
     let aws = FakeAws::with(vec![
         ("DescribeRepositories", 200, json!({"repositories": all}).to_string()),
-        ("ListTagsForResource", 200, tags.to_string()),
+        ("ListTagsForResource", 200, OURS.to_owned()),
     ]);
     let told = |more: &str, code: i32| {
         let line = format!("teardown --cluster demo --region eu-west-1 --dry-run {more}");
@@ -333,8 +337,43 @@ fn a_teardown_finds_the_repositories_of_copies_by_name_and_tag() {
         ended.stdout()
     };
     let text = told("", 3);
-    assert!(text.contains("- delete    repository `demo/grafana`\n"), "{text}");
+    assert!(
+        text.starts_with("- delete    repository `demo/web-app`\n- delete    repository `demo/grafana`\n"),
+        "{text}"
+    );
     assert!(text.contains("\n2 to delete") && !text.contains("other"), "{text}");
+    let asked = aws.asked();
+    let times = |operation: &str| asked.iter().filter(|asked| *asked == operation).count();
+    assert_eq!(
+        (times("DescribeRepositories"), times("ListTagsForResource")),
+        (1, 2),
+        "{asked:?}"
+    );
     let text = told("--keep-images", 0);
     assert!(text.contains("  keep      repository `demo/grafana`: "), "{text}");
+}
+
+#[test]
+fn a_teardown_that_may_not_list_repositories_says_so_once_and_takes_those_of_the_app() {
+    let app = json!({"repositories": [repository("demo/web-app")]}).to_string();
+    let aws = FakeAws::with(vec![
+        (
+            "DescribeRepositories {}",
+            400,
+            json!({"__type": "AccessDeniedException", "message": "no"}).to_string(),
+        ),
+        (r#"DescribeRepositories {"repositoryNames":["demo/web-app"]}"#, 200, app),
+        ("ListTagsForResource", 200, OURS.to_owned()),
+        ("DeleteRepository", 200, "{}".to_owned()),
+    ]);
+    let line = "teardown --cluster demo --region eu-west-1 --yes";
+    let ended = Run::of(line).aws(&aws.url).end();
+    let told = ended.stderr();
+    assert_eq!(told.matches("cannot list repositories").count(), 1, "{told}");
+    let asked = aws.asked();
+    assert_eq!(
+        asked.iter().filter(|asked| *asked == "DeleteRepository").count(),
+        1,
+        "{asked:?}"
+    );
 }

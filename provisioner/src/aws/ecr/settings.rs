@@ -13,8 +13,21 @@ use crate::aws::error::{self, AwsError, api, is};
 /// what refers to an image (signatures, bills of material) on registries without a referrers API.
 const MOVING_TAGS: [&str; 2] = ["latest*", "sha256-*"];
 
-/// Untagged images go after a week, of the tagged ones the last 20 stay.
-pub(super) const LIFECYCLE: &str = r#"{"rules":[{"rulePriority":1,"description":"provisioner: untagged images after 7 days","selection":{"tagStatus":"untagged","countType":"sinceImagePushed","countUnit":"days","countNumber":7},"action":{"type":"expire"}},{"rulePriority":2,"description":"provisioner: all but the last 20 images","selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":20},"action":{"type":"expire"}}]}"#;
+/// Untagged images go after a week, of the tagged ones the last 20 stay. Copies of others' images stay all: which of them
+/// are in use the order in which they came does not tell, and where one is gone its source is asked anew. What the tags of a
+/// rule match no later rule expires
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html>), so theirs is one that never does.
+pub(super) const LIFECYCLE: &str = concat!(
+    r#"{"rules":[{"rulePriority":1,"description":"provisioner: untagged images after 7 days","#,
+    r#""selection":{"tagStatus":"untagged","countType":"sinceImagePushed","countUnit":"days","countNumber":7},"#,
+    r#""action":{"type":"expire"}},"#,
+    r#"{"rulePriority":2,"description":"provisioner: copies of others' images stay","#,
+    r#""selection":{"tagStatus":"tagged","tagPrefixList":["mirror-"],"countType":"imageCountMoreThan","countNumber":100000},"#,
+    r#""action":{"type":"expire"}},"#,
+    r#"{"rulePriority":3,"description":"provisioner: all but the last 20 tagged images","#,
+    r#""selection":{"tagStatus":"tagged","tagPatternList":["*"],"countType":"imageCountMoreThan","countNumber":20},"#,
+    r#""action":{"type":"expire"}}]}"#,
+);
 
 pub(super) fn has_tag_rules(settings: &ecr::Repository) -> bool {
     let filters = settings.image_tag_mutability_exclusion_filters();

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 use crate::aws::fake::{Record, Wire, demo, error};
+use crate::image::ImageRef;
 use crate::names::MOVING_TAG;
 use crate::report::{Event, Silent};
 
@@ -86,6 +87,35 @@ async fn a_repository_is_told_as_soon_as_it_is_there() {
     let made =
         |event: &Event| matches!(event, Event::Done { name, outcome: Outcome::Created, .. } if name == "demo/web-app");
     assert!(events.iter().any(made), "{events:?}");
+}
+
+/// As ECR judges: what the tags of a rule match no later rule expires.
+#[test]
+fn a_copy_never_expires_for_others_that_came_later() {
+    let policy: Value = serde_json::from_str(LIFECYCLE).expect("JSON");
+    let rules = policy["rules"].as_array().expect("rules");
+    let copy = "docker.io/grafana/grafana:12.3.1"
+        .parse::<ImageRef>()
+        .expect("an image");
+    let first_for = |tag: &str| {
+        let is_for = |rule: &&Value| {
+            let (prefix, pattern) = (
+                &rule["selection"]["tagPrefixList"][0],
+                &rule["selection"]["tagPatternList"][0],
+            );
+            prefix.as_str().is_some_and(|prefix| tag.starts_with(prefix)) || *pattern == "*"
+        };
+        let rule = rules.iter().find(is_for).expect("a rule");
+        rule["selection"]["countNumber"].as_u64()
+    };
+    assert_eq!(
+        first_for(&copy.mirror_tag(&["linux/amd64"])),
+        Some(100_000),
+        "all that a repository may have"
+    );
+    assert_eq!(first_for("1.2.3"), Some(20));
+    let priorities: Vec<&Value> = rules.iter().map(|rule| &rule["rulePriority"]).collect();
+    assert_eq!(priorities, [1, 2, 3]);
 }
 
 #[tokio::test]
@@ -288,7 +318,7 @@ fn named(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_repositories_of_a_stack_are_listed_by_name_and_tag() {
+async fn the_repositories_of_a_stack_are_listed_with_whose_they_are() {
     let first = json!({"repositories": [named("demo/grafana"), named("demo2/grafana")], "nextToken": "more"});
     let last = json!({"repositories": [named("demo/theirs"), named("demo/load")]});
     let wire = Wire::default()
@@ -297,9 +327,15 @@ async fn the_repositories_of_a_stack_are_listed_by_name_and_tag() {
         .on("ListTagsForResource", 200, tags(true))
         .on("ListTagsForResource", 200, tags(false))
         .on("ListTagsForResource", 200, tags(true));
-    let owned = owned(&wire.aws(), &demo()).await.expect("answered").expect("allowed");
-    let names: Vec<String> = owned.into_iter().map(|repository| repository.name).collect();
-    assert_eq!(names, ["demo/grafana", "demo/load"]);
+    let listed = list(&wire.aws(), &demo()).await.expect("answered").expect("allowed");
+    let names: Vec<(&str, bool)> = listed
+        .iter()
+        .map(|one| (one.name.as_str(), one.created_by_us))
+        .collect();
+    assert_eq!(
+        names,
+        [("demo/grafana", true), ("demo/theirs", false), ("demo/load", true)]
+    );
     let tags = wire
         .calls()
         .iter()
@@ -312,7 +348,7 @@ async fn the_repositories_of_a_stack_are_listed_by_name_and_tag() {
 async fn a_list_that_is_not_allowed_is_none_and_any_other_failure_is_one() {
     let of = async |code: &str, status: u16| {
         let wire = Wire::default().on("DescribeRepositories", status, error(code, "no"));
-        owned(&wire.aws(), &demo()).await
+        list(&wire.aws(), &demo()).await
     };
     assert_eq!(of("AccessDeniedException", 400).await.expect("told"), None);
     assert!(of("InvalidParameterException", 400).await.is_err());

@@ -1,6 +1,7 @@
 use super::*;
 use crate::image::ImageError;
 use crate::ops::fixtures::given;
+use crate::report::{Event, Record, Silent};
 
 fn deployment(name: &str) -> ObjectRef {
     ObjectRef {
@@ -78,7 +79,7 @@ fn the_shipped_stack_is_mirrored_where_that_is_asked_for_and_as_far_as_it_is_app
         let (_, context) = given(&[&line[..], more].concat());
         let (_, stack) = context.target().expect("a target");
         let registry = Registry::Other("own.example/team".parse().expect("valid"));
-        let wanted = wanted(&context.config, stack, &registry).expect("no clash");
+        let wanted = wanted(&context.config, stack, &registry, &Silent).expect("no clash");
         Vec::from_iter(repositories(&wanted)).join(" ")
     };
     assert_eq!(of(&[]), "");
@@ -90,6 +91,34 @@ fn the_shipped_stack_is_mirrored_where_that_is_asked_for_and_as_far_as_it_is_app
         of(&["--mirror", "--without", "grafana,adapter"]),
         "kube-state-metrics prometheus"
     );
+}
+
+#[test]
+fn what_may_be_an_image_and_is_left_as_it_is_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let component = folder.path().join("60-mine");
+    std::fs::create_dir(&component).expect("made");
+    let claim = "{apiVersion: v1, kind: PersistentVolume, metadata: {name: disk}, spec: {rbd: {image: old/disk}}}";
+    std::fs::write(component.join("all.yaml"), claim).expect("written");
+    let manifests = folder.path().to_str().expect("a path");
+    let line = [
+        "provisioner",
+        "plan",
+        "--cluster",
+        "demo",
+        "--mirror",
+        "--manifests",
+        manifests,
+    ];
+    let (_, context) = given(&line);
+    let (_, stack) = context.target().expect("a target");
+    let registry = Registry::Other("own.example/team".parse().expect("valid"));
+    let record = Record::default();
+    let found = wanted(&context.config, stack, &registry, &record).expect("no clash");
+    assert!(found.iter().all(|one| one.given != "old/disk"), "{found:?}");
+    let events = record.0.into_inner().expect("lock");
+    let is_told = |event: &Event| matches!(event, Event::Note { message } if message.contains("`old/disk` of PersistentVolume `disk`"));
+    assert_eq!(events.iter().filter(|event| is_told(event)).count(), 1, "{events:?}");
 }
 
 fn wanted_one(image: &str) -> Wanted {

@@ -1,11 +1,10 @@
 //! The one reader of the cluster behind all forms of `status`: what is asked, how often, and how long it may take.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::chain::{self, Board, Diagnosis, Pod, Recent, Rescale, Route, Scene, Usage};
@@ -141,24 +140,30 @@ impl Gatherer<'_> {
 /// Where news is put for the view, and whether it wants any.
 pub(super) struct Desk {
     pub(super) news: mpsc::Sender<News>,
-    pub(super) is_paused: AtomicBool,
+    pub(super) is_paused: watch::Sender<bool>,
 }
 
 impl Desk {
     /// A desk, and where its news comes out.
     pub(super) fn new() -> (Self, mpsc::Receiver<News>) {
         let (news, arriving) = mpsc::channel(8);
-        let is_paused = AtomicBool::new(false);
+        let is_paused = watch::Sender::new(false);
         (Self { news, is_paused }, arriving)
     }
 
+    /// Asks at a pace; what a pause kept from being asked is asked at its end.
     async fn every<F: Future<Output = News>>(&self, pace: Duration, ask: impl Fn() -> F) {
         let mut ticks = interval(pace);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut paused = self.is_paused.subscribe();
         loop {
             ticks.tick().await;
-            if self.is_paused.load(Ordering::Relaxed) {
-                continue;
+            if *paused.borrow_and_update() {
+                // It fails where nobody can end the pause.
+                if paused.wait_for(|is_paused| !is_paused).await.is_err() {
+                    return;
+                }
+                ticks.reset();
             }
             if self.news.send(ask().await).await.is_err() {
                 return;

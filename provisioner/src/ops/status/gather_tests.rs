@@ -82,7 +82,7 @@ async fn told(cluster: &Cluster, seconds: u32, is_paused: bool, enough: impl Fn(
         },
     };
     let (desk, mut arriving) = Desk::new();
-    desk.is_paused.store(is_paused, Ordering::Relaxed);
+    desk.is_paused.send_replace(is_paused);
     let span = fast(Duration::from_secs(seconds.into()));
     let began = Instant::now();
     let mut news = Vec::new();
@@ -161,6 +161,25 @@ async fn a_paused_view_asks_nothing() {
         asked.iter().all(|path| path.ends_with("/query_range")) && asked.len() == 1,
         "{asked:?}"
     );
+}
+
+#[tokio::test]
+async fn what_a_pause_kept_from_being_asked_is_asked_once_at_its_end() {
+    let (desk, mut arriving) = Desk::new();
+    desk.is_paused.send_replace(true);
+    let ask = || async { News::Rescales(Ok(Vec::new())) };
+    let mut going = Box::pin(desk.every(Duration::from_hours(1), ask));
+    let mut within = async |millis| {
+        tokio::select! {
+            () = &mut going => panic!("it goes on"),
+            one = arriving.recv() => one.is_some(),
+            () = tokio::time::sleep(Duration::from_millis(millis)) => false,
+        }
+    };
+    assert!(!within(50).await, "it is paused");
+    desk.is_paused.send_replace(false);
+    assert!(within(20_000).await, "not an hour later");
+    assert!(!within(50).await, "and the next only then");
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! The loops behind `status --watch`: on a terminal a view that is drawn again and again, elsewhere a line a second.
 
 use std::io::{self, IsTerminal};
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crossterm::event::EventStream;
@@ -83,7 +82,7 @@ async fn on_screen(context: &Context, gatherer: &Gatherer<'_>) -> Result<(), Err
                     if key == Key::Redraw {
                         screen.clear().map_err(lost)?;
                     }
-                    desk.is_paused.store(state.paused.is_some(), Ordering::Relaxed);
+                    desk.is_paused.send_replace(state.paused.is_some());
                 }
                 Some(Err(error)) => return Err(lost(error)),
                 None => return Ok(()),

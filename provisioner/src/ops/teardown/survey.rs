@@ -18,6 +18,7 @@ use crate::target::{Found, Place, Registry, Session};
 pub(super) struct Survey {
     pub(super) cluster: Found,
     pub(super) foundation: Option<Ground>,
+    /// In ECR, those of app and loader first.
     pub(super) repositories: Vec<Repository>,
     /// Repositories of a registry that is not ECR into which images of others were copied, as far as the stack says so.
     pub(super) mirrored: Vec<String>,
@@ -29,7 +30,13 @@ pub(super) struct Survey {
 
 impl Survey {
     pub(super) async fn of(teardown: &Teardown<'_>) -> Result<Self, Error> {
-        let mut survey = Self::without_leftovers(teardown).await?;
+        let (mut survey, has_list) = Self::without_leftovers(teardown).await?;
+        if !has_list {
+            teardown.context.report.warning(
+                "cannot list repositories: copies of others' images that `bootstrap --mirror` made are not looked for, which takes \
+                 `ecr:DescribeRepositories` on all of the registry's",
+            );
+        }
         if let Some(aws) = teardown.place.aws().filter(|_| teardown.flags.delete_cluster) {
             let cluster = survey.cluster.eks();
             survey.leftovers = Leftovers::look(aws, teardown.cluster, teardown.stack, cluster).await?;
@@ -39,14 +46,15 @@ impl Survey {
 
     /// The same once things were deleted: whose the cluster was, what is gone can no longer tell.
     pub(super) async fn after(teardown: &Teardown<'_>, before: &Self) -> Result<Self, Error> {
-        let mut survey = Self::without_leftovers(teardown).await?;
+        let (mut survey, _) = Self::without_leftovers(teardown).await?;
         if let Some(aws) = teardown.place.aws() {
             survey.leftovers = before.leftovers.look_again(aws).await?;
         }
         Ok(survey)
     }
 
-    async fn without_leftovers(teardown: &Teardown<'_>) -> Result<Self, Error> {
+    /// Also whether all of the registry's repositories were looked at.
+    async fn without_leftovers(teardown: &Teardown<'_>) -> Result<(Self, bool), Error> {
         let (place, stack) = (teardown.place, teardown.stack);
         let foundation = async {
             match place.aws() {
@@ -54,7 +62,7 @@ impl Survey {
                 None => Ok(None),
             }
         };
-        let (cluster, foundation, repositories) = tokio::try_join!(
+        let (cluster, foundation, (repositories, has_list)) = tokio::try_join!(
             Box::pin(place.find(stack)),
             Box::pin(foundation),
             Box::pin(repositories(teardown, stack)),
@@ -67,14 +75,15 @@ impl Survey {
                 (objects, mirrored(teardown, &session).await?)
             }
         };
-        Ok(Self {
+        let survey = Self {
             cluster,
             foundation,
             repositories,
             mirrored,
             objects,
             leftovers: Leftovers::default(),
-        })
+        };
+        Ok((survey, has_list))
     }
 
     /// Whether this stack made the cluster; of one that is gone its foundation tells.
@@ -87,6 +96,13 @@ impl Survey {
     /// Whether the foundation has a NAT gateway, which is billed.
     pub(super) fn has_gateway(&self) -> bool {
         self.foundation.as_ref().is_some_and(|ground| ground.gateway)
+    }
+
+    /// How many repositories in ECR are for copies of others' images.
+    pub(super) fn copies(&self, stack: &StackName) -> usize {
+        let own = [APP, LOAD].map(|image| stack.repository(image));
+        let names = self.repositories.iter().map(|found| &found.name);
+        names.filter(|name| !own.contains(name)).count()
     }
 
     pub(super) fn items(&self, cluster: &str, stack: &StackName) -> Vec<Item> {
@@ -167,30 +183,23 @@ fn same_cluster(
     Err(Error::usage(refused).hint(hint))
 }
 
-/// The stack's repositories in ECR: of app and loader also those that others made, which are told; of copies its own.
-/// Those of another registry are not ours to delete.
-async fn repositories(teardown: &Teardown<'_>, stack: &StackName) -> Result<Vec<Repository>, Error> {
+/// The stack's repositories in ECR, first those of app and loader, also where others made them, which is told; and whether
+/// those of copies were looked for. Those of another registry are not ours to delete.
+async fn repositories(teardown: &Teardown<'_>, stack: &StackName) -> Result<(Vec<Repository>, bool), Error> {
     let Some(aws) = teardown.registry.and_then(Registry::aws) else {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), true));
     };
-    let (app, load, owned) = tokio::try_join!(
+    let own = [APP, LOAD].map(|image| stack.repository(image));
+    if let Some(mut listed) = Box::pin(ecr::list(aws, stack)).await? {
+        listed.retain(|found| found.created_by_us || own.contains(&found.name));
+        listed.sort_by_key(|found| !own.contains(&found.name));
+        return Ok((listed, true));
+    }
+    let (app, load) = tokio::try_join!(
         Box::pin(ecr::find_repository(aws, stack, APP)),
         Box::pin(ecr::find_repository(aws, stack, LOAD)),
-        Box::pin(ecr::owned(aws, stack)),
     )?;
-    if owned.is_none() {
-        teardown.context.report.warning(
-            "cannot list repositories: copies of others' images that `bootstrap --mirror` made are not looked for, which takes \
-             `ecr:DescribeRepositories` on all of the registry's",
-        );
-    }
-    let mut repositories: Vec<Repository> = Vec::new();
-    for repository in [app, load].into_iter().flatten().chain(owned.into_iter().flatten()) {
-        if repositories.iter().all(|known| known.name != repository.name) {
-            repositories.push(repository);
-        }
-    }
-    Ok(repositories)
+    Ok((app.into_iter().chain(load).collect(), false))
 }
 
 /// Where the stack says that it has copies, in a registry that is not ECR.

@@ -8,7 +8,7 @@ use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
 use super::Sheet;
 use super::text::{self, age, plain, rule};
-use crate::chain::{Pod, PodState};
+use crate::chain::{MOST_PODS, Pod, PodState};
 
 /// From this width on CPU and memory are told.
 const USAGE: u16 = 64;
@@ -25,10 +25,15 @@ pub(super) fn draw(sheet: &Sheet<'_>, area: Rect, frame: &mut Frame<'_>) -> usiz
     let rows = usize::from(body.height.saturating_sub(1));
     let first = sheet.state.scroll.min(pods.len().saturating_sub(rows));
     let shown = &pods[first..pods.len().min(first + rows)];
-    let title = if !shown.is_empty() && shown.len() < pods.len() {
-        format!("pods {} to {} of {}", first + 1, first + shown.len(), pods.len())
+    let all = if pods.len() < MOST_PODS {
+        pods.len().to_string()
     } else {
-        format!("pods: {}", pods.len())
+        format!("the first {MOST_PODS} by name")
+    };
+    let title = if !shown.is_empty() && shown.len() < pods.len() {
+        format!("pods {} to {} of {all}", first + 1, first + shown.len())
+    } else {
+        format!("pods: {all}")
     };
     frame.render_widget(Paragraph::new(rule(&title, area.width, sheet.ink)), head);
     if let Some((_, figures)) = &sheet.state.figures

@@ -6,7 +6,7 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::style::Color;
 
-use super::super::gather::News;
+use super::super::gather::{Figures, News};
 use super::super::state::{Key, State};
 use super::scenes::{ago, broken, calm, figures, lost, now, scaling};
 use super::*;
@@ -297,4 +297,22 @@ fn pods_that_may_not_be_listed_are_said_to_be_so() {
     let mut state = calm();
     state.take(News::Figures(Ok(Box::new(figures))), now());
     assert!(text(&state, 80, 24).contains("cannot list the pods: pods is forbidden (HTTP 403)"));
+}
+
+#[test]
+fn where_not_all_pods_are_read_that_is_told() {
+    let mut many = figures();
+    let pods = many.pods.as_mut().unwrap();
+    let first = pods[0].clone();
+    for (count, told) in [
+        (499, "pods 1 to 6 of 499 ─"),
+        (500, "pods 1 to 6 of the first 500 by name ─"),
+    ] {
+        pods.resize(count, first.clone());
+        let mut state = calm();
+        let (board, pods) = (many.board.clone(), Ok(pods.clone()));
+        state.take(News::Figures(Ok(Box::new(Figures { board, pods }))), now());
+        let picture = text(&state, 80, 24);
+        assert!(picture.contains(told), "{picture}");
+    }
 }
