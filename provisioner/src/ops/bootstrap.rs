@@ -118,7 +118,7 @@ pub(super) async fn look(context: &Context) -> Result<Looked, Error> {
 
     report.phase(CHECK);
     let place = context.place().await?;
-    let registry = context.registry(place.aws()).await?;
+    let registry = elsewhere::registry(context, place.aws()).await?;
     registry.check().await?;
     let copies = mirror::wanted(config, stack, &registry, report)?;
     let plan = Plan::build(config, cluster, stack).mirroring(config, mirror::repositories(&copies));
