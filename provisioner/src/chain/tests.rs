@@ -206,7 +206,7 @@ async fn waited_for(exposition: &'static str) -> (ChainError, Duration) {
         counter: "orders_total".to_owned(),
         ..App::default()
     };
-    let timeout = Duration::from_secs(1);
+    let timeout = Duration::from_secs(3);
     let chain = verify(&cluster, (&route(None), &app), timeout, &Record::default()).await;
     let error = chain.expect_err("no series");
     (error, timeout)
