@@ -143,7 +143,7 @@ pub async fn verify(
             };
             let after = pace.elapsed();
             let mut is_over = after >= timeout;
-            if hop == Hop::Series && after.saturating_sub(began) >= uncounted {
+            if matches!(hop, Hop::Series | Hop::Values) && after.saturating_sub(began) >= uncounted {
                 uncounted += ASK_AGAIN;
                 is_over |= is_uncounted(cluster, route, app).await;
             }
