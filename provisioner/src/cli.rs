@@ -218,12 +218,12 @@ pub struct Bootstrap {
     pub eks: EksArgs,
 }
 
-/// Names what can be left out: the folders of `manifests/`, but for the namespaces that all others need.
+/// Names what can be left out: the folders of `manifests/`; the namespaces, which all others need, last.
 fn help_of_without() -> String {
     let mut components = manifest::components();
     components.retain(|name| name != "namespaces");
     format!(
-        "Leave a component out: {}, or one of yours; may be repeated",
+        "Leave a component out: {}, namespaces that are there already, or one of yours; may be repeated",
         components.join(", ")
     )
 }

@@ -21,7 +21,9 @@ const MADE: &str = "<!-- made by `make docs` from the program itself; do not edi
 /// What counts for a setting that nobody sets, as its flag's help says; none where nothing does.
 pub fn default_of(path: &str) -> Option<String> {
     let key = KEYS.iter().find(|key| key.path == path)?;
-    split_default(&help_of(key.flag)?).1
+    let default = split_default(&help_of(key.flag)?).1?;
+    // Marks of the help, not of the value.
+    Some(default.replace('`', ""))
 }
 
 /// The help of a flag, from the first command that has it.
@@ -101,6 +103,7 @@ mod tests {
             assert!(!help.is_empty(), "{}", key.path);
         }
         assert_eq!(default_of("reaction").as_deref(), Some("fast"));
+        assert_eq!(default_of("app.counter").as_deref(), Some("http_requests_total"));
         assert_eq!(default_of("eks.subnet-ids"), None);
     }
 }

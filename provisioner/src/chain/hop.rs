@@ -59,20 +59,23 @@ impl Hop {
         !matches!(self, Self::Target | Self::Series | Self::Values | Self::Scale)
     }
 
-    /// What to look at where it is broken.
-    pub const fn hint(self) -> &'static str {
-        match self {
+    /// What to look at where it is broken, of an app with this counter.
+    pub fn hint(self, counter: &str) -> String {
+        let hint = match self {
             Self::Pods | Self::Exposition | Self::Prometheus | Self::Target | Self::Scale | Self::Endpoints => {
                 "check that the app's pods are ready, answer /metrics on the port named `http`, and that Prometheus runs"
             }
             Self::Series => {
-                "check that the app exports the counter `http_requests_total` with labels `pod` and `namespace`"
+                return format!(
+                    "check that the app exports the counter `{counter}` from its start on, even at 0: in most libraries one with labels has no sample before it first counts"
+                );
             }
             Self::Adapter | Self::Certificate | Self::ApiService | Self::Metric | Self::Values => {
                 "check the APIService v1beta1.custom.metrics.k8s.io, the log of custom-metrics-apiserver, and that it reaches Prometheus"
             }
             Self::Hpa => "look at the conditions with `kubectl describe hpa`; the controller looks every 15 s",
-        }
+        };
+        hint.to_owned()
     }
 }
 

@@ -183,7 +183,7 @@ fn scalar(result: &[Value]) -> Result<f64, Broken> {
     result
         .first()
         .and_then(value)
-        .ok_or_else(|| Broken(format!("there is no series of `{COUNTER}` with a pod")))
+        .ok_or_else(|| Broken("there is no series of the app's counter with a pod".to_owned()))
 }
 
 /// The value of one sample: `[time, "text"]`.

@@ -5,6 +5,7 @@ mod board;
 mod code;
 mod commands;
 mod examine;
+mod exposition;
 mod finding;
 mod hop;
 mod hops;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::cluster::Cluster;
+use crate::cluster::app::App;
 use crate::cluster::monitoring::address::PrometheusUrl;
 use crate::cluster::pace::Pace;
 use crate::report::{Outcome, Reporter};
@@ -34,6 +36,7 @@ pub use board::{Autoscaler, Board, Condition, Usage, board, figures};
 pub use code::Code;
 pub use commands::Commands;
 pub use examine::Scene;
+use exposition::{Counted, Wanted};
 pub use finding::{Diagnosis, Figure, Finding, State};
 pub use hop::Hop;
 pub(crate) use hops::per_pod_or_none;
@@ -56,6 +59,19 @@ pub const COUNTER: &str = "http_requests_total";
 pub const HPA: &str = "web-app-hpa";
 /// The Prometheus job of the app.
 pub const JOB: &str = "web-app-service";
+
+/// How long pods that are scraped may be without the app's counter.
+const UNCOUNTED: Duration = if cfg!(test) {
+    Duration::ZERO
+} else {
+    Duration::from_mins(2)
+};
+/// How soon they are asked again, where they did not answer.
+const ASK_AGAIN: Duration = if cfg!(test) {
+    Duration::ZERO
+} else {
+    Duration::from_secs(10)
+};
 
 /// The figures of a chain of which every hop works.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
@@ -86,6 +102,8 @@ pub struct ChainError {
     pub after: Duration,
     /// The Prometheus of others that is used.
     pub prometheus: Option<PrometheusUrl>,
+    /// The app's counter.
+    pub counter: String,
 }
 
 impl ChainError {
@@ -95,22 +113,25 @@ impl ChainError {
             (Some(url), Hop::Target | Hop::Series | Hop::Values) => format!(
                 "check that the Prometheus at {url} scrapes what the note above names, and that pods of this cluster reach it"
             ),
-            (_, hop) => format!("{}; `provisioner doctor` looks at every hop", hop.hint()),
+            (_, hop) => format!("{}; `provisioner doctor` looks at every hop", hop.hint(&self.counter)),
         }
     }
 }
 
 /// Waits until every hop has a figure; the error names the first that has none. A Prometheus of others that cannot be asked from
-/// here is said to be unseen: whether it has the series shows in the custom metrics API.
+/// here is said to be unseen: whether it has the series shows in the custom metrics API. Pods that answer scrapes without the
+/// app's counter are waited for two minutes: one that counts nothing before its first request would wait for that.
 pub async fn verify(
     cluster: &Cluster,
-    route: &Route,
+    (route, app): (&Route, &App),
     timeout: Duration,
     report: &dyn Reporter,
 ) -> Result<Chain, ChainError> {
     let mut pace = Pace::new(report);
     let mut chain = Chain::default();
     for hop in Hop::PROOF {
+        let began = pace.elapsed();
+        let mut uncounted = UNCOUNTED;
         loop {
             let broken = match probe(cluster, route, hop, &mut chain).await {
                 Ok(look) => {
@@ -121,12 +142,18 @@ pub async fn verify(
                 Err(broken) => broken,
             };
             let after = pace.elapsed();
-            if after >= timeout {
+            let mut is_over = after >= timeout;
+            if matches!(hop, Hop::Series | Hop::Values) && after.saturating_sub(began) >= uncounted {
+                uncounted += ASK_AGAIN;
+                is_over |= is_uncounted(cluster, route, app).await;
+            }
+            if is_over {
                 return Err(ChainError {
                     hop,
                     message: broken.0,
                     after,
                     prometheus: route.prometheus.clone(),
+                    counter: app.counter.clone(),
                 });
             }
             pace.waiting(&hop.to_string(), &broken.0);
@@ -134,6 +161,21 @@ pub async fn verify(
         }
     }
     Ok(chain)
+}
+
+/// Whether pods answer, and none of them with a sample that would count as its own.
+async fn is_uncounted(cluster: &Cluster, route: &Route, app: &App) -> bool {
+    let at = &route.namespaces;
+    let wanted = Wanted {
+        counter: &app.counter,
+        namespace: &at.app,
+        honors_labels: route.prometheus.is_none(),
+    };
+    let answers = readings::expositions(cluster, at, &app.metrics_path).await;
+    let lacks = |(pod, answer): &(String, Result<String, _>)| {
+        answer.as_ref().is_ok_and(|text| wanted.of(pod, text) != Counted::Own)
+    };
+    !answers.is_empty() && answers.iter().all(lacks)
 }
 
 /// Looks at every hop and says which is the first that is broken, why, and what to do. Every question takes a few seconds at

@@ -31,6 +31,8 @@ pub(super) const PROMETHEUS: &str = "prometheus";
 
 /// What was answered to one question.
 pub(super) type Answer = Result<Value, Failure>;
+/// A pod with its answer to a scrape.
+pub(super) type Exposition = (String, Result<String, Failure>);
 
 /// A right that a part of the chain needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +84,7 @@ pub(super) struct Readings {
     pub(super) service: Answer,
     pub(super) slices: Answer,
     /// `/metrics` of some pods, by name.
-    pub(super) expositions: Vec<(String, Result<String, Failure>)>,
+    pub(super) expositions: Vec<Exposition>,
     pub(super) prometheus: Answer,
     pub(super) prometheus_pods: Answer,
     /// A Prometheus of others, as the adapter is told to use it.
@@ -154,6 +156,16 @@ pub(super) async fn read(cluster: &Cluster, at: &Namespaces, metrics_path: &str)
     }
 }
 
+/// What the app's own pods answer to a scrape, by name.
+pub(super) async fn expositions(cluster: &Cluster, at: &Namespaces, metrics_path: &str) -> Vec<Exposition> {
+    let ask = Asker {
+        cluster,
+        at,
+        metrics_path,
+    };
+    ask.expositions(&ask.pods().await).await
+}
+
 impl Asker<'_> {
     async fn get(&self, path: String) -> Answer {
         self.cluster.ask(Request::get(path).body(Vec::new()), WITHIN).await
@@ -163,12 +175,17 @@ impl Asker<'_> {
         self.cluster.ask_text(Request::get(path).body(Vec::new()), WITHIN).await
     }
 
+    async fn pods(&self) -> Answer {
+        let namespace = &self.at.app;
+        self.get(format!("/api/v1/namespaces/{namespace}/pods?limit=500")).await
+    }
+
     async fn app(&self) -> (Answer, Answer, Answer, Answer, Answer, Answer) {
         let namespace = &self.at.app;
         let deployment = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{APP}");
         futures::join!(
             self.get(deployment.clone()),
-            self.get(format!("/api/v1/namespaces/{namespace}/pods?limit=500")),
+            self.pods(),
             self.get(format!(
                 "/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers"
             )),
@@ -211,7 +228,7 @@ impl Asker<'_> {
     }
 
     /// What the app's own pods answer, through the API server.
-    async fn expositions(&self, pods: &Answer) -> Vec<(String, Result<String, Failure>)> {
+    async fn expositions(&self, pods: &Answer) -> Vec<Exposition> {
         let ready = super::pods::of_app(pods)
             .into_iter()
             .filter(|pod| super::pods::is_ready(pod));
@@ -273,9 +290,8 @@ impl Asker<'_> {
         let own = account(&self.at.monitoring, prometheus, PROMETHEUS);
         let serving = account(&self.at.metrics, adapter, SERVICE);
         let controller = "kube-system:horizontal-pod-autoscaler".to_owned();
-        let metric = format!("pods/{METRIC}");
         let reviews = "subjectaccessreviews.authorization.k8s.io";
-        let metric = format!("{metric}.custom.metrics.k8s.io");
+        let metric = format!("pods/{METRIC}.custom.metrics.k8s.io");
         let asked = [
             (Part::Prometheus, &own, "list", "pods", app),
             (Part::Prometheus, &own, "watch", "pods", app),

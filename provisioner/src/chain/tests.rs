@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cluster::values::Namespaces;
+use crate::names::APP;
 use crate::report::{Event, Record};
 
 /// An API server that answers each path with a status and a body, and remembers what it was asked.
@@ -103,7 +104,13 @@ async fn a_diagnosis_ends_also_where_nothing_answers() {
 
 async fn walked(server: &Server, url: Option<&str>) -> (Result<Chain, ChainError>, Vec<(String, Outcome, String)>) {
     let report = Record::default();
-    let chain = verify(&server.cluster(), &route(url), Duration::ZERO, &report).await;
+    let chain = verify(
+        &server.cluster(),
+        (&route(url), &App::default()),
+        Duration::ZERO,
+        &report,
+    )
+    .await;
     let events = report.0.into_inner().expect("not poisoned");
     let hops = events.into_iter().filter_map(|event| match event {
         Event::Done {
@@ -174,7 +181,50 @@ async fn a_broken_hop_names_the_prometheus_that_is_used() {
     let (chain, _) = walked(&Server::new(404, json!({})), None).await;
     let hint = chain.expect_err("none").hint();
     assert!(
-        hint.starts_with(Hop::Target.hint()) && hint.ends_with("`provisioner doctor` looks at every hop"),
+        hint.starts_with(&Hop::Target.hint(COUNTER)) && hint.ends_with("`provisioner doctor` looks at every hop"),
         "{hint}"
     );
+}
+
+/// A stack that is scraped, with one pod that answers `exposition`.
+async fn waited_for(exposition: &'static str) -> (ChainError, Duration) {
+    let mut pod = examine::pod(APP, "a");
+    pod["spec"]["containers"][0]["ports"][0]["containerPort"] = 9000.into();
+    let service = tower::service_fn(move |request: http::Request<Body>| {
+        let path = request.uri().to_string();
+        let none = json!({"status": "success", "data": {"result": []}});
+        let body = match path.as_str() {
+            _ if path.ends_with(":9000/proxy/metrics") => exposition.to_owned(),
+            _ if path.contains("query=up") => one().to_string(),
+            _ if path.contains("query=") => none.to_string(),
+            _ => json!({"kind": "PodList", "items": [pod]}).to_string(),
+        };
+        std::future::ready(http::Response::builder().body(Body::from(body.into_bytes())))
+    });
+    let cluster = Cluster::from_client(kube::Client::new(service, "default"));
+    let app = App {
+        counter: "orders_total".to_owned(),
+        ..App::default()
+    };
+    let timeout = Duration::from_secs(3);
+    let chain = verify(&cluster, (&route(None), &app), timeout, &Record::default()).await;
+    let error = chain.expect_err("no series");
+    (error, timeout)
+}
+
+#[tokio::test]
+async fn pods_that_never_count_are_not_waited_for_to_the_end() {
+    for exposition in ["http_requests_total 1\n", "orders_total{namespace=\"default\"} 1\n", ""] {
+        let (error, timeout) = waited_for(exposition).await;
+        assert_eq!(error.hop, Hop::Series);
+        assert!(error.after < timeout, "{exposition}: {error}");
+        assert!(
+            error.hint().contains("the counter `orders_total` from its start on"),
+            "{}",
+            error.hint()
+        );
+    }
+    // Where they have it, Prometheus is what is waited for.
+    let (error, timeout) = waited_for("orders_total 0\n").await;
+    assert!(error.after >= timeout, "{error}");
 }

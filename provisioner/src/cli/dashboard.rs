@@ -29,6 +29,11 @@ pub struct Dashboard {
     #[arg(long, value_name = "RANGE", default_value_t, conflicts_with_all = ["grafana", "prometheus"])]
     pub range: Range,
     /// Local port [default: a free one]
-    #[arg(long, default_value_t = 0, hide_default_value = true, conflicts_with = "png")]
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_parser = port, conflicts_with = "png")]
     pub port: u16,
+}
+
+/// A port, 0 for any that is free.
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| "it is no port".to_owned())
 }

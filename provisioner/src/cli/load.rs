@@ -14,7 +14,7 @@ use crate::timeline::picture::PictureFile;
 #[derive(Debug, Args)]
 pub struct Load {
     /// Requests per second, in total
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, default_value_t = 100, value_parser = rate)]
     pub rate: u32,
     /// How long, e.g. 90s, 2m
     #[arg(long, default_value = "2m", value_parser = duration::parse)]
@@ -112,6 +112,12 @@ fn stage(text: &str) -> Result<(f64, Duration), String> {
     }
     let duration = duration::parse(duration).map(|duration| (rate, duration));
     duration.map_err(|why| format!("stage `{text}`: its duration {why}"))
+}
+
+/// Whole requests per second, as many as the loader sends.
+fn rate(text: &str) -> Result<u32, String> {
+    let rate = text.parse().ok().filter(|rate| (1..=100_000).contains(rate));
+    rate.ok_or_else(|| "it is no whole number of requests per second from 1 to 100000".to_owned())
 }
 
 /// A share of all requests, in percent.
@@ -213,7 +219,11 @@ mod tests {
     }
 
     #[test]
-    fn shares_and_phases_have_bounds() {
+    fn rates_shares_and_phases_have_bounds() {
+        assert_eq!((rate("1"), rate("100000")), (Ok(1), Ok(100_000)));
+        for text in ["", "0", "100001", "-1", "1.5", "abc"] {
+            assert!(rate(text).is_err_and(|why| why.contains("from 1 to 100000")), "{text}");
+        }
         for (text, want) in [("0", 0.0_f64), ("0.1", 0.1), ("1%", 1.0), ("100", 100.0)] {
             assert_eq!(percent(text).map(f64::to_bits), Ok(want.to_bits()), "{text}");
         }

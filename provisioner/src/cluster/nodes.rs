@@ -1,6 +1,6 @@
 //! The cluster's nodes: what they are decides what they cost and which images they run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ const ARCHITECTURE: &str = "kubernetes.io/arch";
 const COMPUTE_TYPE: &str = "eks.amazonaws.com/compute-type";
 
 /// One node.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Node {
     /// EC2 instance type; none on nodes that are none of EC2's.
     pub instance_type: Option<String>,
@@ -49,6 +49,35 @@ fn parse(list: &Value) -> Vec<Node> {
         }
     };
     nodes.iter().map(node).collect()
+}
+
+/// What to know of an image for these `platforms` on these nodes: nothing keeps its pods away from nodes that it is not for.
+/// None where it runs on all that say what they are.
+pub fn misfit(nodes: &[Node], platforms: &[String]) -> Option<String> {
+    let nodes: Vec<&Node> = nodes.iter().filter(|node| !node.architecture.is_empty()).collect();
+    let runs = |node: &&Node| platforms.contains(&format!("linux/{}", node.architecture));
+    let (fit, others): (Vec<&Node>, Vec<&Node>) = nodes.iter().copied().partition(runs);
+    if others.is_empty() {
+        return None;
+    }
+    let kinds: BTreeSet<&str> = others.iter().map(|node| node.architecture.as_str()).collect();
+    let kinds = Vec::from_iter(kinds).join(" and ");
+    let all: BTreeSet<String> = nodes
+        .iter()
+        .map(|node| format!("linux/{}", node.architecture))
+        .collect();
+    let away = if fit.is_empty() {
+        ""
+    } else {
+        ", or keep its pods away from them by a `nodeSelector` in the app's manifest"
+    };
+    Some(format!(
+        "the image is for {}, and {} of {} nodes are {kinds}: pods that land there do not start; take an image for all of them (`--platform {}`){away}",
+        platforms.join(" and "),
+        others.len(),
+        nodes.len(),
+        Vec::from_iter(all).join(","),
+    ))
 }
 
 /// Nodes of the same kind, counted.
@@ -92,5 +121,20 @@ mod tests {
         };
         assert_eq!(kinds, [(&bare, 1), (&auto, 2)]);
         assert_eq!(parse(&json!({})), []);
+    }
+
+    #[test]
+    fn nodes_that_an_image_is_not_for_are_told() {
+        let node = |architecture: &str| Node {
+            architecture: architecture.to_owned(),
+            ..Node::default()
+        };
+        let nodes = ["amd64", "arm64", "arm64"].map(node);
+        let both = ["linux/amd64".to_owned(), "linux/arm64".to_owned()];
+        assert_eq!(misfit(&nodes, &both), None);
+        assert_eq!(misfit(&[], &both[..1]), None, "nodes may come");
+        assert_eq!(misfit(&[node(""), node("amd64")], &both[..1]), None);
+        insta::assert_snapshot!(misfit(&nodes, &both[..1]).expect("two"), @"the image is for linux/amd64, and 2 of 3 nodes are arm64: pods that land there do not start; take an image for all of them (`--platform linux/amd64,linux/arm64`), or keep its pods away from them by a `nodeSelector` in the app's manifest");
+        insta::assert_snapshot!(misfit(&nodes[1..], &both[..1]).expect("all"), @"the image is for linux/amd64, and 2 of 2 nodes are arm64: pods that land there do not start; take an image for all of them (`--platform linux/arm64`)");
     }
 }

@@ -256,10 +256,13 @@ impl<'a> Reader<'a> {
         match text.parse() {
             Ok(name) => Some(name),
             Err(error) => {
-                let hint = error.proposal.as_deref().map(|name| format!("try `--name {name}`"));
+                let hint = match &error.proposal {
+                    Some(name) => format!("try `--name {name}`"),
+                    None => "give the stack another one with `--name NAME`".to_owned(),
+                };
                 self.problems.push(Problem {
                     message: format!("{origin}: {error}"),
-                    hint,
+                    hint: Some(hint),
                 });
                 None
             }

@@ -245,6 +245,7 @@ fn invalid_values_name_their_source() {
 fn a_cluster_name_that_does_not_fit_comes_with_a_proposal() {
     let problems = resolve(&[("cluster", "Demo_1")], &[], "").unwrap_err();
     assert!(problems[0].ends_with("try `--name demo-1`"), "{problems:?}");
+    assert!(resolve(&[("cluster", "x")], &[], "").unwrap_err()[0].ends_with("with `--name NAME`"));
     assert!(resolve(&[("cluster", "Demo_1"), ("name", "demo-1")], &[], "").is_ok());
 }
 

@@ -268,7 +268,7 @@ impl ImageError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Toolchain { .. } => Some(
-                "install Rust from https://rustup.rs, or pass a static executable with `--binary PATH`"
+                "install Rust from https://rustup.rs; or give a static executable with `--binary PATH`, or an image made elsewhere with `--image REF`, `--archive FILE` or `--oci-layout DIR`"
                     .to_owned(),
             ),
             Self::Build { output, folder, .. } if says_disk_is_full(output) => Some(format!(

@@ -15,7 +15,7 @@ use crate::aws::{drift, preflight};
 use crate::cluster::authority::{Authority, Choice};
 use crate::cluster::changes::Planned;
 use crate::cluster::manifest::Component;
-use crate::cluster::nodes::{self, Node};
+use crate::cluster::nodes;
 use crate::cluster::ownership::Existing;
 use crate::cluster::values::Namespaces;
 use crate::cluster::{ObjectRef, parent, preview};
@@ -44,6 +44,14 @@ pub(super) struct Looked {
 }
 
 impl Looked {
+    /// The platforms that the app's image is for.
+    fn runs_on(&self) -> Vec<String> {
+        match &self.elsewhere {
+            Some(found) => found.platforms().to_vec(),
+            None => self.images.platforms.iter().map(ToString::to_string).collect(),
+        }
+    }
+
     /// Whether the app is what makes load from now on.
     pub(super) fn makes_load(&self, context: &Context) -> bool {
         images::makes_load_too(context, &self.images)
@@ -110,7 +118,7 @@ pub(super) async fn look(context: &Context) -> Result<Looked, Error> {
 
     report.phase(CHECK);
     let place = context.place().await?;
-    let registry = context.registry(place.aws()).await?;
+    let registry = elsewhere::registry(context, place.aws()).await?;
     registry.check().await?;
     let copies = mirror::wanted(config, stack, &registry, report)?;
     let plan = Plan::build(config, cluster, stack).mirroring(config, mirror::repositories(&copies));
@@ -150,7 +158,7 @@ pub(super) async fn reach(context: &Context, looked: &Looked) -> Result<Option<S
             let patience = ANSWER.min(context.config.output.timeout);
             let session = looked.place.connect(found, patience, &*context.report).await?;
             parent::check_version(&session.cluster, &plan.stack, &Namespaces::default().app).await?;
-            warn_of_platform(context, &session, platforms).await;
+            warn_of_platform(context, &session, &looked.runs_on()).await;
             Ok(Some(session))
         }
         State::Unfinished => Ok(None),
@@ -266,18 +274,13 @@ fn tell(context: &Context, looked: &Looked) {
     }
 }
 
-/// Nodes may come that can run the image; where none of those that there are can, somebody should know.
-async fn warn_of_platform(context: &Context, session: &Session, platforms: &[Platform]) {
+/// Tells of nodes that cannot run the image; where nobody says which nodes there are, of none.
+async fn warn_of_platform(context: &Context, session: &Session, platforms: &[String]) {
     let Ok(nodes) = nodes::read(&session.cluster).await else {
         return;
     };
-    let names: Vec<&str> = platforms.iter().map(|platform| platform.name()).collect();
-    let runs = |node: &Node| names.contains(&format!("linux/{}", node.architecture).as_str());
-    if !nodes.is_empty() && !nodes.iter().any(runs) {
-        context.report.warning(&format!(
-            "the image is for {}, and no node of the cluster is: its pods wait until one comes",
-            names.join(" and ")
-        ));
+    if let Some(warning) = nodes::misfit(&nodes, platforms) {
+        context.report.warning(&warning);
     }
 }
 

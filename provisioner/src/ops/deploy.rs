@@ -144,7 +144,7 @@ async fn verify(config: &Config, cluster: &Cluster, report: &dyn Reporter) -> Re
         namespaces: Namespaces::default(),
         prometheus: config.prometheus.url.clone(),
     };
-    match chain::verify(cluster, &route, config.output.timeout, report).await {
+    match chain::verify(cluster, (&route, &config.app), config.output.timeout, report).await {
         Ok(chain) => Ok(Some(chain)),
         Err(broken) => Err(doctor::explained(config, cluster, broken).await),
     }

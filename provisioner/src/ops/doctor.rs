@@ -95,6 +95,7 @@ mod tests {
             message: "it has read no value".to_owned(),
             after: std::time::Duration::from_mins(1),
             prometheus: None,
+            counter: chain::COUNTER.to_owned(),
         };
         let told = explained(&context.config, &cluster, error).await;
         assert_eq!(told.exit(), Exit::Failed);

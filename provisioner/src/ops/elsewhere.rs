@@ -1,5 +1,7 @@
 //! An image that was made elsewhere, in the place of one that is built: found before anything is changed, pushed later.
 
+use super::Context;
+use crate::aws::Aws;
 use crate::config::{self, Made};
 use crate::error::Error;
 use crate::image::{self, Image, Platform, Published, RetryPolicy};
@@ -15,6 +17,34 @@ pub(super) enum Found {
     InPlace(Published),
     /// In a registry, to be copied; with the repository that it is in.
     Copied { image: Box<Image>, from: (String, String) },
+}
+
+impl Found {
+    /// What it is for.
+    pub(super) fn platforms(&self) -> &[String] {
+        match self {
+            Self::Local(image) | Self::Copied { image, .. } => &image.platforms,
+            Self::InPlace(published) => &published.platforms,
+        }
+    }
+}
+
+/// Where a bootstrap's images go. Of one that is used where it is, behind a context, nobody else has to be known: no other
+/// registry, and no AWS.
+///
+/// # Errors
+/// As [`Context::registry`].
+pub(super) async fn registry(context: &Context, aws: Option<&Aws>) -> Result<Registry, Error> {
+    let (target, stack) = (&context.config.target, &context.config.stack);
+    let needs_none = aws.is_none() && target.registry.is_none() && !stack.mirror;
+    let own = match &context.config.image.made {
+        Some(Made::Remote { image, copy: false }) if needs_none => Registry::of(image),
+        _ => None,
+    };
+    match own {
+        Some(own) => Ok(own),
+        None => context.registry(aws).await,
+    }
 }
 
 /// Finds the image that the settings name, if they name one, and checks that it is for all `platforms`.
@@ -70,4 +100,28 @@ pub(super) async fn publish(
         target = target.beside(repository.clone());
     }
     Ok(image::publish(image, &target, tag, report).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::given;
+    use super::*;
+
+    #[tokio::test]
+    async fn an_image_that_stays_where_it_is_needs_no_registry_and_no_aws() {
+        let line = [
+            "provisioner",
+            "plan",
+            "--kube-context",
+            "kind",
+            "--image",
+            "ghcr.io/team/shop:1",
+        ];
+        let (_, context) = given(&line);
+        let found = registry(&context, None).await.expect("nobody is asked");
+        assert!(matches!(found, Registry::Other(prefix) if prefix.to_string() == "ghcr.io/team"));
+        let (_, context) = given(&[&line[..], &["--registry", "quay.io/other"]].concat());
+        let found = registry(&context, None).await.expect("nobody is asked");
+        assert!(matches!(found, Registry::Other(prefix) if prefix.to_string() == "quay.io/other"));
+    }
 }

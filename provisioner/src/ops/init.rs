@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::resume::quoted;
-use super::{Context, ask};
+use super::{Context, ask, images};
 use crate::cli;
 use crate::cluster::app::{self, App};
 use crate::cluster::manifest;
@@ -58,7 +58,8 @@ pub(super) async fn run(flags: &cli::Init, context: &Context) -> Result<Answer, 
         }
     }
     let project = Project::of(flags, context).await?;
-    let next = project.next(&settings);
+    let image = &context.config.image;
+    let next = project.next(&settings, image.made.is_some() || images::is_workspace(image));
     let mut files = vec![(settings, project.settings())];
     files.extend(
         Project::manifests()
@@ -99,8 +100,12 @@ impl Project {
         if target.region.is_none() && target.kube_context.is_none() {
             project.target.region = Some(asked("AWS region", "eu-west-1", region).await?);
         }
+        if target.kube_context.is_some() && target.registry.is_none() {
+            let prefix = |text: &str| text.is_empty().then_some(None).or_else(|| text.parse().ok().map(Some));
+            project.target.registry = asked("registry for images, like ghcr.io/team (empty: ECR)", "", prefix).await?;
+        }
         if project.image.is_none() {
-            let answer = ask::line("image of the app, empty where it is built here", "").await?;
+            let answer = ask::line("image of the app (empty: built from a cargo workspace here)", "").await?;
             project.image = image(answer)?;
         }
         let App {
@@ -187,13 +192,16 @@ impl Project {
     }
 
     /// The commands that follow, with the settings that they do not find by themselves.
-    fn next(&self, settings: &Path) -> Vec<String> {
+    fn next(&self, settings: &Path, has_app: bool) -> Vec<String> {
         let mut flags = String::new();
         if !is_found(settings) {
             flags = format!(" --config {}", quoted(&settings.display().to_string()));
         }
         if self.target.cluster.is_none() && self.target.kube_context.is_none() {
             flags.push_str(" --cluster NAME");
+        }
+        if self.image.is_none() && !has_app {
+            flags.push_str(" --image REF");
         }
         ["plan", "bootstrap"]
             .map(|verb| format!("provisioner {verb}{flags}"))
@@ -374,6 +382,11 @@ mod tests {
             (&"r@sha256:1".into(), &serde_json::Value::Null)
         );
         assert_eq!(container["ports"][0]["containerPort"], 9000);
+        let env = container["env"].as_array().unwrap();
+        for (name, field) in [("POD_NAME", "metadata.name"), ("POD_NAMESPACE", "metadata.namespace")] {
+            let own = env.iter().find(|one| one["name"] == name).unwrap();
+            assert_eq!(own["valueFrom"]["fieldRef"]["fieldPath"], field);
+        }
         assert_eq!(of("Service")["ports"][0]["port"], 9000);
         let target = &of("HorizontalPodAutoscaler")["metrics"][0]["pods"]["target"]["averageValue"];
         assert_eq!(*target, "2500m");

@@ -130,7 +130,14 @@ impl Context {
         match (&self.config.target.registry, aws) {
             (Some(prefix), _) => Ok(Registry::Other(prefix.clone())),
             (None, Some(aws)) => Ok(Registry::ecr(aws.clone())),
-            (None, None) => Ok(Registry::ecr(self.connect_aws().await?)),
+            (None, None) => match self.connect_aws().await {
+                Ok(aws) => Ok(Registry::ecr(aws)),
+                // Whoever names a context may not think of AWS at all.
+                Err(error) if self.config.target.kube_context.is_some() => {
+                    Err(error.or_hint("images go to ECR unless `--registry HOST/PREFIX` names another registry"))
+                }
+                Err(error) => Err(error),
+            },
         }
     }
 

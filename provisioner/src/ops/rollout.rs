@@ -24,7 +24,7 @@ pub(super) async fn run(flags: &cli::Push, context: &Context) -> Result<(Answer,
     let images = images::check(&config.image).await?;
     report.phase(CHECK);
     let place = context.place().await?;
-    let registry = context.registry(place.aws()).await?;
+    let registry = elsewhere::registry(context, place.aws()).await?;
     registry.check().await?;
     let found = Box::pin(elsewhere::find(&config.image, &registry, &images.platforms, report)).await?;
     let answer = ANSWER.min(config.output.timeout);

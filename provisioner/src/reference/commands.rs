@@ -68,6 +68,8 @@ fn flags<'a>(page: &mut String, arguments: impl Iterator<Item = &'a Arg>) {
             .collect();
         let default = match (&default[..], argument.get_action().takes_values()) {
             ([], _) | (_, false) => String::new(),
+            // The help says it in words.
+            _ if argument.is_hide_default_value_set() => String::new(),
             (values, true) => format!(" [default: {}]", values.join(", ")),
         };
         let _ = writeln!(page, "| {short}`{long}{value}` | {}{default} |", cell(&help(argument)));

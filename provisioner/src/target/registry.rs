@@ -34,6 +34,12 @@ impl Registry {
         Self::Ecr(Box::new(Ecr { aws, known }))
     }
 
+    /// That of an image, where it can be asked without AWS.
+    pub fn of(image: &ImageRef) -> Option<Self> {
+        let is_ecr = ecr::Host::of(image.host()).is_some();
+        image.prefix().filter(|_| !is_ecr).map(Self::Other)
+    }
+
     /// The same, knowing repositories that were read before: they are not looked up again.
     #[must_use]
     pub fn knowing(mut self, repositories: &[ecr::Reading]) -> Self {

@@ -23,6 +23,16 @@ fn an_unknown_context_is_refused_with_the_known_ones_and_without_aws() {
 }
 
 #[test]
+fn where_images_go_is_said_to_whoever_did_not_think_of_aws() {
+    let run = Run::in_workspace("plan --kube-context kind-dev").file(".kube/config", KUBECONFIG);
+    let stderr = run.end().refused(2);
+    assert!(
+        stderr.contains("unless `--registry HOST/PREFIX` names another"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn a_cluster_that_does_not_answer_is_a_failure_that_names_it() {
     let run = Run::of("status --kube-context kind-dev --timeout 1s").file(".kube/config", KUBECONFIG);
     let stderr = run.end().refused(1);

@@ -166,7 +166,7 @@ fn help_of_bootstrap_shows_its_flags() {
               Create the cluster where it is missing (billable, takes about 15 minutes)
 
           --without <COMPONENT>
-              Leave a component out: COMPONENTS, or one of yours; may be repeated
+              Leave a component out: COMPONENTS, namespaces that are there already, or one of yours; may be repeated
 
           --manifests <DIR>
               Folder of components (NN-NAME/*.yaml) that replace shipped ones of the same name, or join them

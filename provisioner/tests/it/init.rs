@@ -75,8 +75,8 @@ fn what_init_writes_for_a_context_names_it_and_the_next_commands_find_it() {
     assert_eq!(
         written["next"],
         serde_json::json!([
-            format!("provisioner plan --config '{config}'"),
-            format!("provisioner bootstrap --config '{config}'"),
+            format!("provisioner plan --config '{config}' --image REF"),
+            format!("provisioner bootstrap --config '{config}' --image REF"),
         ])
     );
     // The next command gets as far as the cluster, which does not answer.
@@ -98,9 +98,38 @@ fn settings_in_the_working_directory_need_not_be_named() {
         assert_eq!(ended.code(), 0, "{}", ended.stderr());
         let told = ended.stdout();
         assert!(
-            told.ends_with("look through them, then: provisioner plan, then: provisioner bootstrap\n"),
+            told.ends_with(
+                "look through them, then: provisioner plan --image REF, then: provisioner bootstrap --image REF\n"
+            ),
             "{folder}: {told}"
         );
+    }
+}
+
+#[test]
+fn a_cargo_workspace_is_what_the_image_is_built_from() {
+    let run = Run::of("init --cluster demo --region eu-west-1").file("Cargo.toml", "[workspace]\n");
+    let told = run.end().stdout();
+    assert!(
+        told.ends_with("then: provisioner plan, then: provisioner bootstrap\n"),
+        "{told}"
+    );
+}
+
+#[test]
+fn behind_a_context_the_registry_is_asked_for() {
+    for (answer, written) in [("ghcr.io/team\n", "\nregistry = \"ghcr.io/team\"\n"), ("\n", "")] {
+        let flags =
+            "--image ghcr.io/team/app:1 --app-port 9000 --metrics-path /m --counter orders_total --target-rate 1";
+        let mut child = Run::of(&format!("init --kube-context kind-dev {flags}"))
+            .on_a_terminal()
+            .start();
+        child.answer("registry for images", answer);
+        let ended = child.end();
+        assert_eq!(ended.code(), 0, "{}", ended.stdout());
+        let settings = String::from_utf8(ended.written("provisioner.toml")).unwrap();
+        assert!(settings.contains(written), "{settings}");
+        assert_eq!(settings.contains("registry"), !written.is_empty(), "{settings}");
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::super::Hop;
 use super::super::code::Code;
+use super::super::exposition::{Counted, Wanted};
 use super::super::finding::{Finding, State};
 use super::super::pods;
 use super::Exam;
@@ -53,19 +54,25 @@ impl Exam<'_> {
             let says = format!("no container of pod `{}` has a port named `http`", pods::name(first));
             return Finding::fail(hop, Code::PortName, says).fix(self.bootstrap("--force-conflicts"));
         }
-        let answers = &self.readings.expositions;
         let (counter, path) = (&self.scene.app.counter, &self.scene.app.metrics_path);
-        let has_counter = |text: &str| has_counter(text, counter);
-        let good = answers
+        let wanted = Wanted {
+            counter,
+            namespace: &self.scene.namespaces.app,
+            honors_labels: self.readings.foreign.is_none(),
+        };
+        let answers = &self.readings.expositions;
+        let counted = answers
             .iter()
-            .filter(|(_, text)| text.as_deref().is_ok_and(has_counter));
-        let good = good.count();
-        let bad = answers.iter().find(|(_, text)| !text.as_deref().is_ok_and(has_counter));
-        match bad {
+            .map(|(pod, answer)| (pod, answer.as_ref().map(|text| wanted.of(pod, text))));
+        let bad: Vec<_> = counted
+            .filter(|(_, counted)| !matches!(counted, Ok(Counted::Own)))
+            .collect();
+        let good = answers.len() - bad.len();
+        match bad.first() {
             None if good == 0 => Finding::unknown(hop, Code::NotAsked, "no pod was asked"),
             None => Finding::pass(hop, format!("{good} of {} pods asked have `{counter}`", answers.len()))
                 .count(good, "pods"),
-            Some((pod, Ok(_))) => self.no_counter(pod),
+            Some((pod, Ok(counted))) => self.no_counter(pod, counted),
             Some((pod, Err(failure))) => {
                 let code = Code::of_proxied(failure);
                 let says = format!("pod `{pod}` does not answer {path}: {failure}");
@@ -88,12 +95,24 @@ impl Exam<'_> {
     }
 
     /// Of a pod without the counter; its port is that of the name, as the pods were asked.
-    fn no_counter(&self, pod: &str) -> Finding {
+    fn no_counter(&self, pod: &str, counted: &Counted) -> Finding {
         let app = &self.scene.app;
-        let says = format!(
-            "pod `{pod}` answers {} without the counter `{}`",
-            app.metrics_path, app.counter
-        );
+        let (code, says) = match counted {
+            Counted::Elsewhere { label, value } => (
+                Code::LabelMismatch,
+                format!(
+                    "pod `{pod}` gives `{}` the label {label}=\"{value}\", which counts before the pod's own {label}",
+                    app.counter
+                ),
+            ),
+            Counted::Own | Counted::Missing => (
+                Code::NoMetric,
+                format!(
+                    "pod `{pod}` answers {} without a sample of the counter `{}`",
+                    app.metrics_path, app.counter
+                ),
+            ),
+        };
         let namespace = &self.scene.namespaces.app;
         let asked = pods::of_app(&self.readings.pods)
             .into_iter()
@@ -103,40 +122,14 @@ impl Exam<'_> {
             "get --raw /api/v1/namespaces/{namespace}/pods/http:{pod}:{port}/proxy{}",
             app.metrics_path
         );
-        Finding::fail(Hop::Exposition, Code::NoMetric, says).fix(self.scene.commands.kubectl(&look))
+        Finding::fail(Hop::Exposition, code, says).fix(self.scene.commands.kubectl(&look))
     }
-}
-
-/// Whether an exposition has a sample of the counter.
-fn has_counter(text: &str, counter: &str) -> bool {
-    text.lines().any(|line| {
-        let rest = line.strip_prefix(counter);
-        rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
-    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::COUNTER;
     use super::super::recorded;
     use super::*;
-
-    #[test]
-    fn only_a_sample_of_the_counter_counts() {
-        assert!(has_counter(
-            "# TYPE x counter\nhttp_requests_total{pod=\"a\"} 2\n",
-            COUNTER
-        ));
-        assert!(has_counter("http_requests_total 2", COUNTER));
-        for text in [
-            "# HELP http_requests_total requests",
-            "http_requests_total_total 1",
-            "my_http_requests_total 1",
-            "",
-        ] {
-            assert!(!has_counter(text, COUNTER), "{text}");
-        }
-    }
 
     #[test]
     fn pods_are_looked_at_for_the_apps_own_counter() {
@@ -169,5 +162,8 @@ mod tests {
             "{:?}",
             found.fixes
         );
+        let found = look("orders_total{namespace=\"default\"} 2");
+        assert_eq!((found.state, found.code), (State::Fail, Code::LabelMismatch));
+        assert!(found.says.contains("namespace=\"default\""), "{}", found.says);
     }
 }

@@ -104,4 +104,6 @@ fn by(changed: Option<&str>) -> String {
 #[cfg(test)]
 mod recorded;
 #[cfg(test)]
+pub(super) use recorded::pod;
+#[cfg(test)]
 mod tests;

@@ -232,7 +232,13 @@ impl Exam<'_> {
         if let Some(last) = last {
             return self.stale(last);
         }
-        let says = format!("there is no series of `{COUNTER}` with a pod");
+        let own = &self.scene.app.counter;
+        let kept = if own == COUNTER {
+            String::new()
+        } else {
+            format!(", as which `{own}` is kept,")
+        };
+        let says = format!("there is no series of `{COUNTER}`{kept} with a pod");
         Finding::fail(Hop::Series, Code::NoSeries, says).fix(self.query())
     }
 

@@ -68,7 +68,7 @@ pub(super) fn condition(name: &str, status: &str, reason: &str, message: &str) -
 }
 
 /// A pod of a Deployment that is ready since a minute.
-pub(super) fn pod(deployment: &str, name: &str) -> Value {
+pub(in crate::chain) fn pod(deployment: &str, name: &str) -> Value {
     let hash = "5f7d9c8b6";
     json!({
         "metadata": {"name": format!("{deployment}-{hash}-{name}"), "namespace": "any",
@@ -190,7 +190,7 @@ pub(super) fn healthy() -> Readings {
         expositions: vec![(
             "web-app-5f7d9c8b6-a".to_owned(),
             Ok(
-                "# TYPE http_requests_total counter\nhttp_requests_total{pod=\"a\",namespace=\"web-app\"} 7\n"
+                "# TYPE http_requests_total counter\nhttp_requests_total{pod=\"web-app-5f7d9c8b6-a\",namespace=\"web-app\"} 7\n"
                     .to_owned(),
             ),
         )],

@@ -5,11 +5,11 @@ use std::str::FromStr;
 
 use oci_client::Reference;
 
-use crate::image::RegistryTarget;
 use crate::image::digest::Digest;
 use crate::image::prefix::is_path_part;
 use crate::image::push::is_tag;
 use crate::image::target::parse;
+use crate::image::{RegistryPrefix, RegistryTarget};
 
 /// What the tags of copies start with.
 const MIRROR_TAG: &str = "mirror-";
@@ -82,6 +82,14 @@ impl fmt::Display for ImageRef {
 }
 
 impl ImageRef {
+    /// Its registry with the path that it is in; none where many share a registry and the path is missing.
+    pub fn prefix(&self) -> Option<RegistryPrefix> {
+        let scheme = if self.plain_http { "http" } else { "https" };
+        let path = self.repository.rsplit_once('/');
+        let path = path.map_or_else(String::new, |(path, _)| format!("/{path}"));
+        format!("{scheme}://{}{path}", self.host).parse().ok()
+    }
+
     /// `host[:port]`.
     pub fn host(&self) -> &str {
         &self.host
@@ -139,6 +147,19 @@ mod tests {
     use super::*;
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn an_image_is_in_a_path_of_its_registry() {
+        for (image, prefix) in [
+            ("ghcr.io/team/app:1", Some("ghcr.io/team")),
+            ("localhost:5001/app", Some("localhost:5001")),
+            ("nginx", Some("docker.io/library")),
+            ("ghcr.io/app", None),
+        ] {
+            let found = image.parse::<ImageRef>().expect("an image").prefix();
+            assert_eq!(found.map(|found| found.argument()).as_deref(), prefix, "{image}");
+        }
+    }
 
     #[test]
     fn references_are_read_as_docker_reads_them() {
