@@ -1,5 +1,6 @@
 //! The run: takes arrivals as they come due, starts requests, collects outcomes.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -18,13 +19,22 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Between two looks at all idle connections.
 const SWEEP: Duration = Duration::from_millis(100);
 
+/// How many connections there are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Connections {
+    /// At least, taking turns: over one alone all requests of a moment would go to the same pod.
+    pub(super) users: usize,
+    /// Most requests in flight.
+    pub(super) most: usize,
+}
+
 /// One load from its first request to its last answer.
 pub(super) struct Run<'a> {
     client: Arc<Client>,
     schedule: &'a Schedule,
-    /// Most requests in flight.
-    connections: usize,
-    idle: Vec<Connection>,
+    connections: Connections,
+    /// Those without a request, the one used last at the end.
+    idle: VecDeque<Connection>,
     swept: Instant,
     in_flight: JoinSet<Ended>,
     record: Record,
@@ -44,7 +54,7 @@ impl<'a> Run<'a> {
     pub(super) fn new(
         client: Arc<Client>,
         schedule: &'a Schedule,
-        connections: usize,
+        connections: Connections,
         record: Record,
         progress: Progress<'a>,
     ) -> Self {
@@ -52,7 +62,7 @@ impl<'a> Run<'a> {
             client,
             schedule,
             connections,
-            idle: Vec::new(),
+            idle: VecDeque::new(),
             swept: Instant::now(),
             in_flight: JoinSet::new(),
             record,
@@ -104,7 +114,7 @@ impl<'a> Run<'a> {
     }
 
     fn launch(&mut self, due: Instant) {
-        if self.in_flight.len() >= self.connections {
+        if self.in_flight.len() >= self.connections.most {
             self.record.dropped();
             return;
         }
@@ -121,15 +131,16 @@ impl<'a> Run<'a> {
         });
     }
 
-    /// The connection used last, so that as few stay open as the load needs; those past their time are closed, and those
-    /// that the server closed before are counted. All are looked at now and then only: a stall leaves hundreds behind.
+    /// The connection that waits longest, once there is one for each user; those past their time are closed, and those that
+    /// the server closed before are counted. All are looked at now and then only: a stall leaves hundreds behind.
     fn take_idle(&mut self) -> Option<Connection> {
         if self.swept.elapsed() >= SWEEP {
             self.swept = Instant::now();
             let (client, record) = (&self.client, &mut self.record);
             self.idle.retain(|connection| is_usable(client, record, connection));
         }
-        while let Some(connection) = self.idle.pop() {
+        while self.idle.len() + self.in_flight.len() >= self.connections.users {
+            let connection = self.idle.pop_front()?;
             if is_usable(&self.client, &mut self.record, &connection) {
                 return Some(connection);
             }

@@ -28,7 +28,7 @@ use crate::duration;
 use crate::shutdown::Signals;
 use aside::Aside;
 use client::{Client, Limits};
-use drive::Run;
+use drive::{Connections, Run};
 use header::Header;
 use progress::{Form, Progress};
 use rate::{Profile, Rate, Stages};
@@ -70,6 +70,9 @@ pub(crate) struct LoadArgs {
     /// Of the random arrivals of `poisson`: the same seed, the same arrivals
     #[arg(long, env = "LOAD_SEED", default_value_t = 1, value_name = "N")]
     seed: u64,
+    /// Connections that take turns, as those of so many users do; there are more where requests overlap
+    #[arg(long, env = "LOAD_USERS", default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    users: u32,
     /// Most requests, and so connections, at a time; a request due beyond them is dropped and counted
     #[arg(long, env = "LOAD_CONNECTIONS", default_value_t = 256, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..))]
@@ -175,7 +178,11 @@ pub(crate) async fn run(args: &LoadArgs) -> Result<(), LoadError> {
     let schedule = args.schedule();
     let mut stderr = Aside::new(io::stderr()).map_err(LoadError::Progress)?;
     let progress = Progress::new(args.progress, &mut stderr);
-    let record = Run::new(client, &schedule, args.connections as usize, Record::new()?, progress)
+    let connections = Connections {
+        users: args.users as usize,
+        most: args.connections as usize,
+    };
+    let record = Run::new(client, &schedule, connections, Record::new()?, progress)
         .drive(&mut signals)
         .await
         .map_err(LoadError::Pacer)?;

@@ -188,8 +188,8 @@ fn random_load_of_100_requests_ends_at_the_maximum_whatever_the_first_look_saw()
     assert!(partial > 0, "no first look saw 80 to 99 requests");
 }
 
-/// Ten minutes each, a hundred times: once settled, the number of pods changes at most once in nearly all of them.
-fn does_not_flap(random: bool, turn: usize) {
+/// Ten minutes each, a hundred times: once settled, the number of pods changes at most once in all but `at_most` of them.
+fn flaps(random: bool, turn: usize, at_most: usize) {
     for (rate, pods) in [(15.0, 2), (55.0, 6), (100.0, 10)] {
         let changes: Vec<usize> = (0..100)
             .map(|seed| {
@@ -205,20 +205,20 @@ fn does_not_flap(random: bool, turn: usize) {
             })
             .collect();
         let flapping = changes.iter().filter(|&&changes| changes > 1).count();
-        assert!(flapping <= 5, "{rate} requests/s: {changes:?}");
+        assert!(flapping <= at_most, "{rate} requests/s: {changes:?}");
     }
 }
 
 #[test]
 fn steady_random_load_does_not_flap() {
-    does_not_flap(true, 1);
+    flaps(true, 1, 5);
 }
 
-/// As our own generator sends: each connection for 20 requests.
+/// As by a client that takes a new connection after 20 requests: all pods but one are idle at a time.
 #[test]
 fn steady_load_over_one_connection_at_a_time_does_not_flap() {
-    does_not_flap(false, 20);
-    does_not_flap(true, 20);
+    flaps(false, 20, 5);
+    flaps(true, 20, 20);
 }
 
 /// For how many seconds, and how much is added in each.
@@ -250,8 +250,8 @@ fn promtool_sees_steps_in_the_short_window_and_chance_in_the_long_one() {
         (&[(90, 55)], 90, 55.0, 0.0),                  // steady
         (&[quiet, (2, 100)], 62, 100.0, 0.0),          // two scrapes of a step
         (&[quiet, (8, 100)], 68, 100.0, 0.0),          // the long window is not yet full
-        (&[(60, 55), (1, 75)], 61, 625.0 / 11.0, 0.0), // chance
-        (&[(60, 55), (1, 110)], 61, 110.0, 0.0),       // more than chance
+        (&[(60, 55), (1, 75)], 61, 625.0 / 11.0, 0.0), // chance, or turns
+        (&[(60, 55), (1, 130)], 61, 130.0, 0.0),       // more than chance and turns
         (&[(60, 100), (6, 0)], 66, 500.0 / 11.0, 0.0), // down by the long window
     ];
     let tests: Vec<Value> = cases
