@@ -18,7 +18,8 @@ demo: ## everything, from nothing to 10 pods and back, on the sandbox
 	@set -e; env=$$($(SANDBOX) env); eval "$$env"; set -x; \
 	$(BIN)/provisioner bootstrap --cluster demo --create-cluster --without grafana --poll-interval 1s --yes; \
 	$(BIN)/provisioner load --cluster demo --rate 100 --duration 60s --until-scaled --picture $(BIN)/load.svg
-	@printf '\nlook around   env=$$($(SANDBOX) env) && eval "$$env" && .sandbox/bin/kubectl get pods -A\nremove all    make down\n'
+	@printf '%s\n' '' 'look around   env=$$($(SANDBOX) env) && eval "$$env" && export PATH="$(abspath $(BIN)):$(CURDIR)/.sandbox/bin:$$PATH"' \
+	  '              provisioner status --cluster demo --watch; provisioner dashboard --cluster demo; kubectl get pods -A' 'remove it     make down'
 
 down: ## remove the demo and the sandbox
 	-@env=$$($(SANDBOX) env) && eval "$$env" && $(BIN)/provisioner teardown --cluster demo --delete-cluster --poll-interval 1s --yes
@@ -60,7 +61,7 @@ python: venv ## tests of the AWS endpoint, lints of the foundation's template, a
 	target/aws-venv/bin/ruff check $(RUFF) && target/aws-venv/bin/ruff format --check $(RUFF)
 	target/aws-venv/bin/cfn-lint provisioner/src/aws/foundation.json
 	cd sandbox/aws && ../../target/aws-venv/bin/python -m pytest -q
-	for script in $(filter-out %/page.py %/sandbox.py %/objects.py %/peer.py %/servers.py %/scale_cluster.py %/scale_readings.py %/scale_tables.py,$(wildcard provisioner/benches/*.py app/benches/*.py)); do PYTHONPATH=provisioner/benches python3 $$script --help >/dev/null || exit 1; done
+	for script in $(filter-out %/page.py %/sandbox.py %/objects.py %/peer.py %/servers.py %/scale_cluster.py %/scale_readings.py %/scale_tables.py %/kills.py,$(wildcard provisioner/benches/*.py app/benches/*.py)); do PYTHONPATH=provisioner/benches python3 $$script --help >/dev/null || exit 1; done
 
 CHECKOV = target/checkov-venv/bin/checkov --config-file .checkov.yaml
 

@@ -19,6 +19,12 @@ def machine() -> str:
     return f"{os.cpu_count()} cores of {cpu}, {gigabytes:.0f} GB, Linux {platform.release()}"
 
 
+def read_section(path: Path, name: str) -> str:
+    """A section as it is; empty where there is none."""
+    text = path.read_text() if path.is_file() else ""
+    return text.partition(f"<!-- {name}: begin -->")[2].partition(f"<!-- {name}: end -->")[0]
+
+
 def write_section(path: Path, name: str, section: str) -> None:
     """Puts a section into the page, in place of the one before."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"

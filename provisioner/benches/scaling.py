@@ -3,8 +3,8 @@
 Each part is a `provisioner load`, whose JSON result has all times. `fast`: starts spread evenly over the period in which
 the HPA's controller looks, since what it reads decides only when it looks. `seed`: the settings of the seed, a few starts
 as they come. `steady`: a constant rate for minutes, evenly and as a Poisson process; what counts is how often the number
-of pods changes once it has settled. Each part writes its own section of docs/benchmarks.md, so that parts may be
-measured one by one; pictures of the run in the middle go to docs/.
+of pods changes once it has settled. `kills`: what is lost at 100 requests/s while pods go at random. Each part writes its
+own section of docs/benchmarks.md, so that parts may be measured one by one; pictures of the run in the middle go to docs/.
 """
 
 import argparse
@@ -21,14 +21,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from page import PAGE, ROOT, machine, write_section
+import kills
+from page import PAGE, ROOT, machine, read_section, write_section
 
 # Between two looks of the HPA's controller.
 PERIOD = 15.0
 # After so many seconds a constant rate has had its pods.
 SETTLED = 60.0
 ARRIVALS = ["even", "poisson"]
-PARTS = ("fast", "seed", "steady")
+STEADY = "scaling-steady"
+PARTS = ("fast", "seed", "steady", "kills")
 
 
 @dataclass(frozen=True)
@@ -196,19 +198,23 @@ def keep_middle(runs: list[Run], to: Path) -> None:
 
 
 def steady(bench: Bench, given: argparse.Namespace) -> list[str]:
-    """Constant rates: how often the number of wanted pods changes after it had time to settle."""
-    rows = [
-        "| requests/s | arrivals | pods settled | changes after | pods then | lost | p99 ms |",
-        "| ---: | --- | ---: | ---: | --- | ---: | ---: |",
-    ]
+    """Constant rates: how often the number of wanted pods changes after it had time to settle. Rows of the page that are
+    not measured this time are kept."""
+    row = re.compile(r"^\| (\d+) \| (\w+) \|.*$", re.MULTILINE)
+    before = row.finditer(read_section(bench.page, STEADY))
+    rows = {(int(kept[1]), kept[2]): kept[0] for kept in before}
     for rate in given.rates:
         for arrivals in given.arrivals:
             duration = f"{given.minutes * 60:.0f}s"
             arguments = ["--rate", str(rate), "--duration", duration, "--arrivals", arrivals]
             result = bench.load(arguments)
-            rows.append(steady_row(result, rate, arrivals, given.minutes * 60))
-            print(rows[-1], file=sys.stderr, flush=True)
-    return rows
+            rows[rate, arrivals] = steady_row(result, rate, arrivals, given.minutes * 60)
+            print(rows[rate, arrivals], file=sys.stderr, flush=True)
+    head = [
+        "| requests/s | arrivals | pods settled | changes after | pods then | lost | p99 ms |",
+        "| ---: | --- | ---: | ---: | --- | ---: | ---: |",
+    ]
+    return [*head, *(rows[key] for key in sorted(rows))]
 
 
 def steady_row(result: dict[str, Any], rate: int, arrivals: str, duration: float) -> str:
@@ -231,6 +237,17 @@ def steady_row(result: dict[str, Any], rate: int, arrivals: str, duration: float
     return f"| {' | '.join(cells)} |"
 
 
+def killed(bench: Bench, minutes: float) -> list[str]:
+    """Pods that go at random, asked to or forced: what of a load is lost with them."""
+    rows = kills.HEAD[:]
+    for way in kills.WAYS:
+        with kills.Kills(way, len(rows)) as done:
+            result = bench.load(["--rate", "100", "--duration", f"{minutes * 60:.0f}s"])
+        rows.append(kills.row(way, done.count, result))
+        print(rows[-1], file=sys.stderr, flush=True)
+    return rows
+
+
 def stamp(what: str) -> str:
     """What was run, when and on what."""
     return f"`make bench-scaling` ({what}) on {datetime.date.today()}: {machine()}; the sandbox."
@@ -238,7 +255,7 @@ def stamp(what: str) -> str:
 
 def measure(bench: Bench, given: argparse.Namespace) -> None:
     """Measures the parts that were asked for."""
-    if "fast" in given.parts or "steady" in given.parts:
+    if set(given.parts) - {"seed"}:
         bench.bootstrap("fast")
     if "fast" in given.parts:
         runs = fast(bench, given.starts)
@@ -255,9 +272,19 @@ def measure(bench: Bench, given: argparse.Namespace) -> None:
         )
         write_section(
             bench.page,
-            "scaling-steady",
+            STEADY,
             "\n".join(["## Constant rates", "", what, meaning, "", *rows]),
         )
+    if "kills" in given.parts:
+        rows = killed(bench, given.minutes)
+        what = stamp(f"kills, {given.minutes:g} minutes each")
+        least, most = kills.EVERY
+        meaning = (
+            f"100 requests/s in the fast profile; every {least:g} to {most:g} s one ready pod goes. Deleted: asked to go, as by an "
+            "eviction or a drained node. Forced: without grace, as where a node is lost."
+        )
+        text = ["## Pods killed under load", "", what, meaning, "", *rows]
+        write_section(bench.page, "scaling-kills", "\n".join(text))
     if "seed" in given.parts:
         bench.bootstrap("seed")
         runs = seed(bench, given.seed_starts)
@@ -289,7 +316,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--provisioner", default=str(ROOT / "target/debug/provisioner"))
     parser.add_argument("--cluster", default="demo")
-    parser.add_argument("--parts", type=parts, default=["fast", "seed"], help="fast,seed,steady")
+    parser.add_argument("--parts", type=parts, default=["fast", "seed"], help=",".join(PARTS))
     parser.add_argument("--steady", action="store_true", help="the same as --parts steady")
     parser.add_argument("--starts", type=int, default=10)
     parser.add_argument("--seed-starts", type=int, default=3)
