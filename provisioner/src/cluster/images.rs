@@ -46,12 +46,12 @@ pub fn named(components: &[Component]) -> Named {
     let objects = components.iter().flat_map(|component| &component.objects);
     for object in objects.filter(|object| !is_opaque(object)) {
         each(&mut object.data.clone(), false, &mut |reference, is_image| {
-            let names = if is_image {
+            let kind = if is_image {
                 &mut named.images
             } else {
                 &mut named.unclear
             };
-            names.entry(reference.clone()).or_insert_with(|| ObjectRef::of(object));
+            kind.entry(reference.clone()).or_insert_with(|| ObjectRef::of(object));
         });
     }
     named
