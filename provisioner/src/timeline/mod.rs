@@ -165,18 +165,21 @@ pub fn syncs(seen: &Recording, since: f64) -> Option<usize> {
     Some(steps)
 }
 
-/// What the HPA wanted at `since`, and each time that its status changed afterwards.
+/// What the HPA wanted at `since`, and each time that it changed afterwards.
 fn wanted(seen: &Recording, since: f64) -> Vec<u64> {
     let start = seen.hpa.iter().rposition(|hpa| hpa.at <= since).unwrap_or(0);
-    seen.hpa.iter().skip(start).filter_map(|hpa| hpa.desired).collect()
+    // One that has not looked yet leaves the pods as they are.
+    let unlooked = seen.hpa.get(start).filter(|hpa| hpa.desired.is_none());
+    let pods = unlooked.and_then(|_| at(&seen.pods, since)).map(|pods| pods.replicas);
+    let later = seen.hpa.iter().skip(start).filter_map(|hpa| hpa.desired);
+    pods.into_iter().chain(later).collect()
 }
 
 /// How long before `moment` the HPA's controller had last looked, which it does each `period`; none where no look was seen.
 /// The nearest look counts: the period is a little longer than it says.
 pub fn phase(seen: &Recording, moment: f64, period: f64) -> Option<f64> {
     let distance = |at: &f64| (at - moment).abs();
-    // The first state was read, not written while we looked.
-    let looks = seen.hpa.iter().skip(1).map(|hpa| hpa.at);
+    let looks = seen.looks.iter();
     let nearest = looks.min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
     Some((moment - nearest).rem_euclid(period))
 }

@@ -47,8 +47,7 @@ pub async fn observe(
 async fn knock(cluster: &Cluster, path: &str, period: Duration, recorder: &Recorder) -> Result<f64, Unobserved> {
     let limit = NOTICED.max(3 * period);
     let give_up = Instant::now() + limit;
-    // The first state is read when the watch begins, not written by a look.
-    let known = recorder.seen().hpa.len().max(1);
+    let known = recorder.seen().looks.len();
     let mut last = None;
     loop {
         // What the app answers does not matter: it counts every request.
@@ -57,8 +56,8 @@ async fn knock(cluster: &Cluster, path: &str, period: Duration, recorder: &Recor
         {
             last = Some(failure.to_string());
         }
-        if let Some(look) = recorder.seen().hpa.get(known) {
-            return Ok(look.at);
+        if let Some(look) = recorder.seen().looks.get(known) {
+            return Ok(*look);
         }
         if Instant::now() >= give_up {
             let seconds = limit.as_secs();

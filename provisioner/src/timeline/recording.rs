@@ -15,8 +15,10 @@ use serde_json::Value;
 pub struct Recording {
     /// The app's pods, each time that their number or readiness changed.
     pub pods: Vec<Pods>,
-    /// The HPA, each time that its status changed: its controller writes one only in a sync.
+    /// The HPA, each time that what it wants or aims at changed, and where it was deleted.
     pub hpa: Vec<Hpa>,
+    /// When its controller looked: a status that changed while it was watched, for the controller writes one only in a sync.
+    pub looks: Vec<f64>,
     /// What the custom metrics API gave.
     pub rates: Vec<Rates>,
     /// The loader's seconds, where it tells of them.
@@ -43,7 +45,8 @@ pub struct Pods {
 }
 
 /// The HPA from a moment on.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Hpa {
     /// When it was seen.
     pub at: f64,
@@ -55,6 +58,8 @@ pub struct Hpa {
     pub max: u64,
     /// Requests per second and pod that it aims at; none where it scales by something else.
     pub target: Option<f64>,
+    /// Whether it was deleted: then its bounds and its aim are what they last were.
+    pub gone: bool,
 }
 
 /// Values of the custom metrics API at a moment.
@@ -178,7 +183,8 @@ impl fmt::Display for AtStart {
 impl Recording {
     /// What was seen last at a moment, as the beginning of a load; none where that was not seen.
     pub fn at_start(&self, moment: f64) -> Option<AtStart> {
-        let (pods, hpa) = (at(&self.pods, moment)?, at(&self.hpa, moment)?);
+        let pods = at(&self.pods, moment)?;
+        let hpa = at(&self.hpa, moment).filter(|hpa| !hpa.gone)?;
         Some(AtStart {
             pods: pods.replicas,
             ready: pods.ready,

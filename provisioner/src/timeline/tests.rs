@@ -15,6 +15,7 @@ fn hpa(at: f64, desired: u64) -> Hpa {
         min: 1,
         max: 10,
         target: Some(10.0),
+        gone: false,
     }
 }
 
@@ -49,7 +50,8 @@ fn recording() -> Recording {
             pods(194.0, 3, 3),
             pods(195.0, 1, 1),
         ],
-        hpa: vec![hpa(90.0, 1), hpa(104.0, 10), hpa(119.0, 10), hpa(193.0, 1)],
+        hpa: vec![hpa(90.0, 1), hpa(104.0, 10), hpa(193.0, 1)],
+        looks: vec![104.0, 119.0, 193.0],
         rates: vec![
             rates(99.0, 0.2),
             rates(100.5, 0.2),
@@ -271,4 +273,36 @@ fn the_phase_is_how_long_ago_the_controller_looked() {
         ..Recording::default()
     };
     assert_eq!(phase(&blind, 100.0, 15.0), None);
+}
+
+#[test]
+fn an_hpa_that_first_looks_during_the_load_scales_the_pods_that_were_there() {
+    let not_yet = Hpa {
+        desired: None,
+        ..hpa(90.0, 0)
+    };
+    let seen = Recording {
+        pods: vec![pods(90.0, 1, 1)],
+        hpa: vec![not_yet, hpa(104.0, 10)],
+        ..Recording::default()
+    };
+    assert_eq!((syncs(&seen, 100.0), replica_changes(&seen, 100.0)), (Some(1), 1));
+}
+
+#[test]
+fn an_hpa_that_is_gone_is_nothing_to_begin_with_and_what_it_did_before_stays() {
+    let mut seen = recording();
+    seen.hpa.pop();
+    let gone = Hpa {
+        at: 150.0,
+        desired: None,
+        gone: true,
+        ..hpa(0.0, 0)
+    };
+    seen.hpa.push(gone);
+    assert_eq!(seen.at_start(150.0), None);
+    assert!(seen.at_start(149.0).is_some());
+    let times = Timeline::of(&seen, SPAN, 0.05);
+    assert_eq!((times.desired_s, times.ready_s), (Some(4.0), Some(7.0)));
+    assert_eq!((syncs(&seen, 100.0), replica_changes(&seen, 100.0)), (Some(1), 1));
 }

@@ -98,6 +98,34 @@ impl Recorder {
         }
     }
 
+    /// Takes what is told of the HPA, none where it is there no more; `known` is the status that was told last. Only one that
+    /// is told as it changes, so that it `is_news`, tells when the controller looked: a list is read at any time.
+    fn hpa(&self, hpa: Option<&HorizontalPodAutoscaler>, known: &mut Option<Value>, is_news: bool) {
+        let (mut seen, at) = (self.seen(), now());
+        let state = if let Some(hpa) = hpa {
+            let hpa = serde_json::to_value(hpa).unwrap_or_default();
+            let status = hpa["status"].clone();
+            // What a new HPA has before the controller looked is nobody's status.
+            if is_news && known.as_ref().is_some_and(|known| *known != status) {
+                seen.looks.push(at);
+            }
+            *known = Some(status);
+            state_of(&hpa, at)
+        } else {
+            *known = None;
+            let Some(last) = seen.hpa.last() else { return };
+            Hpa {
+                at,
+                desired: None,
+                gone: true,
+                ..*last
+            }
+        };
+        if seen.hpa.last().is_none_or(|last| Hpa { at, ..*last } != state) {
+            seen.hpa.push(state);
+        }
+    }
+
     /// Takes what is known of the pods, where it differs from what was known.
     fn pods(&self, known: &BTreeMap<String, Pod>) {
         let living: Vec<&Pod> = known.values().filter(|pod| lives(pod)).collect();
@@ -162,20 +190,17 @@ async fn hpa(cluster: &Cluster, namespace: &str, recorder: &Recorder, report: &d
     let api: Api<HorizontalPodAutoscaler> = Api::namespaced(cluster.client(), namespace);
     let config = Config::default().fields(&format!("metadata.name={HPA}"));
     let mut events = watcher(api, config).default_backoff().boxed();
-    let (mut last, mut told) = (Value::Null, false);
+    let (mut known, mut listed, mut told) = (None, None, false);
+    let is_it = |hpa: &HorizontalPodAutoscaler| hpa.name_any() == HPA;
     while let Some(event) = events.next().await {
-        let hpa = match event {
-            Ok(Event::InitApply(hpa) | Event::Apply(hpa)) if hpa.name_any() == HPA => hpa,
-            Ok(_) => continue,
-            Err(error) => {
-                say_once(&mut told, report, "the HPA", &error);
-                continue;
-            }
-        };
-        let hpa = serde_json::to_value(hpa).unwrap_or_default();
-        if hpa["status"] != last {
-            last.clone_from(&hpa["status"]);
-            recorder.seen().hpa.push(state_of(&hpa, now()));
+        match event {
+            Ok(Event::Init) => listed = None,
+            Ok(Event::InitApply(hpa)) if is_it(&hpa) => listed = Some(hpa),
+            Ok(Event::InitDone) => recorder.hpa(listed.take().as_ref(), &mut known, false),
+            Ok(Event::Apply(hpa)) if is_it(&hpa) => recorder.hpa(Some(&hpa), &mut known, true),
+            Ok(Event::Delete(hpa)) if is_it(&hpa) => recorder.hpa(None, &mut known, true),
+            Ok(_) => {}
+            Err(error) => say_once(&mut told, report, "the HPA", &error),
         }
     }
 }
@@ -234,6 +259,7 @@ fn state_of(hpa: &Value, at: f64) -> Hpa {
         min: hpa["spec"]["minReplicas"].as_u64().unwrap_or(1),
         max: hpa["spec"]["maxReplicas"].as_u64().unwrap_or(1),
         target,
+        gone: false,
     }
 }
 
@@ -280,10 +306,77 @@ mod tests {
                 min: 1,
                 max: 10,
                 target: Some(10.5),
+                gone: false,
             };
             assert_eq!(state, want, "{kind}");
         }
         assert_eq!(state_of(&hpa(Value::Null), 1.0).target, None);
+    }
+
+    /// What a watch tells of the HPA, and whether as it happens; then what is known of it, and how many looks.
+    fn told(events: &[(Option<Value>, bool)]) -> (Vec<(Option<u64>, u64, bool)>, usize) {
+        let (recorder, mut known) = (Recorder::default(), None);
+        for (hpa, is_news) in events {
+            let hpa = hpa.clone().map(|hpa| serde_json::from_value(hpa).expect("an HPA"));
+            recorder.hpa(hpa.as_ref(), &mut known, *is_news);
+        }
+        let seen = recorder.seen();
+        let states = seen.hpa.iter().map(|hpa| (hpa.desired, hpa.max, hpa.gone)).collect();
+        (states, seen.looks.len())
+    }
+
+    #[test]
+    fn an_hpa_that_is_edited_or_deleted_is_told_anew_and_only_its_controller_looks() {
+        let hpa = |max: u64, status: Value| {
+            let spec = json!({"maxReplicas": max, "scaleTargetRef": {"kind": "Deployment", "name": "web-app"}});
+            Some(json!({"metadata": {"name": HPA}, "spec": spec, "status": status}))
+        };
+        let empty = || json!({"desiredReplicas": 0, "currentMetrics": null});
+        let wants = |desired: u64, current: u64| json!({"desiredReplicas": desired, "currentReplicas": current});
+        let (listed, news) = (false, true);
+        for (events, states, looks) in [
+            (vec![(None, listed)], vec![], 0),
+            (vec![(hpa(10, wants(1, 1)), listed)], vec![(Some(1), 10, false)], 0),
+            // The controller writes what does not change what is wanted.
+            (
+                vec![(hpa(10, wants(4, 1)), listed), (hpa(10, wants(4, 4)), news)],
+                vec![(Some(4), 10, false)],
+                1,
+            ),
+            (
+                vec![(hpa(10, wants(4, 4)), listed), (hpa(5, wants(4, 4)), news)],
+                vec![(Some(4), 10, false), (Some(4), 5, false)],
+                0,
+            ),
+            // Deleted and made anew, while it was watched and while the connection was lost.
+            (
+                vec![
+                    (hpa(10, wants(4, 4)), listed),
+                    (None, news),
+                    (hpa(10, empty()), news),
+                    (hpa(10, wants(4, 4)), news),
+                ],
+                vec![
+                    (Some(4), 10, false),
+                    (None, 10, true),
+                    (None, 10, false),
+                    (Some(4), 10, false),
+                ],
+                1,
+            ),
+            (
+                vec![
+                    (hpa(10, wants(4, 4)), listed),
+                    (None, listed),
+                    (None, listed),
+                    (hpa(10, wants(1, 1)), listed),
+                ],
+                vec![(Some(4), 10, false), (None, 10, true), (Some(1), 10, false)],
+                0,
+            ),
+        ] {
+            assert_eq!(told(&events), (states, looks), "{events:?}");
+        }
     }
 
     #[test]

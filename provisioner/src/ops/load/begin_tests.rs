@@ -18,6 +18,7 @@ fn seen((pods, ready): (u64, u64), wanted: Option<u64>, rate: f64) -> Recording 
             min: 1,
             max: 10,
             target: Some(10.0),
+            gone: false,
         }],
         rates: vec![Rates {
             at: 1.0,

@@ -91,6 +91,7 @@ mod tests {
             min: 1,
             max: 10,
             target: None,
+            gone: false,
         };
         seen.hpa.push(hpa(104.2, 10));
         seen.rates.push(Rates {

@@ -51,7 +51,9 @@ pub(super) fn complete(report: &mut Value, seen: &Recording, known: &Known, time
         .iter()
         .map(|pods| json!({"t_s": pods.at - start, "pods": pods.replicas, "ready": pods.ready}));
     report["pods"] = pods.collect();
-    let mut wanted: Vec<(f64, u64)> = seen.hpa.iter().filter_map(|hpa| Some((hpa.at, hpa.desired?))).collect();
+    // Where the HPA is gone, nothing is wanted.
+    let told = seen.hpa.iter().filter(|hpa| hpa.gone || hpa.desired.is_some());
+    let mut wanted: Vec<(f64, Option<u64>)> = told.map(|hpa| (hpa.at, hpa.desired)).collect();
     wanted.dedup_by_key(|(_, pods)| *pods);
     report["wanted"] = wanted
         .iter()
@@ -179,10 +181,12 @@ mod tests {
             min: 1,
             max: 10,
             target: Some(10.0),
+            gone: false,
         };
         let seen = Recording {
             pods: vec![pods(90.0, 1, 1), pods(105.0, 10, 1), pods(106.5, 10, 10)],
-            hpa: vec![hpa(90.0, 1), hpa(104.5, 10), hpa(119.5, 10)],
+            hpa: vec![hpa(90.0, 1), hpa(104.5, 10)],
+            looks: vec![104.5, 119.5],
             ..Recording::default()
         };
         let span = Span {
@@ -218,6 +222,18 @@ mod tests {
             report["at_start"],
             json!({"pods": 1, "ready": 1, "wanted": 1, "max": 10})
         );
+        let gone = Hpa {
+            gone: true,
+            desired: None,
+            ..hpa(120.0, 0)
+        };
+        let without = Recording {
+            hpa: [seen.hpa.as_slice(), &[gone]].concat(),
+            ..seen.clone()
+        };
+        let mut ended = json!({});
+        complete(&mut ended, &without, &known, &Timeline::default());
+        assert_eq!(ended["wanted"][2], json!({"t_s": 20.0, "pods": null}));
         let report = LoadReport(report);
         assert_eq!(report.heading(&seen).title, "0 requests/s: 10 pods ready after 6.5 s");
         let lines = report.to_string();

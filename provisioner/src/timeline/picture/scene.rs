@@ -125,7 +125,7 @@ fn pods(seen: &Recording, span: Span) -> Panel {
     let wanted = seen
         .hpa
         .iter()
-        .filter_map(|hpa| Some((hpa.at - span.first, float(hpa.desired?))));
+        .filter_map(|hpa| Some((hpa.at - span.first, float(hpa.desired.or(hpa.gone.then_some(0))?))));
     Panel {
         title: "Pods",
         height: 190.0,
