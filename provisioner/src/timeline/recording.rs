@@ -9,6 +9,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// How old a rate may be and still be that of the app: several questions that failed or hang are none.
+const FRESH: f64 = 15.0;
+
 /// Everything that was seen.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -191,6 +194,12 @@ impl Recording {
             wanted: hpa.desired,
             max: hpa.max,
         })
+    }
+
+    /// Requests per second that the custom metrics API gives at a moment; none where it has not answered for long.
+    pub fn rate(&self, moment: f64) -> Option<f64> {
+        let last = self.rates.last().filter(|last| moment - last.at <= FRESH)?;
+        Some(last.total)
     }
 
     /// Counts what the loader timed from its start on from the first request on, which came `lead` later: a schedule may begin

@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep};
 use crate::chain::HPA;
 use crate::cluster::pace::Pace;
 use crate::error::Error;
-use crate::report::Reporter;
-use crate::timeline::{AtStart, Recorder, Recording};
+use crate::report::{Outcome, Reporter};
+use crate::timeline::{AtStart, Hpa, Recorder, Recording, watch};
 
 /// Between two looks while nothing else is waited for, and for how long.
 const OFTEN: Duration = Duration::from_millis(20);
@@ -28,7 +28,7 @@ const PATIENCE: Patience = Patience {
 struct Patience {
     /// Between two looks.
     every: Duration,
-    /// For the first looks at pods and HPA.
+    /// For pods and HPA to be seen, at first or again.
     seen: Duration,
     /// For requests of an earlier load, which still show in the rate: two scrapes and a window of the slowest profile.
     echo: Duration,
@@ -50,8 +50,9 @@ pub(super) enum Begin {
 /// Whether the load may begin.
 #[derive(Debug, PartialEq)]
 enum Verdict {
-    Begin,
-    /// Pods or HPA were not seen yet.
+    /// It may, with this.
+    Begin(AtStart),
+    /// Pods or HPA were not seen yet, or the HPA is gone.
     Unseen,
     /// Not yet: this is how it is.
     Not(String),
@@ -83,15 +84,23 @@ impl Begin {
 
     async fn wait(self, patience: Patience, recorder: &Recorder, report: &dyn Reporter) -> Result<(), Error> {
         let mut pace = Pace::new(report);
-        let (mut told, mut asked_since) = (false, None);
+        let (mut told, mut asked_since, mut seen_at) = (false, None, Instant::now());
         loop {
             let (verdict, traffic) = {
                 let seen = recorder.seen();
-                (self.judge(&seen), self.traffic(&seen))
+                (self.judge(&seen), self.traffic(&seen, watch::now()))
             };
+            if verdict != Verdict::Unseen {
+                seen_at = Instant::now();
+            }
             match verdict {
-                Verdict::Begin => return Ok(()),
-                Verdict::Unseen if pace.elapsed() >= patience.seen => return Err(unseen()),
+                Verdict::Begin(state) => {
+                    if told {
+                        report.done("HPA", HPA, Outcome::Ready, &state.to_string());
+                    }
+                    return Ok(());
+                }
+                Verdict::Unseen if seen_at.elapsed() >= patience.seen => return Err(unseen()),
                 Verdict::Unseen => {}
                 Verdict::Never(why) => return Err(Error::usage(Unscalable(why))),
                 Verdict::Not(state) => {
@@ -121,8 +130,8 @@ impl Begin {
         let (Some(now), Some(hpa)) = (seen.at_start(f64::INFINITY), seen.hpa.last()) else {
             return Verdict::Unseen;
         };
-        if hpa.min >= hpa.max {
-            return Verdict::Never(format!("the HPA `{HPA}` keeps {} pods, fewest and most", hpa.max));
+        if let Some(why) = fixed(hpa) {
+            return Verdict::Never(why);
         }
         let wanted = now.wanted.unwrap_or(0);
         // Without pods nothing answers, and the HPA scales nothing.
@@ -134,22 +143,23 @@ impl Begin {
             Self::AtMinimum => serves && now.pods.max(wanted) <= hpa.min,
         };
         if fits {
-            Verdict::Begin
+            Verdict::Begin(now)
         } else {
             Verdict::Not(now.to_string())
         }
     }
 
-    /// Requests per second that keep the app from what the load begins with; none where they do not. Pure.
-    fn traffic(self, seen: &Recording) -> Option<f64> {
-        let (rates, hpa) = (seen.rates.last()?, seen.hpa.last()?);
+    /// Requests per second that keep the app from what the load begins with; none where they do not, or are not known at
+    /// `moment`. Pure.
+    fn traffic(self, seen: &Recording, moment: f64) -> Option<f64> {
+        let (rate, hpa) = (seen.rate(moment)?, seen.hpa.last()?);
         #[expect(clippy::cast_precision_loss, reason = "a number of pods")]
         let enough = match self {
             Self::Anyhow => return None,
             Self::Settled => hpa.max.saturating_sub(1) as f64,
             Self::AtMinimum => hpa.min as f64,
         };
-        (rates.total > enough * hpa.target?).then_some(rates.total)
+        (rate > enough * hpa.target?).then_some(rate)
     }
 
     fn why(self) -> &'static str {
@@ -162,6 +172,11 @@ impl Begin {
             }
         }
     }
+}
+
+/// Why an HPA scales nothing, whatever the load is; none where it does. Pure.
+fn fixed(hpa: &Hpa) -> Option<String> {
+    (hpa.min >= hpa.max).then(|| format!("minimum and maximum of the HPA `{HPA}` are both {}", hpa.max))
 }
 
 /// Waits a moment for the first looks: what the load begins with belongs to its report.
@@ -207,12 +222,15 @@ struct Others(String, f64);
 struct NotYet(String, f64);
 
 /// Says of a load that is sent anyhow that it will not show what it is likely to be sent for.
-pub(super) fn warn(begun: Option<AtStart>, report: &dyn Reporter) {
-    if let Some(begun) = begun.filter(AtStart::is_at_max) {
-        report.warning(&format!(
-            "{begun}: this load cannot show how the app scales up; `--until-scaled` waits until it can"
-        ));
-    }
+pub(super) fn warn(seen: &Recording, report: &dyn Reporter) {
+    let Some(begun) = seen.at_start(f64::INFINITY).filter(AtStart::is_at_max) else {
+        return;
+    };
+    let why = seen.hpa.last().and_then(fixed);
+    let why = why.unwrap_or_else(|| "`--until-scaled` waits until it can".to_owned());
+    report.warning(&format!(
+        "{begun}: this load cannot show how the app scales up; {why}"
+    ));
 }
 
 #[cfg(test)]

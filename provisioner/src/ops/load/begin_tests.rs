@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::error::Exit;
-use crate::report::Silent;
-use crate::timeline::{Hpa, Pods, Rates};
+use crate::report::{Record, Silent};
+use crate::timeline::{Pods, Rates};
 
 fn seen((pods, ready): (u64, u64), wanted: Option<u64>, rate: f64) -> Recording {
     Recording {
@@ -21,7 +21,7 @@ fn seen((pods, ready): (u64, u64), wanted: Option<u64>, rate: f64) -> Recording 
             gone: false,
         }],
         rates: vec![Rates {
-            at: 1.0,
+            at: watch::now(),
             total: rate,
             pods: 1,
         }],
@@ -57,11 +57,8 @@ fn a_load_that_is_to_show_scaling_begins_where_there_is_something_to_scale() {
         (Settled, (3, 3), Some(3), true),
     ] {
         let verdict = begin.judge(&seen(pods, wanted, 0.0));
-        assert_eq!(
-            verdict == Verdict::Begin,
-            begins,
-            "{begin:?} {pods:?} {wanted:?}: {verdict:?}"
-        );
+        let does = matches!(verdict, Verdict::Begin(_));
+        assert_eq!(does, begins, "{begin:?} {pods:?} {wanted:?}: {verdict:?}");
     }
     let verdict = AtMinimum.judge(&seen((10, 9), Some(10), 0.0));
     assert_eq!(
@@ -72,7 +69,10 @@ fn a_load_that_is_to_show_scaling_begins_where_there_is_something_to_scale() {
 
 #[test]
 fn what_was_not_seen_is_not_taken_for_rest() {
+    let mut deleted = seen((1, 1), Some(1), 0.0);
+    deleted.hpa[0].gone = true;
     for part in [
+        deleted,
         Recording::default(),
         Recording {
             pods: Vec::new(),
@@ -89,7 +89,10 @@ fn what_was_not_seen_is_not_taken_for_rest() {
 
 #[test]
 fn requests_of_others_are_told_where_they_keep_the_pods() {
-    let traffic = |begin: Begin, rate| begin.traffic(&seen((10, 10), Some(10), rate)).is_some();
+    let traffic = |begin: Begin, rate| {
+        let seen = seen((10, 10), Some(10), rate);
+        begin.traffic(&seen, watch::now()).is_some()
+    };
     for (begin, rate, keeps) in [
         (Begin::AtMinimum, 10.0, false),
         (Begin::AtMinimum, 10.5, true),
@@ -99,6 +102,27 @@ fn requests_of_others_are_told_where_they_keep_the_pods() {
     ] {
         assert_eq!(traffic(begin, rate), keeps, "{begin:?} {rate}");
     }
+    let mut before = seen((10, 10), Some(10), 95.0);
+    before.rates[0].at -= 60.0;
+    let traffic = Begin::AtMinimum.traffic(&before, watch::now());
+    assert_eq!(traffic, None, "what the API gave before it failed is no rate of now");
+}
+
+#[test]
+fn a_load_that_meets_all_pods_is_told_what_would_help() {
+    let warned = |min: u64| {
+        let mut all = seen((10, 10), Some(10), 0.0);
+        all.hpa[0].min = min;
+        let record = Record::default();
+        warn(&all, &record);
+        record.warnings().concat()
+    };
+    let met = "10 of 10 pods, 10 ready, the HPA wants 10: this load cannot show how the app scales up";
+    assert_eq!(warned(1), format!("{met}; `--until-scaled` waits until it can"));
+    assert_eq!(
+        warned(10),
+        format!("{met}; minimum and maximum of the HPA `web-app-hpa` are both 10")
+    );
 }
 
 /// Nothing for as long as a test takes but what is asked for.
@@ -157,12 +181,16 @@ async fn what_cannot_become_so_is_refused_before_it_is_waited_for_long() {
     let others = begun(Begin::AtMinimum, short, &others).await.expect_err("others");
     assert!(others.message().contains("others send 95 requests/s"), "{others}");
     let unseen = begun(Begin::Settled, short, &Recorder::default()).await;
+    let mut deleted = seen((10, 10), Some(10), 0.0);
+    deleted.hpa[0].gone = true;
+    let deleted = begun(Begin::AtMinimum, short, &recorder(deleted)).await.expect_err("deleted");
+    assert!(deleted.message().ends_with("cannot be seen"), "{deleted}");
     let mut fixed = seen((3, 3), Some(3), 0.0);
     fixed.hpa[0].min = 10;
     let fixed = begun(Begin::Settled, PATIENT, &recorder(fixed))
         .await
         .expect_err("fixed");
-    assert!(fixed.message().contains("keeps 10 pods"), "{fixed}");
+    assert!(fixed.message().contains("are both 10"), "{fixed}");
     assert_eq!(
         [others.exit(), unseen.expect_err("unseen").exit(), fixed.exit()],
         [Exit::Usage; 3],

@@ -167,7 +167,7 @@ impl Load<'_> {
         if let (Some(look), Some(phase)) = (look, self.flags.start_phase) {
             phase::reach(look, phase, LEAD, self.period()).await;
         }
-        begin::warn(self.recorder.seen().at_start(watch::now()), report);
+        begin::warn(&self.recorder.seen(), report);
         let began = watch::now();
         let run = self.followed(&job).await?;
         stop(job, Arc::clone(&self.context.report), DONE).await;

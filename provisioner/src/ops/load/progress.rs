@@ -44,9 +44,11 @@ impl Told {
                 format!("{:>5.1} s  ", changed - start - clock_offset)
             });
             let wanted = wanted.map_or_else(|| "-".to_owned(), |wanted| wanted.to_string());
-            let rate = seen.rates.last().map_or(0.0, |rates| rates.total);
+            let rate = seen
+                .rate(changed)
+                .map_or_else(|| "-".to_owned(), |rate| format!("{rate:.0}"));
             news.push(format!(
-                "{after}pods {replicas:>2}, ready {ready:>2}, wanted {wanted:>2}, {rate:>3.0} requests/s"
+                "{after}pods {replicas:>2}, ready {ready:>2}, wanted {wanted:>2}, {rate:>3} requests/s"
             ));
         }
         while let Some(seconds) = seen.seconds.get(self.seconds..self.seconds + SECONDS) {
@@ -83,7 +85,7 @@ mod tests {
         assert_eq!(told.news(&seen, 0.0), [""; 0]);
         let pods = |at, replicas, ready| Pods { at, replicas, ready };
         seen.pods.push(pods(99.0, 1, 1));
-        assert_eq!(told.news(&seen, 0.0), ["pods  1, ready  1, wanted  -,   0 requests/s"]);
+        assert_eq!(told.news(&seen, 0.0), ["pods  1, ready  1, wanted  -,   - requests/s"]);
         seen.started = Some(100.0);
         let hpa = |at, desired| Hpa {
             at,
@@ -128,6 +130,12 @@ mod tests {
             told.news(&seen, 1.0),
             ["  7.5 s  pods 10, ready 10, wanted 10,  99 requests/s"],
             "this clock is a second ahead"
+        );
+        seen.pods.push(pods(150.0, 9, 9));
+        assert_eq!(
+            told.news(&seen, 0.0),
+            [" 50.0 s  pods  9, ready  9, wanted 10,   - requests/s"],
+            "the metrics API has not answered for long"
         );
     }
 }
