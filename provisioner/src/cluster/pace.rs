@@ -34,12 +34,25 @@ impl<'a> Pace<'a> {
 
     /// Tells that `what` is in `state`, unless that was told a moment ago.
     pub(crate) fn waiting(&mut self, what: &str, state: &str) {
+        if self.is_due(what, state) {
+            self.report.waiting(what, state, self.elapsed());
+        }
+    }
+
+    /// The same of what this run neither makes nor changes.
+    pub(crate) fn watching(&mut self, what: &str, state: &str) {
+        if self.is_due(what, state) {
+            self.report.watching(what, state, self.elapsed());
+        }
+    }
+
+    fn is_due(&mut self, what: &str, state: &str) -> bool {
         let known = self.told.get(what);
         if known.is_some_and(|(said, at)| said == state && at.elapsed() < REPEAT) {
-            return;
+            return false;
         }
         self.told.insert(what.to_owned(), (state.to_owned(), Instant::now()));
-        self.report.waiting(what, state, self.elapsed());
+        true
     }
 }
 

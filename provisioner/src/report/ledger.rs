@@ -55,7 +55,9 @@ impl Entries {
                 self.phase = Some(name.clone());
                 self.pending.clear();
             }
-            Event::Waiting { what, .. } => {
+            Event::Waiting {
+                what, looked_at: false, ..
+            } => {
                 self.pending.insert(what.clone());
             }
             Event::Done {
@@ -102,6 +104,7 @@ mod tests {
         ledger.waiting("foundation `provisioner-demo`", "CREATE_IN_PROGRESS", Duration::ZERO);
         ledger.done("foundation", "provisioner-demo", Outcome::Created, "");
         ledger.waiting("cluster `demo`", "CREATING", Duration::ZERO);
+        ledger.watching("HPA `web-app-hpa`", "10 of 10 pods", Duration::ZERO);
         let entries = ledger.entries();
         assert_eq!(entries.phase.as_deref(), Some("cluster"));
         assert_eq!(

@@ -81,7 +81,9 @@ fn text(event: &Event) -> String {
             };
             format!("   {:<9} {kind} {name}{detail}", word(*outcome))
         }
-        Event::Waiting { what, state, elapsed } => {
+        Event::Waiting {
+            what, state, elapsed, ..
+        } => {
             format!("   {:<9} {what}: {state} ({} s)", "waiting", elapsed.as_secs())
         }
         Event::Progress { what, done, total } => {

@@ -78,6 +78,9 @@ pub enum Event {
         /// How long so far, in seconds.
         #[serde(rename = "elapsed_s", serialize_with = "seconds")]
         elapsed: Duration,
+        /// Whether it is only looked at: then a run that ends meanwhile leaves nothing of it.
+        #[serde(skip)]
+        looked_at: bool,
     },
     /// Bytes of a transfer or steps of a build.
     Progress {
@@ -126,6 +129,17 @@ pub trait Reporter: Send + Sync {
             what: what.to_owned(),
             state: state.to_owned(),
             elapsed,
+            looked_at: false,
+        });
+    }
+
+    /// A wait for what this run neither makes nor changes goes on.
+    fn watching(&self, what: &str, state: &str, elapsed: Duration) {
+        self.emit(Event::Waiting {
+            what: what.to_owned(),
+            state: state.to_owned(),
+            elapsed,
+            looked_at: true,
         });
     }
 

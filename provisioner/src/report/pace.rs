@@ -20,7 +20,9 @@ pub(super) struct Pace {
 impl Pace {
     pub(super) fn is_worth_a_line(&mut self, event: &Event) -> bool {
         match event {
-            Event::Waiting { what, state, elapsed } => self.wait(what, state, *elapsed),
+            Event::Waiting {
+                what, state, elapsed, ..
+            } => self.wait(what, state, *elapsed),
             Event::Progress { what, done, total } => self.progress(what, *done, *total),
             _ => true,
         }

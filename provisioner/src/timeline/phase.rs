@@ -13,7 +13,7 @@ use crate::cluster::Cluster;
 use crate::cluster::pace::Pace;
 use crate::cluster::values::Namespaces;
 use crate::names::APP;
-use crate::report::Reporter;
+use crate::report::{Outcome, Reporter};
 
 /// Between two of our requests: less than what a pod is to get, more than nothing.
 const EVERY: Duration = Duration::from_millis(250);
@@ -74,10 +74,13 @@ async fn rest(cluster: &Cluster, at: &Namespaces, report: &dyn Reporter) -> Resu
     loop {
         let answer = chain::per_pod_or_none(cluster, at).await;
         let (still, why) = match answer.map(|per_pod| per_pod.values().sum::<f64>()) {
-            Ok(rate) if rate <= 0.0 => return Ok(()),
+            Ok(rate) if rate <= 0.0 => {
+                report.done("the app's", "rate", Outcome::Ready, "none");
+                return Ok(());
+            }
             Ok(rate) => (
-                format!("still {rate:.1} requests/s"),
-                format!("others send {rate:.1} requests/s to the app"),
+                format!("still {rate:.2} requests/s"),
+                format!("others send {rate:.2} requests/s to the app"),
             ),
             // Not known is not none.
             Err(failure) => (
@@ -88,7 +91,7 @@ async fn rest(cluster: &Cluster, at: &Namespaces, report: &dyn Reporter) -> Resu
         if pace.elapsed() >= QUIET {
             return Err(Unobserved(why));
         }
-        pace.waiting("the app's rate", &still);
+        pace.watching("the app's rate", &still);
         sleep(EVERY).await;
     }
 }

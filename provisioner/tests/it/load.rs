@@ -270,7 +270,9 @@ async fn a_load_that_waits_is_interrupted_before_it_is_sent() {
         run.signal("INT");
         run.end()
     });
-    assert_eq!(ended.await.unwrap().code(), 130);
+    let ended = ended.await.unwrap();
+    assert_eq!(ended.code(), 130);
+    assert!(!ended.stderr().contains("may exist"), "{}", ended.stderr());
     assert_eq!(kubernetes.changes(), Vec::<String>::new());
 }
 

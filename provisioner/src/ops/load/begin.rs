@@ -118,7 +118,7 @@ impl Begin {
                     if pace.elapsed() >= patience.limit {
                         return Err(Error::failed(NotYet(state, patience.limit.as_secs_f64())).hint(DOES_NOT));
                     }
-                    pace.waiting(&format!("HPA `{HPA}`"), &state);
+                    pace.watching(&format!("HPA `{HPA}`"), &state);
                 }
             }
             sleep(patience.every).await;
@@ -165,7 +165,7 @@ impl Begin {
     fn why(self) -> &'static str {
         match self {
             Self::AtMinimum => {
-                "a load with `--until-scaled` begins and ends with the fewest pods: it waits until the HPA has removed the others"
+                "a load with `--until-scaled` begins and ends with the fewest pods, each of them ready: it waits for that"
             }
             _ => {
                 "a load with `--max-scale-up` begins while the HPA has something to do and does nothing else: it waits for that"
@@ -187,8 +187,9 @@ async fn glance(recorder: &Recorder) {
     }
 }
 
-/// What to do where the HPA does not remove pods.
-const DOES_NOT: &str = "`provisioner status` shows why the HPA keeps them; without `--until-scaled` and `--max-scale-up` a load is sent at once";
+/// What to do where the app does not come to rest.
+const DOES_NOT: &str =
+    "`provisioner status` shows why; without `--until-scaled` and `--max-scale-up` a load is sent at once";
 
 fn unseen() -> Error {
     let hint = "`provisioner doctor` names what is missing; without `--until-scaled` and `--max-scale-up` a load is sent at once";

@@ -1,8 +1,10 @@
 //! What loads begin with.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::error::Exit;
-use crate::report::{Record, Silent};
+use crate::report::{Entries, Event, Ledger, Record, Silent};
 use crate::timeline::{Pods, Rates};
 
 fn seen((pods, ready): (u64, u64), wanted: Option<u64>, rate: f64) -> Recording {
@@ -135,6 +137,30 @@ const PATIENT: Patience = Patience {
     limit: LONG,
 };
 
+#[tokio::test]
+async fn a_wait_that_is_over_says_so_and_is_nothing_that_the_run_leaves() {
+    let recorder = recorder(seen((10, 10), Some(10), 0.0));
+    let ledger = Ledger::new(Arc::new(Silent));
+    let record = Record::default();
+    for report in [&ledger as &dyn Reporter, &record] {
+        *recorder.seen() = seen((10, 10), Some(10), 0.0);
+        let waiting = Begin::AtMinimum.wait(PATIENT, &recorder, report);
+        let mut waiting = std::pin::pin!(waiting);
+        assert!(futures::poll!(&mut waiting).is_pending());
+        *recorder.seen() = seen((1, 1), Some(1), 0.0);
+        waiting.await.expect("begins");
+    }
+    assert_eq!(ledger.entries(), Entries::default());
+    let last = record.0.lock().expect("lock").pop();
+    let done = Event::Done {
+        kind: "HPA".to_owned(),
+        name: HPA.to_owned(),
+        outcome: Outcome::Ready,
+        detail: "1 of 10 pods, 1 ready, the HPA wants 1".to_owned(),
+    };
+    assert_eq!(last, Some(done));
+}
+
 async fn begun(begin: Begin, patience: Patience, recorder: &Recorder) -> Result<(), Error> {
     begin.wait(patience, recorder, &Silent).await
 }
@@ -165,7 +191,7 @@ async fn pods_of_an_earlier_load_are_waited_for_and_not_for_ever() {
     insta::assert_snapshot!(error, @"
     error: cannot show how the app scales: still 10 of 10 pods, 10 ready, the HPA wants 10 after 0.03 s
 
-    hint: `provisioner status` shows why the HPA keeps them; without `--until-scaled` and `--max-scale-up` a load is sent at once
+    hint: `provisioner status` shows why; without `--until-scaled` and `--max-scale-up` a load is sent at once
     ");
     assert_eq!(error.exit(), Exit::Failed);
 }

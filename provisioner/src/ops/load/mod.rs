@@ -1,6 +1,7 @@
 //! `load`: the load job on the cluster, what the cluster did meanwhile, and the report of both.
 
 mod begin;
+mod end;
 mod progress;
 mod report;
 mod verdict;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::{Context, loader};
 use crate::chain::Route;
@@ -26,10 +27,6 @@ use verdict::Bounds;
 
 /// What pulling the image and starting the pod may take beside the load itself.
 const START: Duration = Duration::from_mins(5);
-/// How long the HPA may take to remove the pods: longer than its default stabilisation of 5 min.
-const BACK: Duration = Duration::from_mins(10);
-/// Between two looks whether it has.
-const EVERY: Duration = Duration::from_millis(250);
 /// How long the end of the log may take to arrive after that of the Job.
 const LOG: Duration = Duration::from_secs(2);
 /// How long a Job usually takes from being sent to its first request.
@@ -113,7 +110,7 @@ impl Load<'_> {
         };
         let mut verdict = run.failed.map_or(Ok(()), |why| Err(Error::failed(JobFailed(why))));
         if self.flags.until_scaled && verdict.is_ok() {
-            verdict = self.back().await;
+            verdict = end::back(self.recorder).await;
         }
         let scraped = self.scraped(span, offset).await;
         let mut seen = self.recorder.seen().clone();
@@ -207,19 +204,6 @@ impl Load<'_> {
         self.context.config.eks.hpa_sync_period.unwrap_or(PERIOD)
     }
 
-    /// Waits until no more pods are there than stay without load.
-    async fn back(&self) -> Result<(), Error> {
-        let give_up = Instant::now() + BACK;
-        while !self.recorder.seen().is_back() {
-            if Instant::now() >= give_up {
-                let left = self.recorder.seen().pods.last().map_or(0, |pods| pods.replicas);
-                return Err(Error::failed(NotBack(left, BACK.as_secs())));
-            }
-            sleep(EVERY).await;
-        }
-        Ok(())
-    }
-
     /// When Prometheus first had the load, by this clock.
     async fn scraped(&self, span: Span, offset: f64) -> Option<f64> {
         let route = Route {
@@ -251,11 +235,6 @@ async fn stop(job: LoadJob, report: Arc<dyn Reporter>, (why, otherwise): Why) {
 #[derive(Debug, thiserror::Error)]
 #[error("the load failed: {0}")]
 struct JobFailed(String);
-
-/// Pods were not removed in time.
-#[derive(Debug, thiserror::Error)]
-#[error("still {0} pods {1} s after the load; `provisioner status` shows what the HPA says")]
-struct NotBack(u64, u64);
 
 /// The watches ended.
 #[derive(Debug, thiserror::Error)]
