@@ -17,7 +17,7 @@ use super::connect::Cluster;
 use super::error::ClusterError;
 use super::manifest::{self, Component};
 use super::object::ObjectRef;
-use super::ownership;
+use super::ownership::{self, Existing};
 use super::pace::Pace;
 use super::ready::{Readiness, readiness};
 use super::retry;
@@ -28,15 +28,13 @@ use crate::report::{Outcome, Reporter};
 
 #[path = "load_job_arguments.rs"]
 mod arguments;
+#[path = "load_job_service.rs"]
+mod service;
 
 const POLL: Duration = Duration::from_millis(400);
 
 /// The Job's name in the shipped manifests.
 pub const LOAD_JOB: &str = "web-app-load";
-
-/// The app's Service in the shipped manifests, and what its port is called.
-const SERVICE: &str = "web-app-service";
-const PORT: &str = "http";
 
 /// What load to make.
 #[derive(Debug, Clone)]
@@ -87,37 +85,6 @@ impl LoadSpec {
     }
 }
 
-/// Where the app's Service is: its manifest may give it another port than the shipped one has.
-async fn service_url(cluster: &Cluster, namespace: &str) -> Result<String, ClusterError> {
-    let service = ObjectRef {
-        api_version: "v1".to_owned(),
-        kind: "Service".to_owned(),
-        namespace: Some(namespace.to_owned()),
-        name: SERVICE.to_owned(),
-    };
-    let no_target = |why: String| ClusterError::NoTarget {
-        object: service.to_string(),
-        why,
-    };
-    let live = cluster.get(&service).await?;
-    let live = live.ok_or_else(|| no_target("there is none".to_owned()))?;
-    let port = port(&live.data).map_err(no_target)?;
-    Ok(format!("http://{SERVICE}.{namespace}.svc:{port}/"))
-}
-
-/// The port that HTTP is on: the only one, or the one of that name.
-fn port(service: &Value) -> Result<u64, String> {
-    let ports = service.pointer("/spec/ports").and_then(Value::as_array);
-    let ports: Vec<&Value> = ports.into_iter().flatten().collect();
-    let found = match ports.as_slice() {
-        [only] => Some(only),
-        several => several.iter().find(|port| port["name"] == PORT),
-    };
-    found
-        .and_then(|port| port["port"].as_u64())
-        .ok_or_else(|| format!("none of its {} ports is named `{PORT}`", ports.len()))
-}
-
 /// A load that was sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadRun {
@@ -140,6 +107,11 @@ pub struct LoadJob {
 }
 
 impl LoadJob {
+    /// Refuses what [`Self::prepare`] would, and changes nothing: for a load that is sent only later.
+    pub async fn check(cluster: &Cluster, stack: &StackName, spec: &LoadSpec) -> Result<(), ClusterError> {
+        Self::rendered(cluster, stack, spec, Duration::ZERO).await.map(drop)
+    }
+
     /// Renders the Job and makes room for it: a former one of this stack is deleted, anything that is not the stack's is
     /// refused by name. Sends nothing yet.
     pub async fn prepare(
@@ -149,12 +121,27 @@ impl LoadJob {
         timeout: Duration,
         report: &dyn Reporter,
     ) -> Result<Self, ClusterError> {
+        let (load, former) = Self::rendered(cluster, stack, spec, timeout).await?;
+        if let Some(former) = former {
+            load.remove(former.live.metadata.uid).await?;
+            report.done(&load.job.kind, &load.job.path(), Outcome::Deleted, "the former one");
+        }
+        Ok(load)
+    }
+
+    /// The Job, and the one of this stack that has its place.
+    async fn rendered(
+        cluster: &Cluster,
+        stack: &StackName,
+        spec: &LoadSpec,
+        timeout: Duration,
+    ) -> Result<(Self, Option<Existing>), ClusterError> {
         let mut values = Values::new(stack.clone(), "", &spec.image);
         values.namespaces = spec.namespaces.clone();
         values.own.clone_from(&spec.own);
         let url = match &spec.url {
             Some(url) => url.clone(),
-            None => service_url(cluster, &spec.namespaces.app).await?,
+            None => service::url(cluster, &spec.namespaces.app).await?,
         };
         let own = spec.placeholders(&url, timeout);
         let mut component = manifest::load_job(spec.manifests.as_deref(), &values, &own)?;
@@ -165,6 +152,9 @@ impl LoadJob {
         let Some(job) = job else {
             return Err(ClusterError::Manifests(vec!["component `load` has no Job".to_owned()]));
         };
+        let components = std::slice::from_ref(&component);
+        let existing = ownership::check(cluster, stack, components, Options::default()).await?;
+        let former = existing.into_iter().find(|existing| existing.object == job);
         let load = Self {
             cluster: cluster.clone(),
             stack: stack.clone(),
@@ -173,18 +163,7 @@ impl LoadJob {
             uid: Arc::default(),
             give_up: Instant::now() + timeout,
         };
-        let existing = ownership::check(
-            cluster,
-            stack,
-            std::slice::from_ref(&load.component),
-            Options::default(),
-        )
-        .await?;
-        if let Some(former) = existing.iter().find(|e| e.object == load.job) {
-            load.remove(former.live.metadata.uid.clone()).await?;
-            report.done(&load.job.kind, &load.job.path(), Outcome::Deleted, "the former one");
-        }
-        Ok(load)
+        Ok((load, former))
     }
 
     /// Sends the Job and waits for its end; returns the report that it printed, and how it ended.

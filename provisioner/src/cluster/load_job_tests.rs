@@ -69,20 +69,9 @@ async fn a_report_does_not_hide_that_the_job_failed() {
 }
 
 fn service(ports: Value) -> Value {
-    let mut service = serde_json::json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": SERVICE}});
+    let mut service = serde_json::json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web-app-service"}});
     service["spec"]["ports"] = ports;
     service
-}
-
-#[test]
-fn the_port_is_the_only_one_or_the_one_that_is_named_so() {
-    let of = |ports: Value| port(&service(ports));
-    assert_eq!(of(serde_json::json!([{"port": 80}])), Ok(80));
-    let two = serde_json::json!([{"name": "grpc", "port": 9000}, {"name": "http", "port": 3000}]);
-    assert_eq!(of(two), Ok(3000));
-    let unnamed = serde_json::json!([{"name": "a", "port": 1}, {"name": "b", "port": 2}]);
-    assert_eq!(of(unnamed), Err("none of its 2 ports is named `http`".to_owned()));
-    assert_eq!(of(Value::Null), Err("none of its 0 ports is named `http`".to_owned()));
 }
 
 #[tokio::test]
@@ -148,6 +137,22 @@ async fn a_job_of_others_is_refused_and_left_alone() {
     };
     assert_eq!(named, ["Job `web-app/web-app-load`"]);
     assert_eq!(wire.changes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_check_refuses_the_same_and_leaves_what_is_there() {
+    let wire = Wire::default();
+    let spec = LoadSpec::new("demo/load", 100.0, 60);
+    let stack = "demo".parse().expect("valid");
+    let check = async || LoadJob::check(&wire.cluster(), &stack, &spec).await;
+    assert!(check().await.expect_err("no Service").is_configuration());
+    let job = prepared(&wire).await.expect("room");
+    let _ = tokio::time::timeout(Duration::from_millis(1), job.run(&Silent)).await;
+    let former = sent(&wire).await;
+    check().await.expect("fine");
+    assert_eq!(wire.state().objects[JOB]["metadata"]["uid"], former, "it is still there");
+    wire.put(JOB, serde_json::json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "web-app-load"}}));
+    assert!(matches!(check().await, Err(ClusterError::Foreign(_))));
 }
 
 #[tokio::test]

@@ -22,23 +22,29 @@ enum Loader {
     Built(Box<config::Image>),
 }
 
+/// The loader's image that the stack remembers.
+///
+/// # Errors
+/// There is no stack of this name on the cluster: exit 2.
+pub(super) async fn remembered(cluster: &Cluster, stack: &StackName) -> Result<Option<String>, Error> {
+    let known = parent::read(cluster, stack, &Namespaces::default().app).await?;
+    known
+        .map(|known| known.load_image)
+        .ok_or_else(|| deploy::no_stack(stack))
+}
+
 /// The loader's image by its digest, which the stack remembers from then on. Everything is decided before anything is
 /// changed.
 ///
 /// # Errors
-/// There is no stack of this name on the cluster, or nothing that makes load is named or found: exit 2.
+/// Nothing that makes load is named or found: exit 2.
 pub(super) async fn image(
     flags: &cli::LoaderArgs,
     context: &Context,
     (place, cluster): (&Place, &Cluster),
-    stack: &StackName,
+    (stack, remembered): (&StackName, Option<String>),
 ) -> Result<String, Error> {
-    let home = Namespaces::default().app;
-    let Some(known) = parent::read(cluster, stack, &home).await? else {
-        return Err(deploy::no_stack(stack));
-    };
-    let remembered = known.load_image.clone();
-    let image = match choose(&context.config, flags, known.load_image) {
+    let image = match choose(&context.config, flags, remembered.clone()) {
         Loader::Remembered(image) => return Ok(image),
         Loader::Named(image) => named(&image, context, place).await?,
         Loader::Built(source) => {
@@ -47,7 +53,7 @@ pub(super) async fn image(
         }
     };
     if remembered.as_ref() != Some(&image) {
-        let home = lease::home(stack, &home);
+        let home = lease::home(stack, &Namespaces::default().app);
         let terms = context.lease_terms(stack, &home);
         let annotation = (ANNOTATION_LOAD_IMAGE, image.as_str());
         Box::pin(parent::remember(cluster, terms, annotation, &*context.report)).await?;

@@ -276,6 +276,24 @@ async fn a_load_that_waits_is_interrupted_before_it_is_sent() {
     assert_eq!(kubernetes.changes(), Vec::<String>::new());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_the_job_is_told_before_rest_is_waited_for() {
+    let foreign = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "web-app-load"}});
+    for (job, told) in [(foreign, "web-app-load"), (Value::Null, "web-app-service")] {
+        let kubernetes = at_maximum().await;
+        if job.is_null() {
+            kubernetes.remove(SERVICE);
+        } else {
+            kubernetes.put(JOB, job);
+        }
+        let ended = run(&kubernetes, "--until-scaled").await;
+        let said = ended.stderr();
+        assert_eq!(ended.code(), 2, "{said}");
+        assert!(said.contains(told) && !said.contains("2 of 2 pods"), "{said}");
+        assert_eq!(kubernetes.changes(), Vec::<String>::new());
+    }
+}
+
 #[test]
 fn what_cannot_be_is_refused_before_anything_is_asked() {
     for more in [

@@ -12,13 +12,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::{Context, loader};
+use super::{Context, deploy, loader};
 use crate::chain::Route;
 use crate::cli::{self, Arrivals};
 use crate::cluster::load_job::{LoadJob, LoadRun, LoadSpec};
 use crate::cluster::{Cluster, ClusterError};
 use crate::error::Error;
-use crate::names::StackName;
+use crate::names::{LOAD, StackName};
 use crate::report::{Answer, Outcome, Reporter};
 use crate::timeline::{Recorder, Span, Timeline, phase, scraped, watch};
 use begin::Begin;
@@ -43,7 +43,12 @@ pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<(Answer,
         .session(stack, context.config.output.timeout, &*context.report)
         .await?;
     let at = (&place, &session.cluster);
-    let image = Box::pin(loader::image(&flags.loader, context, at, stack)).await?;
+    let remembered = loader::remembered(&session.cluster, stack).await?;
+    let mut spec = spec(flags, context, stack);
+    // What is wrong is told before a loader is made and rest is waited for.
+    let checked = LoadJob::check(&session.cluster, stack, &spec).await;
+    checked.map_err(deploy::refused_before_any_change)?;
+    spec.image = Box::pin(loader::image(&flags.loader, context, at, (stack, remembered))).await?;
     context.report.phase("load");
     let recorder = Recorder::default();
     let load = Load {
@@ -51,7 +56,7 @@ pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<(Answer,
         context,
         stack,
         cluster: &session.cluster,
-        spec: spec(flags, context, &image),
+        spec,
         recorder: &recorder,
     };
     let namespaces = load.spec.namespaces.clone();
@@ -68,10 +73,10 @@ pub(super) async fn run(flags: &cli::Load, context: &Context) -> Result<(Answer,
     }
 }
 
-/// What load was asked for.
-fn spec(flags: &cli::Load, context: &Context, image: &str) -> LoadSpec {
+/// What load was asked for, by a loader that is not known yet.
+fn spec(flags: &cli::Load, context: &Context, stack: &StackName) -> LoadSpec {
     let duration = flags.stages.as_ref().map_or(flags.duration, |stages| stages.duration);
-    let mut spec = LoadSpec::new(image, f64::from(flags.rate), whole_seconds(duration));
+    let mut spec = LoadSpec::new(&stack.repository(LOAD), f64::from(flags.rate), whole_seconds(duration));
     let staged = |stages: &cli::Stages| vec!["--stages".to_owned(), stages.text.clone()];
     spec.schedule = flags.stages.as_ref().map(staged);
     if flags.arrivals == Arrivals::Poisson {
