@@ -37,8 +37,16 @@ pub(crate) fn restart(dirs: &Dirs, name: &str, down: Duration) -> Result<(), Err
     if !up::all_running(dirs) {
         return Err(Error::failed("the sandbox is not up").with_hint("start it: sandbox up"));
     }
-    say::line(&format!("`{name}` is killed, and starts again in {} s", down.as_secs()));
+    say::line(&announcement(name, down));
     again(dirs, &make(dirs)?, down, &users(dirs, name))
+}
+
+/// What is told before anything is done: whoever interrupts it knows what to do.
+fn announcement(name: &str, down: Duration) -> String {
+    format!(
+        "`{name}` is killed, and starts again in {} s; where this is interrupted before, `sandbox up` starts it",
+        down.as_secs()
+    )
 }
 
 /// Kills, starts, and waits until the program and those that cannot do without it answer.
@@ -119,6 +127,12 @@ mod tests {
             assert!(answer.exists(), "its user was waited for");
         });
         process::stop(&dirs, "sleeper").expect("stops");
+    }
+
+    #[test]
+    fn whoever_interrupts_it_knows_how_the_program_starts_again() {
+        let told = announcement("etcd", Duration::from_secs(5));
+        assert!(told.starts_with("`etcd` is killed") && told.ends_with("`sandbox up` starts it"), "{told}");
     }
 
     #[test]
