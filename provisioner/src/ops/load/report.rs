@@ -21,6 +21,14 @@ const TIMES: [(&str, &str); 9] = [
     ("back_s", "back to the minimum, after the last request"),
 ];
 
+/// The loader's counts that people read, each with its name and what it counts.
+const COUNTS: [(&str, &str, &str); 4] = [
+    ("failed", "failed", ""),
+    ("dropped", "dropped", ""),
+    ("resent", "resent", ""),
+    ("closed_by_server", "closed", " idle connections, by the server"),
+];
+
 /// What is known beside what was seen.
 pub(super) struct Known {
     /// When the load was sent.
@@ -70,10 +78,20 @@ impl LoadReport {
         self.0[key].as_f64().unwrap_or_default()
     }
 
+    /// Requests per second as a title has them: of stages, whose mean is nobody's rate, the highest.
+    fn rate(&self) -> String {
+        let stages = self.0["stages"].as_array().into_iter().flatten();
+        let highest = stages.filter_map(|stage| stage["rate"].as_f64()).reduce(f64::max);
+        match highest {
+            Some(highest) => format!("up to {} requests/s", rounded(highest)),
+            None => format!("{:.0} requests/s", self.number("achieved_rate")),
+        }
+    }
+
     /// What stands above a picture of the load.
     pub(super) fn heading(&self, seen: &Recording) -> Heading {
         let times = &self.0["timeline"];
-        let rate = format!("{:.0} requests/s", self.number("achieved_rate"));
+        let rate = self.rate();
         let max = seen.max().unwrap_or_default();
         let title = match times["ready_s"].as_f64() {
             Some(ready) => format!("{rate}: {max} pods ready after {ready:.1} s"),
@@ -81,9 +99,13 @@ impl LoadReport {
         };
         let mut parts = vec![
             format!("{} requests", self.number("requests")),
-            format!("{} failed", self.number("failed") + self.number("dropped")),
+            format!("{} failed", self.number("failed")),
             format!("p99 {}", self.latency("p99_s")),
         ];
+        let dropped = self.number("dropped");
+        if dropped > 0.0 {
+            parts.insert(2, format!("{dropped} dropped"));
+        }
         if let Some(target) = seen.hpa.last().and_then(|hpa| hpa.target) {
             parts.push(format!("the HPA aims at {target} requests/s per pod"));
         }
@@ -105,24 +127,27 @@ impl LoadReport {
     }
 }
 
+/// A rate as people write it: the mean of stages is rarely a round one.
+fn rounded(rate: f64) -> f64 {
+    (rate * 100.0).round() / 100.0
+}
+
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "requests  {} in {:.1} s, {:.1} of {} per second",
-            self.number("requests"),
-            self.number("duration_s"),
-            self.number("achieved_rate"),
-            self.number("rate"),
-        )?;
-        writeln!(f, "failed    {}", self.number("failed"))?;
-        writeln!(f, "dropped   {}", self.number("dropped"))?;
-        writeln!(f, "resent    {}", self.number("resent"))?;
-        writeln!(
-            f,
-            "closed    {} idle connections, by the server",
-            self.number("closed_by_server")
-        )?;
+        write!(f, "requests  {}", self.number("requests"))?;
+        let figure = |key: &str| self.0[key].as_f64();
+        if let (Some(duration), Some(achieved), Some(rate)) =
+            (figure("duration_s"), figure("achieved_rate"), figure("rate"))
+        {
+            write!(f, " in {duration:.1} s, {achieved:.1} of {} per second", rounded(rate))?;
+        }
+        writeln!(f)?;
+        // A loader of others may not tell them, which is not none.
+        for (key, name, unit) in COUNTS {
+            if let Some(count) = figure(key) {
+                writeln!(f, "{name:<9} {count}{unit}")?;
+            }
+        }
         writeln!(
             f,
             "latency   p50 {}, p99 {}",
@@ -170,6 +195,19 @@ mod tests {
         pod       web-app-b: 2998
         "#);
         assert!(Answer::of(&report).is_ok());
+    }
+
+    #[test]
+    fn stages_are_told_by_their_highest_rate_and_what_a_loader_does_not_tell_is_no_figure() {
+        let staged = LoadReport(json!({"requests": 200, "failed": 1, "dropped": 2, "duration_s": 3.0, "rate": 200.0 / 3.0,
+            "achieved_rate": 66.7, "stages": [{"rate": 100.0}, {"rate": 0.0}]}));
+        let heading = staged.heading(&Recording::default());
+        assert_eq!(heading.title, "up to 100 requests/s");
+        assert_eq!(heading.subtitle, "200 requests, 1 failed, 2 dropped, p99 -");
+        let lines = staged.to_string();
+        assert!(lines.starts_with("requests  200 in 3.0 s, 66.7 of 66.67 per second\n"), "{lines}");
+        let other = LoadReport(json!({"requests": 200}));
+        assert_eq!(other.to_string(), "requests  200\nlatency   p50 -, p99 -\n");
     }
 
     #[test]

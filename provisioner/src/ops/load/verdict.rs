@@ -42,10 +42,10 @@ impl Bounds {
         let was_there = number("max").is_some_and(|max| number("pods").max(number("wanted")) >= Some(max));
         let Some(ready) = times.ready_s.filter(|_| !was_there || times.desired_s.is_some()) else {
             return Some(match (number("pods"), number("max")) {
-                (Some(pods), Some(max)) if was_there => format!(
-                    "{pods} of {max} pods were there and {} wanted before the first request, so no scaling was seen",
-                    number("wanted").unwrap_or_default()
-                ),
+                (Some(pods), Some(max)) if was_there => {
+                    let wanted = number("wanted").map_or_else(String::new, |wanted| format!(" and {wanted} wanted"));
+                    format!("{pods} of {max} pods were there{wanted} before the first request, so no scaling was seen")
+                }
                 _ => "the maximum of pods did not get ready while the load ran".to_owned(),
             });
         };
@@ -58,8 +58,14 @@ impl Bounds {
 
     fn errors(&self, report: &Value) -> Option<String> {
         let most = self.error_rate?;
-        let number = |key: &str| report[key].as_f64().unwrap_or_default();
-        let (sent, failed, dropped) = (number("requests"), number("failed"), number("dropped"));
+        let number = |key: &str| report[key].as_f64();
+        let Some(failed) = number("failed") else {
+            return Some("its loader does not say how many requests failed".to_owned());
+        };
+        let (sent, dropped) = (
+            number("requests").unwrap_or_default(),
+            number("dropped").unwrap_or_default(),
+        );
         let due = sent + dropped;
         if due <= 0.0 {
             return Some("no request was sent".to_owned());
@@ -148,6 +154,11 @@ mod tests {
             judged(10, Some(10), None, None).expect("missed"),
             "10 of 10 pods were there and 10 wanted before the first request, so no scaling was seen"
         );
+        // The HPA had not looked yet.
+        assert_eq!(
+            judged(10, None, None, None).expect("missed"),
+            "10 of 10 pods were there before the first request, so no scaling was seen"
+        );
         // Pods that were on their way for somebody else got ready.
         let others = judged(4, Some(10), None, Some(3.0)).expect("missed");
         assert!(others.starts_with("4 of 10 pods were there and 10 wanted"), "{others}");
@@ -178,7 +189,15 @@ mod tests {
                 .expect("missed")
                 .contains("ran; 0 failed and 10 dropped")
         );
-        let nothing = bounds(100.0).judge(&json!({}), &Timeline::default());
-        assert!(nothing.is_err());
+        for (report, why) in [
+            (json!({"requests": 0, "failed": 0}), "no request was sent"),
+            (
+                json!({"requests": 9}),
+                "its loader does not say how many requests failed",
+            ),
+        ] {
+            let missed = bounds(100.0).judge(&report, &Timeline::default()).expect_err(why);
+            assert_eq!(missed.0, why);
+        }
     }
 }
