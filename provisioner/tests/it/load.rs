@@ -2,6 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use provisioner::cluster::Cluster;
+use provisioner::cluster::values::Namespaces;
+use provisioner::report::Silent;
+use provisioner::timeline::{Recorder, watch};
 use serde_json::{Value, json};
 
 use crate::run::{Ended, Run};
@@ -152,6 +156,34 @@ async fn a_load_is_told_as_one_timeline_and_leaves_no_job() {
     );
     assert!(report["phase_s"].is_number(), "{report}");
     assert!(kubernetes.get(JOB).is_null(), "the Job is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hpa_that_is_deleted_and_made_anew_is_recorded_so() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let kubernetes = stack().await;
+    let client = kube::Client::try_from(kube::Config::new(kubernetes.url().parse().unwrap())).unwrap();
+    let (cluster, at, recorder) = (Cluster::from_client(client), Namespaces::default(), Recorder::default());
+    let changes = async {
+        kubernetes.noticed(HPAS, || kubernetes.remove(HPA)).await;
+        let mut anew = hpa(0, "0");
+        anew["spec"]["maxReplicas"] = 3.into();
+        kubernetes.noticed(HPAS, || kubernetes.put(HPA, anew)).await;
+        let looked = || kubernetes.change(HPA, |live| live["status"] = hpa(3, "20")["status"].clone());
+        kubernetes.noticed(HPAS, looked).await;
+    };
+    tokio::select! {
+        () = watch::everything(&cluster, &at, &recorder, &Silent) => panic!("watches do not end"),
+        () = changes => {}
+    }
+    let seen = recorder.seen();
+    let states: Vec<_> = seen.hpa.iter().map(|hpa| (hpa.desired, hpa.max, hpa.gone)).collect();
+    let (there, gone) = (false, true);
+    assert_eq!(
+        states,
+        [(Some(1), 2, there), (None, 2, gone), (None, 3, there), (Some(3), 3, there)]
+    );
+    assert_eq!(seen.looks.len(), 1, "a new HPA's empty status is no look");
 }
 
 #[tokio::test(flavor = "multi_thread")]
