@@ -41,7 +41,7 @@ Examples:
 Settings: flags, then PROVISIONER_* variables (PROVISIONER_CLUSTER, ...), then provisioner.toml.
 AWS credentials come from where the AWS tools take them.
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration (nothing was changed), 3 plan found changes,
+Exit codes: 0 done, 1 failed, 2 usage or configuration (nothing was changed), 3 `plan` or `--dry-run` found something to do,
 130/143 interrupted.";
 
 /// What is told beside the version: where the program comes from and what it runs on. The commit is known to releases; a
