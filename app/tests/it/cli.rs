@@ -71,7 +71,7 @@ fn version_and_help_go_to_stdout() {
 
 #[test]
 fn help_gives_every_flag_its_variable() {
-    for (command, flags) in [("serve", 13), ("load", 18)] {
+    for (command, flags) in [("serve", 13), ("load", 19)] {
         let help = String::from_utf8(run(&format!("{command} --help")).stdout).unwrap();
         let documented = help.lines().filter(|line| line.contains("[env: ")).count();
         assert_eq!(documented, flags, "{help}");

@@ -76,7 +76,7 @@ fn connections_take_turns() {
     assert_eq!(succeeded(&load(&peer.url(), args))["dropped"], 0);
     let counts = peer.per_connection();
     // More where requests overlapped, which then take their turns too.
-    assert!(counts.len() >= 8 && counts.iter().max() <= Some(&25), "{counts:?}");
+    assert!(counts.len() >= 8 && counts.iter().max() <= Some(&50), "{counts:?}");
 }
 
 #[test]

@@ -131,6 +131,9 @@ fn help_of_load_shows_where_to_and_what_with() {
           --url <URL>
               Where to, as a pod sees it, e.g. `http://web-app-service.web-app.svc:8080/api/data` [default: the app's Service]
 
+          --replace
+              End a load that runs, somebody else's too, and take its place
+
       -h, --help
               Print help (see a summary with '-h')
 
