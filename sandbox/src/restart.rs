@@ -132,7 +132,10 @@ mod tests {
     #[test]
     fn whoever_interrupts_it_knows_how_the_program_starts_again() {
         let told = announcement("etcd", Duration::from_secs(5));
-        assert!(told.starts_with("`etcd` is killed") && told.ends_with("`sandbox up` starts it"), "{told}");
+        assert!(
+            told.starts_with("`etcd` is killed") && told.ends_with("`sandbox up` starts it"),
+            "{told}"
+        );
     }
 
     #[test]

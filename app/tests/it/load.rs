@@ -72,7 +72,8 @@ fn connections_are_replaced_by_count() {
 #[test]
 fn connections_take_turns() {
     let peer = Peer::start(|_, _| (Some(OK), false));
-    let args = "--rate 200 --duration 1s --users 8 --max-requests-per-connection 1000 --max-connection-age 1h --timeout 20s";
+    let args =
+        "--rate 200 --duration 1s --users 8 --max-requests-per-connection 1000 --max-connection-age 1h --timeout 20s";
     assert_eq!(succeeded(&load(&peer.url(), args))["dropped"], 0);
     let counts = peer.per_connection();
     // More where requests overlapped, which then take their turns too.

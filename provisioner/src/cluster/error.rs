@@ -279,7 +279,9 @@ impl ClusterError {
             Self::NoTarget { .. } => {
                 Some("say where to, as a pod sees it, with `--url http://SERVICE.NAMESPACE.svc:PORT/`")
             }
-            Self::LoadRuns { .. } => Some("wait for its end, or give `--replace`: it ends that load and takes its place"),
+            Self::LoadRuns { .. } => {
+                Some("wait for its end, or give `--replace`: it ends that load and takes its place")
+            }
             Self::Overtaken { .. } | Self::Superseded { .. } => Some("see what that other run does, then run again"),
             Self::Endpoint { .. }
             | Self::Manifests(_)

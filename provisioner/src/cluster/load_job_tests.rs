@@ -76,7 +76,8 @@ async fn a_report_does_not_hide_that_the_job_failed() {
 }
 
 fn service(ports: Value) -> Value {
-    let mut service = serde_json::json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web-app-service"}});
+    let mut service =
+        serde_json::json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web-app-service"}});
     service["spec"]["ports"] = ports;
     service
 }
@@ -160,8 +161,15 @@ async fn a_check_refuses_the_same_and_leaves_what_is_there() {
     end(&wire);
     let former = sent(&wire).await;
     check().await.expect("fine");
-    assert_eq!(wire.state().objects[JOB]["metadata"]["uid"], former, "it is still there");
-    wire.put(JOB, serde_json::json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "web-app-load"}}));
+    assert_eq!(
+        wire.state().objects[JOB]["metadata"]["uid"],
+        former,
+        "it is still there"
+    );
+    wire.put(
+        JOB,
+        serde_json::json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "web-app-load"}}),
+    );
     assert!(matches!(check().await, Err(ClusterError::Foreign(_))));
 }
 

@@ -181,7 +181,12 @@ async fn an_hpa_that_is_deleted_and_made_anew_is_recorded_so() {
     let (there, gone) = (false, true);
     assert_eq!(
         states,
-        [(Some(1), 2, there), (None, 2, gone), (None, 3, there), (Some(3), 3, there)]
+        [
+            (Some(1), 2, there),
+            (None, 2, gone),
+            (None, 3, there),
+            (Some(3), 3, there)
+        ]
     );
     assert_eq!(seen.looks.len(), 1, "a new HPA's empty status is no look");
 }

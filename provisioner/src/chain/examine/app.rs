@@ -61,18 +61,18 @@ impl Exam<'_> {
             honors_labels: self.readings.foreign.is_none(),
         };
         let answers = &self.readings.expositions;
-        let counted = answers
+        let shown = answers
             .iter()
             .map(|(pod, answer)| (pod, answer.as_ref().map(|text| wanted.of(pod, text))));
-        let bad: Vec<_> = counted
-            .filter(|(_, counted)| !matches!(counted, Ok(Counted::Own)))
+        let bad: Vec<_> = shown
+            .filter(|(_, found)| !matches!(found, Ok(Counted::Own)))
             .collect();
         let good = answers.len() - bad.len();
         match bad.first() {
             None if good == 0 => Finding::unknown(hop, Code::NotAsked, "no pod was asked"),
             None => Finding::pass(hop, format!("{good} of {} pods asked have `{counter}`", answers.len()))
                 .count(good, "pods"),
-            Some((pod, Ok(counted))) => self.no_counter(pod, counted),
+            Some((pod, Ok(found))) => self.no_counter(pod, found),
             Some((pod, Err(failure))) => {
                 let code = Code::of_proxied(failure);
                 let says = format!("pod `{pod}` does not answer {path}: {failure}");

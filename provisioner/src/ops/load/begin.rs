@@ -229,9 +229,7 @@ pub(super) fn warn(seen: &Recording, report: &dyn Reporter) {
     };
     let why = seen.hpa.last().and_then(fixed);
     let why = why.unwrap_or_else(|| "`--until-scaled` waits until it can".to_owned());
-    report.warning(&format!(
-        "{begun}: this load cannot show how the app scales up; {why}"
-    ));
+    report.warning(&format!("{begun}: this load cannot show how the app scales up; {why}"));
 }
 
 #[cfg(test)]

@@ -209,7 +209,9 @@ async fn what_cannot_become_so_is_refused_before_it_is_waited_for_long() {
     let unseen = begun(Begin::Settled, short, &Recorder::default()).await;
     let mut deleted = seen((10, 10), Some(10), 0.0);
     deleted.hpa[0].gone = true;
-    let deleted = begun(Begin::AtMinimum, short, &recorder(deleted)).await.expect_err("deleted");
+    let deleted = begun(Begin::AtMinimum, short, &recorder(deleted))
+        .await
+        .expect_err("deleted");
     assert!(deleted.message().ends_with("cannot be seen"), "{deleted}");
     let mut fixed = seen((3, 3), Some(3), 0.0);
     fixed.hpa[0].min = 10;

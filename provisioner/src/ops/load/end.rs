@@ -65,11 +65,7 @@ mod tests {
                 replicas: 10,
                 ready: 9,
             }],
-            hpa: vec![Hpa {
-                min: 1,
-                max: 10,
-                ..hpa
-            }],
+            hpa: vec![Hpa { min: 1, max: 10, ..hpa }],
             ..Recording::default()
         }
     }

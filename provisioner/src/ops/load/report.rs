@@ -199,13 +199,18 @@ mod tests {
 
     #[test]
     fn stages_are_told_by_their_highest_rate_and_what_a_loader_does_not_tell_is_no_figure() {
-        let staged = LoadReport(json!({"requests": 200, "failed": 1, "dropped": 2, "duration_s": 3.0, "rate": 200.0 / 3.0,
-            "achieved_rate": 66.7, "stages": [{"rate": 100.0}, {"rate": 0.0}]}));
+        let staged = LoadReport(
+            json!({"requests": 200, "failed": 1, "dropped": 2, "duration_s": 3.0, "rate": 200.0 / 3.0,
+            "achieved_rate": 66.7, "stages": [{"rate": 100.0}, {"rate": 0.0}]}),
+        );
         let heading = staged.heading(&Recording::default());
         assert_eq!(heading.title, "up to 100 requests/s");
         assert_eq!(heading.subtitle, "200 requests, 1 failed, 2 dropped, p99 -");
         let lines = staged.to_string();
-        assert!(lines.starts_with("requests  200 in 3.0 s, 66.7 of 66.67 per second\n"), "{lines}");
+        assert!(
+            lines.starts_with("requests  200 in 3.0 s, 66.7 of 66.67 per second\n"),
+            "{lines}"
+        );
         let other = LoadReport(json!({"requests": 200}));
         assert_eq!(other.to_string(), "requests  200\nlatency   p50 -, p99 -\n");
     }
