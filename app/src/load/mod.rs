@@ -70,7 +70,8 @@ pub(crate) struct LoadArgs {
     /// Of the random arrivals of `poisson`: the same seed, the same arrivals
     #[arg(long, env = "LOAD_SEED", default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// Connections that take turns, as those of so many users do; there are more where requests overlap
+    /// Connections that take turns, as those of so many users do; there are more where requests overlap. Where fewer requests
+    /// than that are due within the age of a connection, each has its own; 1 for as few connections as the load needs
     #[arg(long, env = "LOAD_USERS", default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     users: u32,
     /// Most requests, and so connections, at a time; a request due beyond them is dropped and counted
@@ -179,7 +180,7 @@ pub(crate) async fn run(args: &LoadArgs) -> Result<(), LoadError> {
     let mut stderr = Aside::new(io::stderr()).map_err(LoadError::Progress)?;
     let progress = Progress::new(args.progress, &mut stderr);
     let connections = Connections {
-        users: args.users as usize,
+        users: args.users.min(args.connections) as usize,
         most: args.connections as usize,
     };
     let record = Run::new(client, &schedule, connections, Record::new()?, progress)

@@ -1,14 +1,13 @@
 //! What a pod answers to a scrape, as far as it is about the app's counter. Pure.
 
-/// The counter as Prometheus is to have it.
+/// The counter as Prometheus is to have it: the app's own labels count before those of the scrape, in the stack's own one, by its
+/// `ServiceMonitor`, and in the configuration that is proposed for others.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
     /// The app's own name for it.
     pub(super) counter: &'a str,
     /// Where its pods are.
     pub(super) namespace: &'a str,
-    /// Whether the app's own labels count before those of the scrape, as the stack's own Prometheus has it.
-    pub(super) honors_labels: bool,
 }
 
 /// What there is of the counter in one pod's answer.
@@ -47,9 +46,6 @@ impl Wanted<'_> {
 
     /// The label by which a sample is not the pod's.
     fn other(&self, pod: &str, labels: &str) -> Option<Counted> {
-        if !self.honors_labels {
-            return None;
-        }
         [("namespace", self.namespace), ("pod", pod)]
             .into_iter()
             .find_map(|(label, own)| {
@@ -101,7 +97,6 @@ mod tests {
     const WANTED: Wanted<'static> = Wanted {
         counter: "http_requests_total",
         namespace: "web-app",
-        honors_labels: true,
     };
 
     #[test]
@@ -141,11 +136,6 @@ mod tests {
             ("http_requests_total{code=\"200\",pod=\"b\"} 2", elsewhere("pod", "b")),
         ] {
             assert_eq!(WANTED.of("a", text), counted, "{text}");
-            let others = Wanted {
-                honors_labels: false,
-                ..WANTED
-            };
-            assert_eq!(others.of("a", text), Counted::Own, "{text}");
         }
     }
 }

@@ -169,7 +169,6 @@ async fn is_uncounted(cluster: &Cluster, route: &Route, app: &App) -> bool {
     let wanted = Wanted {
         counter: &app.counter,
         namespace: &at.app,
-        honors_labels: route.prometheus.is_none(),
     };
     let answers = readings::expositions(cluster, at, &app.metrics_path).await;
     let lacks = |(pod, answer): &(String, Result<String, _>)| {

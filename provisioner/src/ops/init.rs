@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::Serialize;
 
@@ -101,12 +102,12 @@ impl Project {
             project.target.region = Some(asked("AWS region", "eu-west-1", region).await?);
         }
         if target.kube_context.is_some() && target.registry.is_none() {
-            let prefix = |text: &str| text.is_empty().then_some(None).or_else(|| text.parse().ok().map(Some));
-            project.target.registry = asked("registry for images, like ghcr.io/team (empty: ECR)", "", prefix).await?;
+            let answer = ask::line("registry for images, like ghcr.io/team (empty: ECR)", "").await?;
+            project.target.registry = given_or_none::<RegistryPrefix>(&answer, "registry")?;
         }
         if project.image.is_none() {
             let answer = ask::line("image of the app (empty: built from a cargo workspace here)", "").await?;
-            project.image = image(answer)?;
+            project.image = given_or_none::<ImageRef>(&answer, "image")?.map(|_| answer);
         }
         let App {
             port,
@@ -236,16 +237,17 @@ async fn asked<T>(question: &str, default: &str, parse: impl Fn(&str) -> Option<
     parse(&answer).ok_or_else(|| Error::usage(format!("`{answer}` is no {question}")).hint(AGAIN))
 }
 
-/// An image of a registry; none where the answer is empty.
-fn image(answer: String) -> Result<Option<String>, Error> {
+/// What an answer names; none where it is empty.
+fn given_or_none<T>(answer: &str, what: &str) -> Result<Option<T>, Error>
+where
+    T: FromStr<Err: fmt::Display>,
+{
     if answer.is_empty() {
         return Ok(None);
     }
-    match answer.parse::<ImageRef>() {
-        Ok(_) => Ok(Some(answer)),
-        // The text itself may hold a password.
-        Err(error) => Err(Error::usage(format!("this is no image: {error}")).hint(AGAIN)),
-    }
+    // The text itself may hold a password.
+    let failed = |error: T::Err| Error::usage(format!("this is no {what}: {error}")).hint(AGAIN);
+    answer.parse().map(Some).map_err(failed)
 }
 
 /// Writes all files, or none: where one cannot be, what was made before it goes again.

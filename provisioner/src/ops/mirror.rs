@@ -55,7 +55,7 @@ pub(super) struct Copied {
 pub(super) struct Mirror(Vec<Copied>);
 
 /// The images of others in the stack's manifests that are not in its registry; none unless the settings ask for them.
-/// What may be an image and is left as it is, is told.
+/// What may be an image and is left as it is, is warned of.
 ///
 /// # Errors
 /// Two would go into one repository: exit 2.
@@ -76,7 +76,7 @@ pub(super) fn wanted(
         }
     }
     for left in of_others(unclear, |_| false) {
-        report.note(&format!(
+        report.warning(&format!(
             "`{}` of {} is not copied: outside of containers and volumes only what is written in full, like `{}`, is known to be \
              an image",
             left.given, left.by, left.image

@@ -30,12 +30,16 @@ pub fn with_remains(
         resume = format!("{resume} --region {region}");
         config.target.region = Some(region.clone());
     }
+    let has_load = matches!(command, Command::Load(_)) && entries.made.iter().any(|made| made.starts_with("Job"));
+    if has_load && !resume.split(' ').any(|word| word == "--replace") {
+        resume.push_str(" --replace");
+    }
     // A stack is not to be offered for removal because a push or a load on it failed.
     let remove = match command {
         _ if looking => None,
         Command::Bootstrap(_) => Some(teardown(&config)),
         Command::Push(push) if !push.rollout && !entries.made.is_empty() => Some(teardown(&config)),
-        Command::Load(_) if entries.made.iter().any(|made| made.starts_with("Job")) => Some(delete_job(&config)),
+        Command::Load(_) if has_load => Some(delete_job(&config)),
         _ => None,
     };
     let rollout = context.rollout.left().map(|moved| {
@@ -333,6 +337,10 @@ mod tests {
         };
         let words = line.map(str::to_owned);
         let error = with_remains(Error::failed("x"), &cli.command, &context, made, words).to_string();
+        assert!(
+            error.contains("resume:  provisioner load --kube-context 'kind demo' --name demo --replace\n"),
+            "{error}"
+        );
         let remove =
             "to remove:  kubectl --context 'kind demo' delete job --namespace web-app web-app-load --ignore-not-found";
         assert!(error.ends_with(remove), "{error}");

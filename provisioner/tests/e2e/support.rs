@@ -353,16 +353,16 @@ impl Sandbox {
         ])
     }
 
-    /// Name and resourceVersion of what the stack applied (status changes bump those of workloads, so generations there).
+    /// Name and resourceVersion of what the stack applied (controllers write the status of workloads and of their budgets: generations there).
     pub(crate) fn resource_versions(&self) -> String {
-        let kinds = "configmaps,secrets,serviceaccounts,services,roles,rolebindings,clusterroles,clusterrolebindings,pdb,networkpolicies";
+        let kinds = "configmaps,secrets,serviceaccounts,services,roles,rolebindings,clusterroles,clusterrolebindings,networkpolicies";
         let form = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}{\"\\n\"}{end}";
         let still = self.kubectl(&["get", kinds, "-A", "-l", "app.kubernetes.io/part-of=demo", "-o", form]);
         let form = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.generation}{\"\\n\"}{end}";
         still
             + &self.kubectl(&[
                 "get",
-                "deployments",
+                "deployments,pdb",
                 "-A",
                 "-l",
                 "app.kubernetes.io/part-of=demo",

@@ -58,15 +58,12 @@ impl Exam<'_> {
         let wanted = Wanted {
             counter,
             namespace: &self.scene.namespaces.app,
-            honors_labels: self.readings.foreign.is_none(),
         };
         let answers = &self.readings.expositions;
         let shown = answers
             .iter()
             .map(|(pod, answer)| (pod, answer.as_ref().map(|text| wanted.of(pod, text))));
-        let bad: Vec<_> = shown
-            .filter(|(_, found)| !matches!(found, Ok(Counted::Own)))
-            .collect();
+        let bad: Vec<_> = shown.filter(|(_, found)| !matches!(found, Ok(Counted::Own))).collect();
         let good = answers.len() - bad.len();
         match bad.first() {
             None if good == 0 => Finding::unknown(hop, Code::NotAsked, "no pod was asked"),

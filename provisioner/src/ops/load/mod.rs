@@ -156,15 +156,23 @@ impl Load<'_> {
 
     /// Sends the load and waits for its end, then removes the Job. With the moment at which it was sent.
     async fn sent(&self) -> Result<(LoadRun, f64), Error> {
+        let report = &*self.context.report;
+        let timeout = Duration::from_secs(self.spec.duration_s) + START;
+        if self.spec.replace {
+            // While it runs there is no rest. What is begun by others from here on is theirs.
+            LoadJob::prepare(self.cluster, self.stack, &self.spec, timeout, report).await?;
+        }
         let rest = Begin::of(self.flags.until_scaled, self.flags.max_scale_up.is_some());
-        rest.reach(self.recorder, &*self.context.report).await?;
+        rest.reach(self.recorder, report).await?;
         let look = match self.flags.start_phase {
             Some(_) => Some(self.observed().await?),
             None => None,
         };
-        let report = &*self.context.report;
-        let timeout = Duration::from_secs(self.spec.duration_s) + START;
-        let job = LoadJob::prepare(self.cluster, self.stack, &self.spec, timeout, report).await?;
+        let spec = LoadSpec {
+            replace: false,
+            ..self.spec.clone()
+        };
+        let job = LoadJob::prepare(self.cluster, self.stack, &spec, timeout, report).await?;
         let undo = stop(job.clone(), Arc::clone(&self.context.report), UNDONE);
         self.context.undo.register(undo);
         if let (Some(look), Some(phase)) = (look, self.flags.start_phase) {

@@ -117,7 +117,7 @@ fn what_may_be_an_image_and_is_left_as_it_is_is_told() {
     let found = wanted(&context.config, stack, &registry, &record).expect("no clash");
     assert!(found.iter().all(|one| one.given != "old/disk"), "{found:?}");
     let events = record.0.into_inner().expect("lock");
-    let is_told = |event: &Event| matches!(event, Event::Note { message } if message.contains("`old/disk` of PersistentVolume `disk`"));
+    let is_told = |event: &Event| matches!(event, Event::Warning { message } if message.contains("`old/disk` of PersistentVolume `disk`"));
     assert_eq!(events.iter().filter(|event| is_told(event)).count(), 1, "{events:?}");
 }
 
