@@ -331,6 +331,27 @@ async fn what_is_wrong_with_the_job_is_told_before_rest_is_waited_for() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_runs_is_left_alone_or_replaced_before_rest_is_waited_for() {
+    let kubernetes = at_maximum().await;
+    let labels = json!({"app.kubernetes.io/managed-by": "provisioner", "app.kubernetes.io/part-of": "demo"});
+    let runs = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "web-app-load", "labels": labels}});
+    kubernetes.put(JOB, runs);
+    let refused = run(&kubernetes, "--until-scaled").await;
+    assert_eq!(refused.code(), 2, "{}", refused.stderr());
+    assert!(refused.stderr().contains("`--replace`"), "{}", refused.stderr());
+    assert_eq!(kubernetes.changes(), Vec::<String>::new());
+    let line = "load --kube-context test --name demo --until-scaled --replace";
+    let mut run = Run::of(line).file(".kube/config", &kubernetes.kubeconfig()).start();
+    let ended = tokio::task::spawn_blocking(move || {
+        run.wait_for("2 of 2 pods");
+        run.signal("INT");
+        run.end()
+    });
+    assert_eq!(ended.await.unwrap().code(), 130);
+    assert!(kubernetes.get(JOB).is_null(), "{:?}", kubernetes.changes());
+}
+
 #[test]
 fn what_cannot_be_is_refused_before_anything_is_asked() {
     for more in [
