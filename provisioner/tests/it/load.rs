@@ -297,17 +297,22 @@ async fn a_load_that_meets_all_pods_says_so_and_claims_no_scaling() {
     assert!(ended.stderr().contains(warned), "{}", ended.stderr());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_load_that_waits_is_interrupted_before_it_is_sent() {
-    let kubernetes = at_maximum().await;
-    let line = "load --kube-context test --name demo --max-scale-up 1m";
-    let mut run = Run::of(line).file(".kube/config", &kubernetes.kubeconfig()).start();
+/// A load that is interrupted while it waits for pods to go.
+async fn interrupted(kubernetes: &Kubernetes, more: &str) -> Ended {
+    let line = format!("load --kube-context test --name demo {more}");
+    let mut run = Run::of(&line).file(".kube/config", &kubernetes.kubeconfig()).start();
     let ended = tokio::task::spawn_blocking(move || {
         run.wait_for("2 of 2 pods");
         run.signal("INT");
         run.end()
     });
-    let ended = ended.await.unwrap();
+    ended.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_waits_is_interrupted_before_it_is_sent() {
+    let kubernetes = at_maximum().await;
+    let ended = interrupted(&kubernetes, "--max-scale-up 1m").await;
     assert_eq!(ended.code(), 130);
     assert!(!ended.stderr().contains("may exist"), "{}", ended.stderr());
     assert_eq!(kubernetes.changes(), Vec::<String>::new());
@@ -341,14 +346,7 @@ async fn a_load_that_runs_is_left_alone_or_replaced_before_rest_is_waited_for() 
     assert_eq!(refused.code(), 2, "{}", refused.stderr());
     assert!(refused.stderr().contains("`--replace`"), "{}", refused.stderr());
     assert_eq!(kubernetes.changes(), Vec::<String>::new());
-    let line = "load --kube-context test --name demo --until-scaled --replace";
-    let mut run = Run::of(line).file(".kube/config", &kubernetes.kubeconfig()).start();
-    let ended = tokio::task::spawn_blocking(move || {
-        run.wait_for("2 of 2 pods");
-        run.signal("INT");
-        run.end()
-    });
-    assert_eq!(ended.await.unwrap().code(), 130);
+    assert_eq!(interrupted(&kubernetes, "--until-scaled --replace").await.code(), 130);
     assert!(kubernetes.get(JOB).is_null(), "{:?}", kubernetes.changes());
 }
 
