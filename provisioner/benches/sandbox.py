@@ -85,6 +85,12 @@ def endpoint(target: str) -> str:
     return found
 
 
+def kubectl() -> list[str]:
+    """kubectl of the sandbox, as its administrator."""
+    administrator = os.environ["KUBECONFIG"]
+    return [str(Path(administrator).parent / "bin/kubectl"), "--kubeconfig", administrator]
+
+
 def calls(control: str, service: str) -> list[dict[str, Any]]:
     """The calls to a service since they were forgotten."""
     return [call for call in json.loads(_ask(control, "GET")) if call["service"] == service]
