@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 SERVER_CORE, LOAD_CORE = 0, 1
 
@@ -42,9 +43,18 @@ class Sink(http.server.BaseHTTPRequestHandler):
         """Says nothing."""
 
 
+class Collector(http.server.ThreadingHTTPServer):
+    """Where the sink listens."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of a connection that a stopped server cut."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def collector() -> str:
     """Starts the sink; its URL."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sink)
+    server = Collector(("127.0.0.1", 0), Sink)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{server.server_address[1]}"
 

@@ -91,8 +91,8 @@ class Bench:
 
     def __init__(self, provisioner: str, folder: Path, control: str) -> None:
         self.provisioner, self.folder, self.control = provisioner, folder, control
-        self.administrator = os.environ["KUBECONFIG"]
-        self.kubectl = str(Path(self.administrator).parent / "bin/kubectl")
+        self.administrator = sandbox.kubectl()
+        self.kubectl = self.administrator[0]
         self.environment = {**os.environ, "PROVISIONER_POLL_INTERVAL": "1s"}
         self.environment.pop("KUBECONFIG")
 
@@ -117,7 +117,7 @@ class Bench:
 
     def administrate(self, arguments: list[str]) -> str:
         """Runs kubectl as the administrator, past the front."""
-        return self.done([self.kubectl, "--kubeconfig", self.administrator, *arguments])
+        return self.done([*self.administrator, *arguments])
 
     def applied(self) -> list[Object]:
         """All that provisioner applied, namespaces first."""

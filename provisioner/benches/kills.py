@@ -1,12 +1,12 @@
 """Pods that go at random while a load runs: asked to go, or forced."""
 
 import json
-import os
 import random
 import subprocess
 import threading
-from pathlib import Path
 from typing import Any, Self
+
+import sandbox
 
 # Seconds between two kills.
 EVERY = (8.0, 16.0)
@@ -56,10 +56,8 @@ def ready(pods: list[dict[str, Any]]) -> list[str]:
 
 
 def kubectl(arguments: list[str]) -> str:
-    """Runs kubectl as the sandbox's administrator."""
-    administrator = os.environ["KUBECONFIG"]
-    program = Path(administrator).parent / "bin/kubectl"
-    command = [str(program), "--kubeconfig", administrator, *arguments]
+    """Runs kubectl to success; its output."""
+    command = [*sandbox.kubectl(), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 

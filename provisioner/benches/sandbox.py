@@ -30,9 +30,9 @@ class Usage:
 class Peak(threading.Thread):
     """The most memory of a process: looked at while it runs, since what the kernel says afterwards counts ours too."""
 
-    def __init__(self, process: int) -> None:
+    def __init__(self, process: int, every: float = 0.005) -> None:
         super().__init__(daemon=True)
-        self.status, self.size = Path(f"/proc/{process}/status"), 0
+        self.status, self.every, self.size = Path(f"/proc/{process}/status"), every, 0
         self.start()
 
     def run(self) -> None:
@@ -45,7 +45,7 @@ class Peak(threading.Thread):
             if not found:
                 return
             self.size = int(found.group(1)) * 1024
-            time.sleep(0.005)
+            time.sleep(self.every)
 
 
 def run(
@@ -83,6 +83,12 @@ def endpoint(target: str) -> str:
             'or env=$(sandbox env) && eval "$env"'
         )
     return found
+
+
+def kubectl() -> list[str]:
+    """kubectl of the sandbox, as its administrator."""
+    administrator = os.environ["KUBECONFIG"]
+    return [str(Path(administrator).parent / "bin/kubectl"), "--kubeconfig", administrator]
 
 
 def calls(control: str, service: str) -> list[dict[str, Any]]:

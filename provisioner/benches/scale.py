@@ -9,7 +9,6 @@ of docs/scale.md; all of it is removed in the end.
 
 import argparse
 import datetime
-import os
 import re
 import shutil
 import signal
@@ -215,14 +214,12 @@ def answering(app: str, pods: int) -> Iterator[int]:
 def measure(given: argparse.Namespace, reaction: str, folder: Path) -> str:
     """Measures one profile; the section. What was measured before something failed is kept and told."""
     stack = Stack(given.provisioner, folder / f"manifests-{reaction}")
-    administrator = os.environ["KUBECONFIG"]
-    kubectl = str(Path(administrator).parent / "bin/kubectl")
     rows: list[Row] = []
     most = max(given.pods)
     failure = None
     with answering(given.app, most + NEW * TRIES * len(given.pods)) as series:
         stack.bootstrap(reaction)
-        api = Api(kubectl, administrator, folder)
+        api = Api(folder)
         fleet = Fleet(api)
         span = max(given.seconds, 4.0 * scale_readings.scrape_interval(api))
         bench = Bench(api, fleet, stack, reaction, span, given.queries, given.patience, fresh=most)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sandbox
 import scale_pods
 
 Object = dict[str, Any]
@@ -47,9 +48,9 @@ class Refused(Exception):
 class Api:
     """The API server, as the administrator; each thread has a connection that it keeps."""
 
-    def __init__(self, kubectl: str, kubeconfig: str, folder: Path) -> None:
-        view = [kubectl, "--kubeconfig", kubeconfig, "config", "view", "--raw", "--flatten"]
-        config = json.loads(subprocess.check_output([*view, "-o", "json"]))
+    def __init__(self, folder: Path) -> None:
+        view = [*sandbox.kubectl(), "config", "view", "--raw", "--flatten", "-o", "json"]
+        config = json.loads(subprocess.check_output(view))
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
         files = [folder / "client.crt", folder / "client.key"]

@@ -177,7 +177,7 @@ impl Asker<'_> {
 
     async fn pods(&self) -> Answer {
         let namespace = &self.at.app;
-        self.get(format!("/api/v1/namespaces/{namespace}/pods?limit=500")).await
+        self.get(format!("/api/v1/namespaces/{namespace}/pods")).await
     }
 
     async fn app(&self) -> (Answer, Answer, Answer, Answer, Answer, Answer) {

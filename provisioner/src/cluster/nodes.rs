@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kube::core::DynamicObject;
 use serde_json::Value;
 
-use super::{Cluster, ClusterError};
+use super::{Cluster, ClusterError, Component};
+use crate::names::APP;
 
 /// Label with the EC2 instance type; cloud providers set it.
 const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
@@ -51,10 +53,26 @@ fn parse(list: &Value) -> Vec<Node> {
     nodes.iter().map(node).collect()
 }
 
-/// What to know of an image for these `platforms` on these nodes: nothing keeps its pods away from nodes that it is not for.
-/// None where it runs on all that say what they are.
-pub fn misfit(nodes: &[Node], platforms: &[String]) -> Option<String> {
-    let nodes: Vec<&Node> = nodes.iter().filter(|node| !node.architecture.is_empty()).collect();
+/// The architecture of the nodes that a `nodeSelector` keeps the app's pods to; none where they may land on any.
+pub fn kept_to(stack: &[Component]) -> Option<&str> {
+    let mut objects = stack.iter().flat_map(|component| &component.objects);
+    let is_app = |object: &&DynamicObject| {
+        let kind = object.types.as_ref().map(|types| types.kind.as_str());
+        kind == Some("Deployment") && object.metadata.name.as_deref() == Some(APP)
+    };
+    let app = objects.find(is_app)?;
+    let selector = app.data.pointer("/spec/template/spec/nodeSelector")?;
+    selector[ARCHITECTURE].as_str()
+}
+
+/// What to know of an image for these `platforms` on these nodes, or on those of one architecture that its pods are
+/// [`kept_to`]: nothing else keeps them away from nodes that it is not for. None where it runs on all that say what they are.
+pub fn misfit(nodes: &[Node], platforms: &[String], kept_to: Option<&str>) -> Option<String> {
+    let may_get = |node: &&Node| {
+        let architecture = node.architecture.as_str();
+        !architecture.is_empty() && kept_to.is_none_or(|only| only == architecture)
+    };
+    let nodes: Vec<&Node> = nodes.iter().filter(may_get).collect();
     let runs = |node: &&Node| platforms.contains(&format!("linux/{}", node.architecture));
     let (fit, others): (Vec<&Node>, Vec<&Node>) = nodes.iter().copied().partition(runs);
     if others.is_empty() {
@@ -131,10 +149,28 @@ mod tests {
         };
         let nodes = ["amd64", "arm64", "arm64"].map(node);
         let both = ["linux/amd64".to_owned(), "linux/arm64".to_owned()];
-        assert_eq!(misfit(&nodes, &both), None);
-        assert_eq!(misfit(&[], &both[..1]), None, "nodes may come");
-        assert_eq!(misfit(&[node(""), node("amd64")], &both[..1]), None);
-        insta::assert_snapshot!(misfit(&nodes, &both[..1]).expect("two"), @"the image is for linux/amd64, and 2 of 3 nodes are arm64: pods that land there do not start; take an image for all of them (`--platform linux/amd64,linux/arm64`), or keep its pods away from them by a `nodeSelector` in the app's manifest");
-        insta::assert_snapshot!(misfit(&nodes[1..], &both[..1]).expect("all"), @"the image is for linux/amd64, and 2 of 2 nodes are arm64: pods that land there do not start; take an image for all of them (`--platform linux/arm64`)");
+        assert_eq!(misfit(&nodes, &both, None), None);
+        assert_eq!(misfit(&[], &both[..1], None), None, "nodes may come");
+        assert_eq!(misfit(&[node(""), node("amd64")], &both[..1], None), None);
+        insta::assert_snapshot!(misfit(&nodes, &both[..1], None).expect("two"), @"the image is for linux/amd64, and 2 of 3 nodes are arm64: pods that land there do not start; take an image for all of them (`--platform linux/amd64,linux/arm64`), or keep its pods away from them by a `nodeSelector` in the app's manifest");
+        insta::assert_snapshot!(misfit(&nodes[1..], &both[..1], None).expect("all"), @"the image is for linux/amd64, and 2 of 2 nodes are arm64: pods that land there do not start; take an image for all of them (`--platform linux/arm64`)");
+        assert_eq!(misfit(&nodes, &both[..1], Some("amd64")), None, "kept to what it runs on");
+        assert!(misfit(&nodes, &both[..1], Some("arm64")).expect("two").contains("2 of 2"));
+    }
+
+    #[test]
+    fn a_node_selector_of_the_app_says_where_its_pods_land() {
+        let stack = |selector: &Value| {
+            let spec = json!({"template": {"spec": {"nodeSelector": selector}}});
+            let app = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": APP}, "spec": spec});
+            [Component {
+                name: "app".to_owned(),
+                objects: vec![serde_json::from_value(app).expect("an object")],
+            }]
+        };
+        assert_eq!(kept_to(&stack(&json!({ARCHITECTURE: "arm64"}))), Some("arm64"));
+        assert_eq!(kept_to(&stack(&json!({"disk": "fast"}))), None);
+        assert_eq!(kept_to(&stack(&Value::Null)), None);
+        assert_eq!(kept_to(&[]), None);
     }
 }

@@ -55,7 +55,9 @@ impl Reaction {
                 scrape_s: 1,
                 scrape_timeout_s: 1,
                 rate_window_s: 12,
-                short_windows_s: &[2, 6],
+                // Each takes over before the one before it is no longer enough: while a look falls between two, it would ask for a
+                // pod too few, and the next look is 15 s away.
+                short_windows_s: &[2, 6, 9],
                 discovery_s: 1,
                 relist_s: 2,
                 max_age_s: 60,

@@ -158,7 +158,7 @@ pub(super) async fn reach(context: &Context, looked: &Looked) -> Result<Option<S
             let patience = ANSWER.min(context.config.output.timeout);
             let session = looked.place.connect(found, patience, &*context.report).await?;
             parent::check_version(&session.cluster, &plan.stack, &Namespaces::default().app).await?;
-            warn_of_platform(context, &session, &looked.runs_on()).await;
+            warn_of_platform(context, &session, looked).await;
             Ok(Some(session))
         }
         State::Unfinished => Ok(None),
@@ -275,11 +275,11 @@ fn tell(context: &Context, looked: &Looked) {
 }
 
 /// Tells of nodes that cannot run the image; where nobody says which nodes there are, of none.
-async fn warn_of_platform(context: &Context, session: &Session, platforms: &[String]) {
+async fn warn_of_platform(context: &Context, session: &Session, looked: &Looked) {
     let Ok(nodes) = nodes::read(&session.cluster).await else {
         return;
     };
-    if let Some(warning) = nodes::misfit(&nodes, platforms) {
+    if let Some(warning) = nodes::misfit(&nodes, &looked.runs_on(), nodes::kept_to(&looked.wanted)) {
         context.report.warning(&warning);
     }
 }

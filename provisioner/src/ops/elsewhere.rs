@@ -29,8 +29,8 @@ impl Found {
     }
 }
 
-/// Where a bootstrap's images go. Of one that is used where it is, behind a context, nobody else has to be known: no other
-/// registry, and no AWS.
+/// Where images go. Where the app's is used where it is, and nothing but a context is known, nobody else has to be: no
+/// other registry, and no AWS.
 ///
 /// # Errors
 /// As [`Context::registry`].

@@ -122,7 +122,11 @@ fn nothing_loads(stack: &StackName) -> String {
 async fn named(image: &ImageRef, context: &Context, place: &Place) -> Result<String, Error> {
     let report = &*context.report;
     report.phase("loader");
-    let source = context.registry(place.aws()).await?.source(image).await?;
+    let registry = match Registry::of(image) {
+        Some(own) => own,
+        None => context.registry(place.aws()).await?,
+    };
+    let source = registry.source(image).await?;
     let wanted: Vec<&str> = images::wanted(&context.config.image)
         .into_iter()
         .map(Platform::name)

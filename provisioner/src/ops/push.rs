@@ -24,7 +24,7 @@ pub(super) async fn run(context: &Context) -> Result<Answer, Error> {
     let stack = context.stack()?;
     let (config, report) = (&context.config.image, &*context.report);
     let platforms = images::check(config).await?.platforms;
-    let registry = context.registry(None).await?;
+    let registry = elsewhere::registry(context, None).await?;
     registry.check().await?;
     let registry = registry.read(stack, &[APP]).await?;
     report.phase("image");

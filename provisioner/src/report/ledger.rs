@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Event, Outcome, Reporter};
+use super::{Event, Outcome, Reporter, is_named};
 
 /// Passes every event on and keeps the phase, what was made, and what was being waited for.
 pub struct Ledger {
@@ -63,7 +63,7 @@ impl Entries {
             Event::Done {
                 kind, name, outcome, ..
             } => {
-                self.pending.retain(|what| !what.contains(name.as_str()));
+                self.pending.retain(|what| !is_named(what, name));
                 let thing = format!("{kind} {name}");
                 self.changed |= matches!(
                     outcome,
@@ -102,6 +102,8 @@ mod tests {
         ledger.done("repository", "demo/load", Outcome::Unchanged, "");
         ledger.phase("cluster");
         ledger.waiting("foundation `provisioner-demo`", "CREATE_IN_PROGRESS", Duration::ZERO);
+        ledger.done("repository", "provisioner", Outcome::Unchanged, "");
+        assert_eq!(ledger.entries().pending.len(), 1, "a part of a name is another name");
         ledger.done("foundation", "provisioner-demo", Outcome::Created, "");
         ledger.waiting("cluster `demo`", "CREATING", Duration::ZERO);
         ledger.watching("HPA `web-app-hpa`", "10 of 10 pods", Duration::ZERO);

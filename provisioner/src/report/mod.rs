@@ -158,6 +158,15 @@ pub trait Reporter: Send + Sync {
     }
 }
 
+/// Whether `what`, which is waited for, names `name`: as a whole, not as a part of a longer name.
+fn is_named(what: &str, name: &str) -> bool {
+    let goes_on = |c: char| c.is_alphanumeric() || "-_./".contains(c);
+    what.match_indices(name).any(|(at, _)| {
+        let (before, after) = (&what[..at], &what[at + name.len()..]);
+        !before.ends_with(goes_on) && !after.starts_with(goes_on)
+    })
+}
+
 /// Drops every event: for tests and library callers that want none.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;

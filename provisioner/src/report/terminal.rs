@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::lines::{plain, word};
-use super::{Event, Outcome, Reporter};
+use super::{Event, Outcome, Reporter, is_named};
 
 const BOLD: &str = "1";
 const GREEN: &str = "32";
@@ -51,11 +51,11 @@ impl Terminal {
             .clone()
     }
 
-    /// Ends the moving line whose text holds `name`: its result is a line of its own now.
-    fn settle(&self, name: &str) {
+    /// Ends the moving lines that are over: their results are lines of their own now.
+    fn settle(&self, is_over: impl Fn(&str) -> bool) {
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         live.retain(|what, bar| {
-            let over = name.is_empty() || what.contains(name);
+            let over = is_over(what);
             if over {
                 bar.finish_and_clear();
                 self.bars.remove(bar);
@@ -83,15 +83,15 @@ impl Reporter for Terminal {
                 bar.set_length(*total);
                 bar.set_position(*done);
                 if *total > 0 && done >= total {
-                    self.settle(what);
+                    self.settle(|line| line == what);
                 }
             }
             Event::Phase { .. } => {
-                self.settle("");
+                self.settle(|_| true);
                 self.line(&styled(&event, self.colors));
             }
             Event::Done { name, .. } => {
-                self.settle(name);
+                self.settle(|line| is_named(line, name));
                 self.line(&styled(&event, self.colors));
             }
             _ => self.line(&styled(&event, self.colors)),
@@ -101,7 +101,7 @@ impl Reporter for Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        self.settle("");
+        self.settle(|_| true);
         let _ = std::io::stderr().flush();
     }
 }
@@ -174,6 +174,8 @@ mod tests {
         terminal.waiting("cluster `demo`", "ACTIVE", Duration::ZERO);
         terminal.waiting("Deployment web-app/web-app", "0 of 1", Duration::ZERO);
         assert_eq!(live(&terminal), 2);
+        terminal.done("HorizontalPodAutoscaler", "web-app/web", Outcome::Ready, "");
+        assert_eq!(live(&terminal), 2, "a part of a name is another name");
         terminal.done("cluster", "demo", Outcome::Ready, "");
         assert_eq!(live(&terminal), 1);
         terminal.phase("next");
