@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::core::DynamicObject;
 use serde_json::Value;
 
-use super::{Cluster, ClusterError, Component};
+use super::manifest::Component;
+use super::{Cluster, ClusterError};
 use crate::names::APP;
 
 /// Label with the EC2 instance type; cloud providers set it.
@@ -154,8 +155,16 @@ mod tests {
         assert_eq!(misfit(&[node(""), node("amd64")], &both[..1], None), None);
         insta::assert_snapshot!(misfit(&nodes, &both[..1], None).expect("two"), @"the image is for linux/amd64, and 2 of 3 nodes are arm64: pods that land there do not start; take an image for all of them (`--platform linux/amd64,linux/arm64`), or keep its pods away from them by a `nodeSelector` in the app's manifest");
         insta::assert_snapshot!(misfit(&nodes[1..], &both[..1], None).expect("all"), @"the image is for linux/amd64, and 2 of 2 nodes are arm64: pods that land there do not start; take an image for all of them (`--platform linux/arm64`)");
-        assert_eq!(misfit(&nodes, &both[..1], Some("amd64")), None, "kept to what it runs on");
-        assert!(misfit(&nodes, &both[..1], Some("arm64")).expect("two").contains("2 of 2"));
+        assert_eq!(
+            misfit(&nodes, &both[..1], Some("amd64")),
+            None,
+            "kept to what it runs on"
+        );
+        assert!(
+            misfit(&nodes, &both[..1], Some("arm64"))
+                .expect("two")
+                .contains("2 of 2")
+        );
     }
 
     #[test]
