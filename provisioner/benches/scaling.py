@@ -281,7 +281,7 @@ def measure(bench: Bench, given: argparse.Namespace) -> None:
         least, most = kills.EVERY
         meaning = (
             f"100 requests/s in the fast profile; every {least:g} to {most:g} s one ready pod goes. Deleted: asked to go, as by an "
-            "eviction or a drained node. Forced: without grace, as where a node is lost."
+            "eviction or a drained node. Forced: its object is gone at once, and the kubelet gives its process two seconds."
         )
         text = ["## Pods killed under load", "", what, meaning, "", *rows]
         write_section(bench.page, "scaling-kills", "\n".join(text))
