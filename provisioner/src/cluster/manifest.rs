@@ -93,13 +93,10 @@ pub fn load(
     Ok(components)
 }
 
-/// A namespace as the components want it.
-pub fn namespace(components: &[Component], name: &str) -> Option<DynamicObject> {
+/// The first object of this kind and name, as the components want it.
+pub fn find<'a>(components: &'a [Component], kind: &str, name: &str) -> Option<&'a DynamicObject> {
     let mut objects = components.iter().flat_map(|component| &component.objects);
-    let is_it = |object: &&DynamicObject| {
-        object.metadata.name.as_deref() == Some(name) && ObjectRef::of(object).kind == "Namespace"
-    };
-    objects.find(is_it).cloned()
+    objects.find(|object| object.metadata.name.as_deref() == Some(name) && ObjectRef::of(object).kind == kind)
 }
 
 /// The load job, with placeholders of its own beside the common ones.

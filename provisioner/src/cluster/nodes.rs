@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kube::core::DynamicObject;
 use serde_json::Value;
 
-use super::manifest::Component;
+use super::manifest::{self, Component};
 use super::{Cluster, ClusterError};
 use crate::names::APP;
 
@@ -56,12 +55,7 @@ fn parse(list: &Value) -> Vec<Node> {
 
 /// The architecture of the nodes that a `nodeSelector` keeps the app's pods to; none where they may land on any.
 pub fn kept_to(stack: &[Component]) -> Option<&str> {
-    let mut objects = stack.iter().flat_map(|component| &component.objects);
-    let is_app = |object: &&DynamicObject| {
-        let kind = object.types.as_ref().map(|types| types.kind.as_str());
-        kind == Some("Deployment") && object.metadata.name.as_deref() == Some(APP)
-    };
-    let app = objects.find(is_app)?;
+    let app = manifest::find(stack, "Deployment", APP)?;
     let selector = app.data.pointer("/spec/template/spec/nodeSelector")?;
     selector[ARCHITECTURE].as_str()
 }

@@ -275,7 +275,8 @@ impl Wanted<'_> {
     /// The namespace of the lease.
     fn home(&self, components: &[Component]) -> DynamicObject {
         let name = Namespaces::default().app;
-        manifest::namespace(components, &name).unwrap_or_else(|| lease::home(self.stack, &name))
+        let wanted = manifest::find(components, "Namespace", &name).cloned();
+        wanted.unwrap_or_else(|| lease::home(self.stack, &name))
     }
 
     /// The objects, with what the cluster keeps for them: certificates, password, what was replaced. Changes nothing.

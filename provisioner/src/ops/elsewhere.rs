@@ -4,7 +4,7 @@ use super::Context;
 use crate::aws::Aws;
 use crate::config::{self, Made};
 use crate::error::Error;
-use crate::image::{self, Image, Platform, Published, RetryPolicy};
+use crate::image::{self, Image, ImageRef, Platform, Published, RetryPolicy};
 use crate::names::{APP, StackName};
 use crate::report::{Outcome, Reporter};
 use crate::target::Registry;
@@ -37,11 +37,18 @@ impl Found {
 pub(super) async fn registry(context: &Context, aws: Option<&Aws>) -> Result<Registry, Error> {
     let (target, stack) = (&context.config.target, &context.config.stack);
     let needs_none = aws.is_none() && target.registry.is_none() && !stack.mirror;
-    let own = match &context.config.image.made {
-        Some(Made::Remote { image, copy: false }) if needs_none => Registry::of(image),
-        _ => None,
-    };
-    match own {
+    match &context.config.image.made {
+        Some(Made::Remote { image, copy: false }) if needs_none => registry_of(image, context, aws).await,
+        _ => context.registry(aws).await,
+    }
+}
+
+/// The registry to read an image from that is used where it is: its own, where that can be asked without AWS.
+///
+/// # Errors
+/// As [`Context::registry`].
+pub(super) async fn registry_of(image: &ImageRef, context: &Context, aws: Option<&Aws>) -> Result<Registry, Error> {
+    match Registry::of(image) {
         Some(own) => Ok(own),
         None => context.registry(aws).await,
     }

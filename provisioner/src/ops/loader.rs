@@ -1,7 +1,7 @@
 //! Which image makes load: the one that the settings name, the one that the stack remembers (the app itself where it was
 //! built here), else the sample app's, built and pushed on first use.
 
-use super::{Context, deploy, images};
+use super::{Context, deploy, elsewhere, images};
 use crate::cli;
 use crate::cluster::values::Namespaces;
 use crate::cluster::{Cluster, lease, parent};
@@ -9,7 +9,7 @@ use crate::config;
 use crate::error::Error;
 use crate::image::{self, ImageRef, Platform, RetryPolicy};
 use crate::names::{ANNOTATION_LOAD_IMAGE, LOAD, StackName};
-use crate::target::{Place, Registry};
+use crate::target::Place;
 
 /// Where the loader comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,10 +122,7 @@ fn nothing_loads(stack: &StackName) -> String {
 async fn named(image: &ImageRef, context: &Context, place: &Place) -> Result<String, Error> {
     let report = &*context.report;
     report.phase("loader");
-    let registry = match Registry::of(image) {
-        Some(own) => own,
-        None => context.registry(place.aws()).await?,
-    };
+    let registry = elsewhere::registry_of(image, context, place.aws()).await?;
     let source = registry.source(image).await?;
     let wanted: Vec<&str> = images::wanted(&context.config.image)
         .into_iter()
@@ -139,7 +136,7 @@ async fn named(image: &ImageRef, context: &Context, place: &Place) -> Result<Str
 async fn built(source: &config::Image, context: &Context, place: &Place, stack: &StackName) -> Result<String, Error> {
     let report = &*context.report;
     report.phase("loader");
-    let registry: Registry = context.registry(place.aws()).await?;
+    let registry = context.registry(place.aws()).await?;
     registry.check().await?;
     let registry = registry.read(stack, &[LOAD]).await?;
     let made = Box::pin(images::make((&registry, stack), source, &[LOAD], report)).await?;

@@ -57,7 +57,9 @@ async fn the_namespace_is_made_first_and_the_lease_is_gone_afterwards() {
 async fn the_namespace_of_the_lease_is_told_once_and_counts_once_as_created() {
     let (wire, stack, told) = (Wire::default(), stack(), Record::default());
     let components = components();
-    let home = manifest::namespace(&components, "web-app").expect("it is in the manifests");
+    let home = manifest::find(&components, "Namespace", "web-app")
+        .expect("it is in the manifests")
+        .clone();
     let (cluster, holder) = (wire.cluster(), holder(1));
     let terms = Terms {
         stack: &stack,
